@@ -1,0 +1,94 @@
+#pragma once
+// Registry: every function, version, alias, layer, policy and URL; Lambda's control plane.
+//
+// Why      One owner of what exists. What it acknowledged is on disk (one synced batch a change),
+//          and the whole state is in memory too, so that Resolve() never waits.
+// How      An operation is named as in botocore's service model ("CreateFunction"). Its input holds
+//          the members by the model's names, wherever they travelled (path, query, header, body),
+//          already checked against the model by src/wire. The output is the body of the answer.
+//          Code that came in the request was streamed to a staging file before: the member ZipFile
+//          is then replaced by `StagedPath` (Code.StagedPath, Content.StagedPath of a layer,
+//          StagedPath of UpdateFunctionCode), and Code.S3Bucket "samovar-uploads" names an earlier
+//          upload by its SHA-256 in S3Key.
+// Errors   With Lambda's names and messages; a refused operation leaves everything as it was.
+//          kUnsupported with the operation's name for those that are not answered yet.
+// Threads  The event loop only; disk and CPU work goes to the pool.
+
+#include <boost/json/object.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/blocking.h"
+#include "base/clock.h"
+#include "base/task.h"
+#include "functions/version.h"
+#include "store/kv_store.h"
+#include "store/package_store.h"
+
+namespace samovar {
+
+struct RegistryOptions {
+  std::string region = "us-east-1";
+  std::string account_id = "000000000000";
+  std::string url_suffix =
+      "localhost:4566";  // of function URLs: http://ID.lambda-url.REGION.SUFFIX/
+  int account_concurrency = 1000;
+  // nullopt where the host can run `runtime`; else the reason, for people.
+  std::function<std::optional<std::string>(std::string_view runtime)> missing_runtime;
+};
+
+// Where asynchronous invocations of a function go (event-invoke-config and DeadLetterConfig).
+struct AsyncPolicy {
+  int max_retries = 2;
+  std::chrono::seconds max_age{21600};
+  std::string on_success_arn;  // "" for none
+  std::string on_failure_arn;
+  std::string dead_letter_arn;
+};
+
+struct FunctionUrl {
+  std::string function;
+  std::string qualifier;   // alias, or "" for $LATEST
+  bool iam = false;        // AuthType AWS_IAM
+  bool streaming = false;  // InvokeMode RESPONSE_STREAM
+  struct Cors {
+    bool credentials = false;
+    std::vector<std::string> allow_headers, allow_methods, allow_origins, expose_headers;
+    std::optional<int> max_age;
+  };
+  std::optional<Cors> cors;
+};
+
+class Registry {
+ public:
+  virtual ~Registry() = default;
+
+  virtual Task<Result<boost::json::object>> Execute(std::string operation,
+                                                    boost::json::object input) = 0;
+
+  // `name`: a name, partial ARN or ARN, perhaps with a qualifier of its own; `qualifier`: the
+  // query's, or "". Picks by weight where an alias has two versions. Waits while the function is
+  // Pending. Errors: ResourceNotFoundException (404) with the ARN asked for, and so on.
+  virtual Task<Result<Resolved>> Resolve(std::string name, std::string qualifier) = 0;
+  virtual AsyncPolicy AsyncPolicyOf(const std::string& function, const std::string& qualifier) = 0;
+  virtual std::optional<FunctionUrl> FindUrl(const std::string& url_id) = 0;
+  // Whether the function's resource policy lets everyone ("*") do `action`
+  // ("lambda:InvokeFunctionUrl").
+  virtual bool PolicyAllowsAll(const std::string& function, const std::string& qualifier,
+                               std::string_view action) = 0;
+  // Called on the loop when instances of a key (Version::Key) must not serve new calls any more.
+  virtual void OnRetired(std::function<void(const std::string& version_key)> callback) = 0;
+  // Names of all functions, sorted.
+  virtual std::vector<std::string> Names() const = 0;
+};
+
+// Loads what `kv` holds; unfinished creations go on.
+Result<std::unique_ptr<Registry>> OpenRegistry(RegistryOptions options, KvStore& kv,
+                                               PackageStore& packages, BlockingPool& pool,
+                                               Executor loop, const Clock& clock);
+
+}  // namespace samovar

@@ -1,0 +1,61 @@
+#pragma once
+// One invocation and its answer, as gateway and instances pass them.
+// Source   Lambda's Invoke; the Runtime API's headers (wire-formats in docs/).
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/task.h"
+#include "functions/version.h"
+
+namespace samovar {
+
+struct Invocation {
+  std::string request_id;  // a UUID, made by the gateway
+  VersionPtr version;
+  std::string invoked_arn;
+  std::optional<int> reserved_concurrency;
+  std::string payload;         // the event
+  std::string client_context;  // JSON, decoded from base64
+  std::string cognito_identity;
+  std::string trace_id;     // X-Amzn-Trace-Id form
+  Deadline queue_deadline;  // how long it may wait for an instance
+  bool want_log_tail = false;
+  bool streaming = false;  // the caller takes a streamed answer
+};
+
+// How an invocation ended. An error of the user's function is not an Error of ours.
+struct InvocationResult {
+  std::string payload;         // the answer, or error JSON
+  std::string content_type;    // of a streamed answer; else application/json
+  std::string function_error;  // "" or "Unhandled" ("Handled" is history)
+  std::string error_type;      // e.g. "Runtime.ExitError", "Sandbox.Timedout", "ValueError"
+  std::string log_tail;        // last 4 KiB, when asked for
+  std::chrono::nanoseconds duration{0};
+  std::chrono::milliseconds billed{0};
+  std::optional<std::chrono::nanoseconds> init;  // on a cold start
+  Bytes max_memory;
+};
+
+// Receives a streamed answer piece by piece. Begin once, Chunk any number of times; Invoke()
+// returns after the last. A false answer means that the caller went away: the rest is read and
+// dropped. A handler that answers buffered under `streaming` yields one Begin and one Chunk.
+struct ResponseSink {
+  std::function<Task<bool>(std::string content_type)> begin;
+  std::function<Task<bool>(std::string chunk)> chunk;
+};
+
+// Runs invocations; implemented by src/instances, called by src/gateway.
+class Invoker {
+ public:
+  virtual ~Invoker() = default;
+  // Errors: kThrottled with Lambda's reason; kOverloaded when the queue is full or its deadline
+  // passed; kUnavailable when no sandbox can be made. `sink` may be null (buffered).
+  virtual Task<Result<InvocationResult>> Invoke(Invocation invocation, ResponseSink* sink) = 0;
+};
+
+}  // namespace samovar

@@ -1,0 +1,56 @@
+#pragma once
+// PackageStore: code by content. A package (zip) is kept once by the SHA-256 of its bytes, unpacked
+// once, and mounted read-only by every instance that uses it.
+//
+// How      DIR/blobs/HASH holds the zip, DIR/trees/HASH its unpacked tree, DIR/staging what is on
+// its
+//          way. Both appear by rename after fsync, so a half-written one is never used; staging is
+//          emptied at open. Trees are owned by the server and readable by all.
+// Errors   InvalidParameterValueException "Could not unzip uploaded file. Please check your file,
+//          then try to upload again." for what is no zip; kTooLarge past the bound; entries that
+//          leave the tree (.., absolute, through a symlink) and special files are refused by name.
+// Threads  Safe. Every call may block.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+namespace samovar {
+
+struct PackageOptions {
+  Bytes max_zip = Bytes::GiB(10);
+  Bytes max_unpacked = Bytes::GiB(10);
+  std::uint64_t max_files = 2'000'000;
+};
+
+struct PackageInfo {
+  std::string hash;        // hex SHA-256 of the zip
+  std::string sha256_b64;  // the same as Lambda's CodeSha256
+  Bytes size;              // of the zip
+};
+
+class PackageStore {
+ public:
+  virtual ~PackageStore() = default;
+
+  // A new empty file for an upload; the caller writes it and then hands it to Import or removes it.
+  virtual Result<std::string> NewStagingFile() = 0;
+  // Takes a staging file in (moves it), or finds that the same bytes are there already.
+  virtual Result<PackageInfo> Import(const std::string& staged_path) = 0;
+  virtual Result<PackageInfo> Find(const std::string& hash) = 0;
+  // Directory of the unpacked tree; unpacks it now if need be.
+  virtual Result<std::string> Unpack(const std::string& hash) = 0;
+  virtual std::string BlobPath(const std::string& hash) const = 0;
+  // Removes every package whose hash is not in `used` and that was not imported in the last hour.
+  virtual Result<void> Collect(const std::set<std::string>& used) = 0;
+};
+
+Result<std::unique_ptr<PackageStore>> OpenPackageStore(const std::string& directory,
+                                                       PackageOptions options);
+
+}  // namespace samovar
