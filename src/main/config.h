@@ -1,9 +1,12 @@
 #pragma once
 // Config: everything an operator may set, with its default.
 //
-// Why      A server that starts with a misspelt key runs with a setting that nobody asked for; so an
-//          unknown key or a bad value stops the start and says where it stands and what was expected.
-// How      One table (ConfigKeys) names every key, its default, its documentation and how it is read;
+// Why      A server that starts with a misspelt key runs with a setting that nobody asked for; so
+// an
+//          unknown key or a bad value stops the start and says where it stands and what was
+//          expected.
+// How      One table (ConfigKeys) names every key, its default, its documentation and how it is
+// read;
 //          the file, the environment (SAMOVAR_*), the command line, `samovar config` and
 //          docs/configuration.md all come from it. Later wins: default, file, environment, command
 //          line.
@@ -143,8 +146,8 @@ Result<LoadedConfig> LoadConfig(const ConfigSources& sources);
 
 // Reads the real environment and the file: `path`, else $SAMOVAR_CONFIG, else
 // /etc/samovar/config.yaml (root) or ~/.config/samovar/config.yaml where that exists.
-Result<LoadedConfig> LoadConfigFromSystem(
-    const std::string& path, std::vector<std::pair<std::string, std::string>> flags);
+Result<LoadedConfig> LoadConfigFromSystem(const std::string& path,
+                                          std::vector<std::pair<std::string, std::string>> flags);
 
 // Nested by the dots in the keys, values as text; the answer of GET /samovar/v1/config.
 boost::json::object ConfigJson(const Config& config);
