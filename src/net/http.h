@@ -9,6 +9,7 @@
 // Errors   A body reader answers kTooLarge past its bound, kUnavailable when the peer went away.
 // Threads  The event loop only.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -43,6 +44,13 @@ class BodyReader {
   virtual Task<Result<std::string>> ReadAll(Bytes limit) = 0;
   // The next piece (never empty), or nullopt at the end.
   virtual Task<Result<std::optional<std::string>>> ReadSome() = 0;
+  // Length the client announced; nullopt for a chunked body.
+  virtual std::optional<std::uint64_t> Announced() const { return std::nullopt; }
+  // Fields sent after a chunked body; whole once its end was read.
+  virtual const Headers& Trailers() const {
+    static const Headers kNone;
+    return kNone;
+  }
 };
 
 struct HttpRequest {

@@ -3,7 +3,9 @@
 //
 // How      Listens on addresses and on sockets made elsewhere (the Runtime API's listener comes out
 //          of an instance's network namespace). Keep-alive and pipelining as HTTP/1.1 has them;
-//          Expect: 100-continue answered when the handler first reads.
+//          Expect: 100-continue answered when the handler first reads. A body or a peer that
+//          stands still for idle_timeout is cut. While an answer streams, a client that goes away
+//          ends (cancels) the stream.
 // Errors   Listen answers kConflict for a taken port. A handler that throws answers 500 and is
 //          logged. A malformed head is 400, a head over 64 KiB 431.
 // Threads  The event loop only.
@@ -23,6 +25,8 @@ struct HttpServerOptions {
   std::chrono::seconds idle_timeout{75};        // between requests
   std::chrono::seconds head_timeout{20};        // from first byte to whole head
   std::chrono::seconds exchange_timeout{1000};  // a handler's HttpRequest::deadline
+  // How often the bounds above are checked; one timer serves all connections.
+  std::chrono::milliseconds tick{1000};
 };
 
 class HttpServer {
