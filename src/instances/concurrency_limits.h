@@ -1,0 +1,55 @@
+#pragma once
+// ConcurrencyLimits: how many invocations may be under way at once, in all and of one function.
+//
+// Why      As on AWS: what one function reserved no other can take, and it cannot take more itself.
+// How      Counts admitted invocations (running, or queued for an instance) by function. A function
+//          with a reservation draws on that only; the others share what is not reserved.
+// Errors   kThrottled, "Rate Exceeded.", with Lambda's reason.
+// Threads  The event loop only. A Permit must not outlive its limits.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/error.h"
+
+namespace samovar {
+
+class ConcurrencyLimits {
+ public:
+  // Holds one unit while it lives.
+  class Permit {
+   public:
+    Permit(Permit&& other) noexcept;
+    Permit& operator=(Permit&&) = delete;
+    ~Permit();
+
+   private:
+    friend class ConcurrencyLimits;
+    struct Function;
+    Permit(ConcurrencyLimits* limits, Function* function, bool reserved);
+    ConcurrencyLimits* limits_;
+    Function* function_;
+    bool reserved_;
+  };
+
+  // `reserved_total`: what all functions have reserved; where null, what Admit was told.
+  explicit ConcurrencyLimits(int account, std::function<int()> reserved_total = {});
+  ~ConcurrencyLimits();
+
+  Result<Permit> Admit(const std::string& function, std::optional<int> reserved);
+  int Running() const { return running_; }
+
+ private:
+  int Unreserved() const;
+
+  int account_;
+  std::function<int()> reserved_total_;
+  int known_reserved_ = 0;
+  int running_ = 0;
+  int running_unreserved_ = 0;
+  std::unordered_map<std::string, std::unique_ptr<Permit::Function>> functions_;
+};
+
+}  // namespace samovar

@@ -1,0 +1,133 @@
+#pragma once
+// InstanceService: runs invocations, on as many instances as the traffic asks for.
+//
+// Why      Between zero and many, and back: an idle function costs nothing, a busy one starts what
+//          it needs and no more, one function cannot starve the others.
+// How      A pool a version (instance_pool.h) hands the most recently used idle instance to the
+// next
+//          request, or queues it; scheduler.h says when a start is worth it. Starts are bounded
+//          together, memory by a budget (the least recently used idle instance goes first). One
+//          ticker looks after all deadlines, so that a call sets no timer of its own; a timeout may
+//          come 20 ms late. docs/scaling.md tells it whole.
+// Errors   Those of Invoker::Invoke.
+// Threads  The event loop only.
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/task.h"
+#include "instances/books.h"
+#include "instances/concurrency_limits.h"
+#include "instances/invocation.h"
+#include "instances/keep_alive.h"
+#include "instances/log_store.h"
+#include "net/task_group.h"
+#include "sandbox/sandbox.h"
+
+namespace samovar {
+
+// How a version is run: src/sandbox/launch_plan.h.
+using LaunchPlanner =
+    std::function<Result<SandboxSpec>(const Version& version, const std::string& instance_id)>;
+
+struct InstanceOptions {
+  int account_concurrency = 1000;
+  // What all functions have reserved together; where null, what their invocations told so far.
+  std::function<int()> reserved_total;
+  Bytes memory_budget = Bytes::GiB(4);  // of all instances together
+  Bytes memory_floor = Bytes::MiB(16);  // an instance counts with at least this
+  std::size_t queue_per_function = 10'000;
+  std::size_t queue_total = 50'000;
+  KeepAlivePolicy keep_alive;
+  int starts_at_a_time = 0;  // 0: twice the cores
+  std::chrono::seconds init_timeout{10};
+  Bytes max_response{6 * 1024 * 1024 + 100};  // buffered; AWS's own bound
+};
+
+struct InstanceStatus {
+  std::string id;
+  std::string function;
+  std::string version;
+  std::string_view state;  // "starting", "idle", "busy", "ending"
+  Bytes memory;
+  std::chrono::nanoseconds age{0};
+  std::chrono::nanoseconds idle{0};  // 0 unless idle
+  std::uint64_t invocations = 0;
+};
+
+class Instance;
+class InstancePool;
+
+class InstanceService final : public Invoker {
+ public:
+  InstanceService(Executor loop, const Clock& clock, InstanceOptions options, SandboxHost& host,
+                  LaunchPlanner planner, LogStore& logs, Books& books);
+  ~InstanceService() override;  // REQUIRES: Drain() was awaited, or the loop no longer runs
+
+  void Start();  // begins to tick
+
+  Task<Result<InvocationResult>> Invoke(Invocation invocation, ResponseSink* sink) override;
+
+  // Instances of this Version::Key serve no new calls; each ends when its call has. For
+  // Registry::OnRetired.
+  void Retire(const std::string& version_key);
+  // Refuses new calls, lets the running and queued ones finish until the deadline, then kills.
+  Task<void> Drain(Deadline deadline);
+
+  std::vector<InstanceStatus> Instances() const;
+  Bytes MemoryInUse() const { return memory_used_; }
+  Bytes MemoryBudget() const { return options_.memory_budget; }
+  std::size_t Queued() const { return queued_; }
+  int Running() const { return limits_.Running(); }
+  // samovar_instances and the like, to go after Books::MetricsText().
+  std::string MetricsText() const;
+
+  // One turn of the ticker; tests call it.
+  void Tick();
+
+ private:
+  friend class InstancePool;
+  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
+
+  InstancePool& PoolOf(const VersionPtr& version);
+  Task<Result<InvocationResult>> InvokeAdmitted(Invocation& invocation, ResponseSink* sink,
+                                                InstancePool& pool);
+  Task<void> TickLoop();
+  // Starts what pools want, as far as memory and the bound on starts let it.
+  void StartWanted();
+  bool MakeRoom(Bytes need, const InstancePool& asking);
+  void ForgetEmptyPools();
+  std::vector<InstancePool*> Pools() const;
+
+  Executor loop_;
+  const Clock& clock_;
+  InstanceOptions options_;
+  SandboxHost& host_;
+  LaunchPlanner planner_;
+  LogStore& logs_;
+  Books& books_;
+  ConcurrencyLimits limits_;
+
+  std::unordered_map<std::string, std::unique_ptr<InstancePool>> pools_;  // by Version::Key
+  std::unordered_map<const Version*, InstancePool*> by_pointer_;          // a short cut
+  std::list<InstancePool*> wanting_;  // pools that want a start, longest waiting first
+  std::size_t queued_ = 0;
+  int starting_ = 0;
+  Bytes memory_used_;
+  SteadyTime next_sample_;
+  bool draining_ = false;
+  bool slow_ticks_ = true;
+  Timer ticker_;
+  TaskGroup tasks_;
+};
+
+}  // namespace samovar
