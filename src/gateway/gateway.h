@@ -1,0 +1,80 @@
+#pragma once
+// Gateway: every API on the one port: which of them a request means, who sent it, and its answer.
+//
+// How      A function URL is told by its host or path, Samovar's own API by its path, Lambda by its
+//          paths; any other AWS service, told by the signature's scope or X-Amz-Target, gets that
+//          protocol's own error. Invoke is the hot path: it allocates for the event and little
+//          more, and waits for nothing but an instance.
+// Errors   Every failure is an answer in the API's own form with a request id; nothing is thrown.
+// Threads  The event loop only. Stop() is awaited after HttpServer::Stop().
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/blocking.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/task.h"
+#include "functions/registry.h"
+#include "gateway/key_store.h"
+#include "gateway/sources.h"
+#include "instances/invocation.h"
+#include "net/http.h"
+#include "store/package_store.h"
+
+namespace samovar {
+
+struct GatewayOptions {
+  std::string region = "us-east-1";
+  std::string account_id = "000000000000";
+  std::string version = "0.1.0";
+  std::string isolation = "full";  // as /samovar/v1/health says it
+  // Whether only this machine can reach the port. Without a key, loopback is open to all local
+  // callers and any other address is closed to everybody.
+  bool loopback = true;
+  std::chrono::milliseconds queue_wait{60'000};  // for an instance
+  Bytes max_event{6'291'456};
+  Bytes max_async_event = Bytes::MiB(1);
+  Bytes max_package = Bytes::GiB(10);
+  Bytes max_control_body = Bytes::MiB(8);  // of a control request, its package left out
+};
+
+// Puts an event on disk: AsyncInvoker::Enqueue.
+using AsyncSink = std::function<Task<Result<void>>(Invocation)>;
+
+struct GatewayParts {
+  Registry& registry;
+  Invoker& invoker;
+  AsyncSink enqueue;
+  KeyStore& keys;
+  PackageStore& packages;
+  Books& books;
+  LogStore& logs;
+  BlockingPool& pool;
+  Executor loop;
+  const Clock& clock;
+  InstanceSource instances = {};
+  RuntimeSource runtimes = {};
+  ConfigSource config = {};
+  MetricsSource metrics = {};
+  GatewayOptions options = {};
+};
+
+class Gateway {
+ public:
+  explicit Gateway(GatewayParts parts);
+  ~Gateway();  // REQUIRES: Stop() was awaited, or the loop no longer runs
+
+  Task<HttpResponse> Handle(HttpRequest request);
+  HttpHandler Handler();  // Handle, bound; the gateway must outlive it
+  // Ends streamed invocations that still run and waits for them.
+  Task<void> Stop();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace samovar
