@@ -39,7 +39,7 @@ struct LogOptions {
   Bytes max_answer = Bytes::MiB(32);  // of one Read
 };
 
-struct LogLine {
+struct LogRecord {
   WallTime time;
   std::string stream;   // id of the instance
   std::string version;  // "7"
@@ -53,6 +53,7 @@ struct LogQuery {
 
 class LogFile;      // one function's
 class LogFollower;  // Follow()
+struct LogFollowerState;
 
 // One instance's way into its function's log. Must not outlive the store.
 class LogWriter {
@@ -78,7 +79,7 @@ class LogStore {
   LogWriter Open(const std::string& function, const std::string& stream,
                  const std::string& version);
   // Oldest first; what is not on disk yet included.
-  Task<Result<std::vector<LogLine>>> Read(std::string function, LogQuery query);
+  Task<Result<std::vector<LogRecord>>> Read(std::string function, LogQuery query);
   // Reads and then goes on: the first Next() answers what Read() would, each later one what came
   // since; nothing twice, nothing left out but what a slow reader could not take.
   std::unique_ptr<LogFollower> Follow(std::string function, LogQuery query);
@@ -90,8 +91,8 @@ class LogStore {
   std::shared_ptr<LogFile> Find(const std::string& function);
   Task<void> FlushLoop();
   Task<void> FlushFile(std::shared_ptr<LogFile> file);
-  Task<Result<std::vector<LogLine>>> ReadFile(std::shared_ptr<LogFile> file, LogQuery query,
-                                              LogFollower* follower);
+  Task<Result<std::vector<LogRecord>>> ReadFile(std::shared_ptr<LogFile> file, LogQuery query,
+                                              LogFollowerState* follower);
 
   Executor loop_;
   BlockingPool& pool_;
@@ -102,15 +103,15 @@ class LogStore {
 
 class LogFollower {
  public:
+  explicit LogFollower(std::unique_ptr<LogFollowerState> state);
   ~LogFollower();
   // Waits for at least one line. Empty: the deadline passed (call again) or the store stopped.
-  Task<Result<std::vector<LogLine>>> Next(Deadline deadline);
+  Task<Result<std::vector<LogRecord>>> Next(Deadline deadline);
   bool Ended() const;  // the store stopped: no more will come
 
  private:
   friend class LogStore;
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<LogFollowerState> state_;
 };
 
 }  // namespace samovar
