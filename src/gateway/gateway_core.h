@@ -1,0 +1,30 @@
+#pragma once
+// GatewayCore: what the gateway's APIs share. Each API is a class over it, in a file of its own.
+
+#include <optional>
+#include <string>
+
+#include "gateway/access.h"
+#include "gateway/gateway.h"
+#include "net/task_group.h"
+#include "wire/lambda_model.h"
+
+namespace samovar {
+
+struct GatewayCore {
+  explicit GatewayCore(GatewayParts all)
+      : parts(std::move(all)),
+        access(parts.keys, parts.clock, parts.options.loopback),
+        streams(parts.loop),
+        started(parts.clock.Now()) {}
+
+  GatewayParts parts;
+  Access access;
+  LambdaModel model;
+  TaskGroup streams;  // invocations whose answers are streamed
+  SteadyTime started;
+};
+
+using PendingSignature = std::optional<SigV4Verification>;
+
+}  // namespace samovar
