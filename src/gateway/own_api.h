@@ -1,0 +1,43 @@
+#pragma once
+// OwnApi: Samovar's own paths (docs/http-api.md): health, metrics, usage, instances, logs,
+// runtimes, configuration, uploads, packages, keys. Errors   {"error", "code"}.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gateway/gateway_core.h"
+
+namespace samovar {
+
+class OwnApi {
+ public:
+  explicit OwnApi(GatewayCore& core) : core_(core) {}
+
+  static bool Handles(std::string_view path);
+  Task<HttpResponse> Handle(HttpRequest request, std::string id);
+
+ private:
+  using Answer = Result<HttpResponse>;
+
+  Task<Answer> Route(HttpRequest& request, const std::string& id);
+  Task<Answer> RouteSigned(HttpRequest& request, const std::string& id);
+  Task<Result<std::string>> ReadSmall(HttpRequest& request, PendingSignature signature);
+
+  HttpResponse Health(const std::string& id) const;
+  HttpResponse Metrics(const std::string& id) const;
+  HttpResponse Usage(const HttpRequest& request, const std::string& id) const;
+  HttpResponse Instances(const std::string& id) const;
+  HttpResponse Runtimes(const std::string& id) const;
+  Task<Answer> Logs(HttpRequest& request, std::string function, const std::string& id);
+  Task<Answer> Upload(HttpRequest& request, PendingSignature signature, const std::string& id);
+  Task<Answer> FindUpload(std::string hash, const std::string& id);
+  Task<Answer> Package(std::string hash, const std::string& id);
+  HttpResponse ListKeys(const std::string& id) const;
+  Task<Answer> CreateKey(std::string body, const std::string& id);
+  Task<Answer> DeleteKey(std::string key, const std::string& id);
+
+  GatewayCore& core_;
+};
+
+}  // namespace samovar

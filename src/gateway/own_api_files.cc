@@ -1,0 +1,178 @@
+// The part of OwnApi that moves bytes: packages and logs.
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <fstream>
+
+#include "gateway/own_api.h"
+#include "gateway/reply.h"
+#include "gateway/staging_writer.h"
+
+namespace samovar {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kPiece = 256 << 10;
+constexpr std::size_t kMaxLines = 100'000;
+constexpr std::chrono::seconds kFollowTurn{15};
+
+bool IsHash(std::string_view text) {
+  return text.size() == 64 && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+std::optional<std::int64_t> ParseNumber(std::string_view text) {
+  std::int64_t value = 0;
+  auto end = text.data() + text.size();
+  auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return value;
+}
+
+std::string JsonLines(const std::vector<LogRecord>& lines) {
+  std::string text;
+  for (auto& line : lines) {
+    auto since = line.time.time_since_epoch();
+    auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+    json::object row{{"timestamp", millis},
+                     {"stream", line.stream},
+                     {"version", line.version},
+                     {"message", line.message}};
+    text += json::serialize(row);
+    text += '\n';
+  }
+  return text;
+}
+
+Result<LogQuery> ReadLogQuery(const HttpRequest& request) {
+  LogQuery query;
+  if (auto limit = request.Query("limit")) {
+    auto value = ParseNumber(*limit);
+    if (!value || *value < 1 || *value > static_cast<std::int64_t>(kMaxLines)) {
+      return Fail(Code::kInvalid, "limit: expected a number from 1 to 100000, got " + *limit);
+    }
+    query.limit = static_cast<std::size_t>(*value);
+  }
+  if (auto since = request.Query("since")) {
+    auto value = ParseNumber(*since);
+    if (!value || *value < 0 || *value > 253'402'300'799'999) {
+      return Fail(Code::kInvalid, "since: expected Unix milliseconds, got " + *since);
+    }
+    query.since = WallTime(std::chrono::milliseconds(*value));
+  }
+  return query;
+}
+
+Task<Result<std::optional<std::string>>> NextLines(std::shared_ptr<LogFollower> follower,
+                                                   const Clock& clock) {
+  while (!follower->Ended()) {
+    CO_TRY(auto lines, co_await follower->Next(Deadline::After(clock, kFollowTurn)));
+    if (!lines.empty()) co_return JsonLines(lines);
+  }
+  co_return std::optional<std::string>();
+}
+
+Task<Result<std::optional<std::string>>> NextOfFile(std::shared_ptr<std::ifstream> file,
+                                                    BlockingPool& pool) {
+  co_return co_await RunBlocking(pool, [file]() -> Result<std::optional<std::string>> {
+    std::string piece(kPiece, '\0');
+    file->read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    if (file->bad()) return Fail(Code::kUnavailable, "read the package: the disk is failing");
+    piece.resize(static_cast<std::size_t>(file->gcount()));
+    if (piece.empty()) return std::optional<std::string>();
+    return piece;
+  });
+}
+
+}  // namespace
+
+Task<OwnApi::Answer> OwnApi::Logs(HttpRequest& request, std::string function,
+                                  const std::string& id) {
+  auto& parts = core_.parts;
+  CO_TRY(auto query, ReadLogQuery(request));
+  HttpResponse response;
+  response.headers.Add("Content-Type", "application/x-ndjson");
+  response.headers.Add(kRequestIdField, id);
+  bool exists = std::ranges::binary_search(parts.registry.Names(), function);
+  auto unknown = [&] {
+    return Fail(Code::kNotFound, "there is no function " + function, "NoSuchFunction");
+  };
+  if (request.Query("follow").value_or("") == "1") {
+    if (!exists) co_return unknown();
+    std::shared_ptr<LogFollower> follower = parts.logs.Follow(function, query);
+    response.stream = [follower, &clock = parts.clock] { return NextLines(follower, clock); };
+    co_return response;
+  }
+  CO_TRY(auto lines, co_await parts.logs.Read(function, query));
+  if (lines.empty() && !exists) co_return unknown();  // a deleted function may still have lines
+  response.body = JsonLines(lines);
+  co_return response;
+}
+
+Task<OwnApi::Answer> OwnApi::Upload(HttpRequest& request, PendingSignature signature,
+                                    const std::string& id) {
+  auto& parts = core_.parts;
+  Bytes bound = parts.options.max_package;
+  if (request.body->Announced().value_or(0) > bound.count) {
+    co_return Fail(Code::kTooLarge, "the package is larger than the " +
+                                        std::to_string(bound.count) + " bytes that are allowed");
+  }
+  struct Receiver {
+    Receiver(PackageStore& packages, Bytes most) : writer(packages, most) {}
+    StagingWriter writer;
+    Sha256 hash;
+  };
+  auto receiver = std::make_shared<Receiver>(parts.packages, bound);
+  while (true) {
+    CO_TRY(auto piece, co_await request.body->ReadSome());
+    if (!piece) break;
+    auto keep = [receiver, hashed = signature && signature->NeedsBodyHash(),
+                 bytes = std::move(*piece)] {
+      if (hashed) receiver->hash.Update(bytes);
+      return receiver->writer.Append(bytes);
+    };
+    CO_TRY(co_await RunBlocking(parts.pool, std::move(keep)));
+  }
+  if (signature) {
+    CO_TRY(signature->Finish(signature->NeedsBodyHash() ? receiver->hash.HexDigest() : ""));
+  }
+  auto take = [receiver, &packages = parts.packages]() -> Result<PackageInfo> {
+    TRY(auto path, receiver->writer.Close());
+    return packages.Import(path);
+  };
+  CO_TRY(auto package, co_await RunBlocking(parts.pool, std::move(take)));
+  json::object made{{"sha256", package.hash}, {"size", package.size.count}};
+  co_return JsonReply(200, made, id);
+}
+
+Task<OwnApi::Answer> OwnApi::FindUpload(std::string hash, const std::string& id) {
+  if (!IsHash(hash)) co_return Fail(Code::kNotFound, "there is no such package");
+  auto find = [hash, &packages = core_.parts.packages] { return packages.Find(hash); };
+  CO_TRY(auto package, co_await RunBlocking(core_.parts.pool, std::move(find)));
+  HttpResponse response;
+  response.headers.Add(kRequestIdField, id);
+  response.headers.Add("X-Samovar-Package-Size", std::to_string(package.size.count));
+  co_return response;
+}
+
+Task<OwnApi::Answer> OwnApi::Package(std::string hash, const std::string& id) {
+  auto& parts = core_.parts;
+  if (!IsHash(hash)) co_return Fail(Code::kNotFound, "there is no such package");
+  auto open = [hash, &packages = parts.packages]() -> Result<std::shared_ptr<std::ifstream>> {
+    TRY(packages.Find(hash));
+    auto file = std::make_shared<std::ifstream>(packages.BlobPath(hash), std::ios::binary);
+    if (!*file) return Fail(Code::kUnavailable, "read the package: it cannot be opened");
+    return file;
+  };
+  CO_TRY(auto file, co_await RunBlocking(parts.pool, std::move(open)));
+  HttpResponse response;
+  response.headers.Add("Content-Type", "application/zip");
+  response.headers.Add(kRequestIdField, id);
+  response.stream = [file, &pool = parts.pool] { return NextOfFile(file, pool); };
+  co_return response;
+}
+
+}  // namespace samovar
