@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -90,15 +91,12 @@ class Books {
   Books(KvStore& store, WallTime since) : store_(store), since_(since) {}
   Result<void> Load();
 
-  struct Entry {
-    Account account;
-    bool dirty = false;
-  };
   KvStore& store_;
   WallTime since_;
   bool since_written_ = false;
   // By function and version. A map, as accounts are pointed to.
-  std::map<std::pair<std::string, std::string>, Entry> entries_;
+  std::map<std::pair<std::string, std::string>, Account> entries_;
+  std::unordered_set<const Account*> dirty_;  // changed since they were last written
 };
 
 // "name{label="value",...} number\n", with the label values escaped as Prometheus wants them.

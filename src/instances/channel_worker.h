@@ -1,0 +1,32 @@
+#pragma once
+// ChannelWorker: a runtime of ours, over the framed channel (docs/formats/channel.md).
+// Errors   A frame that is unknown, malformed or out of turn is kGone: the instance is of no use.
+// Threads  The event loop only.
+
+#include "instances/worker.h"
+#include "net/frame_channel.h"
+
+namespace samovar {
+
+class ChannelWorker final : public Worker {
+ public:
+  // Answers up to `max_response` are passed on; a frame above kDiscard times that breaks the
+  // channel, so that a runtime cannot make the server hold what nobody will get.
+  ChannelWorker(Executor loop, Fd socket, Bytes max_response);
+
+  Task<WorkerReply> Init() override;
+  Task<WorkerReply> Invoke(Invocation& invocation, WallTime deadline, ResponseSink* sink) override;
+  Task<bool> AskToEnd(std::string reason) override;
+  void Close() override { channel_.Close(); }
+  Task<void> Stop() override { co_return; }
+
+ private:
+  static constexpr std::uint64_t kDiscard = 4;
+
+  Task<WorkerReply> ReadAnswer(ResponseSink* sink);
+
+  FrameChannel channel_;
+  Bytes max_response_;
+};
+
+}  // namespace samovar
