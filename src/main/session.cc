@@ -1,0 +1,88 @@
+#include "main/session.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "main/json_text.h"
+
+namespace samovar {
+
+int ExitCodeOf(Code code) {
+  switch (code) {
+    case Code::kInvalid:
+    case Code::kConflict:
+    case Code::kPrecondition:
+    case Code::kTooLarge:
+    case Code::kUnsupported:
+      return kExitUsage;
+    case Code::kNotFound:
+      return kExitNotFound;
+    case Code::kDenied:
+      return kExitDenied;
+    case Code::kUnavailable:
+    case Code::kTimeout:
+      return kExitNoServer;
+    case Code::kThrottled:
+    case Code::kOverloaded:
+    case Code::kInternal:
+      return kExitServerError;
+  }
+  return kExitServerError;
+}
+
+Result<ApiClient> Session::Client() const {
+  std::string url = endpoint;
+  for (const char* name : {"AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL"}) {
+    const char* value = std::getenv(name);
+    if (url.empty() && value != nullptr) url = value;
+  }
+  if (url.empty()) url = "http://127.0.0.1:4566";
+  TRY(HttpEndpoint parsed, HttpEndpoint::Parse(url));
+  TRY(FoundCredentials credentials, FindCredentialsOnSystem());
+  return ApiClient(std::move(parsed), std::move(credentials), clock);
+}
+
+void Session::Print(const std::string& text) const {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void Session::PrintJson(const boost::json::value& value) const { Print(PrettyJson(value) + "\n"); }
+
+void Session::Say(const std::string& text) const {
+  std::fputs((text + "\n").c_str(), stderr);
+  std::fflush(stderr);
+}
+
+int Session::Report(const Error& error) const {
+  if (json) {
+    Say(boost::json::serialize(boost::json::object{{"error", error.message},
+                                                   {"code", std::string(CodeName(error.code))}}));
+  } else {
+    const std::size_t line = error.message.find('\n');
+    Say(err.Paint(Ink::kRed, "samovar: " + error.message.substr(0, line)) +
+        (line == std::string::npos ? "" : error.message.substr(line)));
+  }
+  return ExitCodeOf(error.code);
+}
+
+CLI::App* Commands::Add(const std::string& name, const std::string& summary,
+                        const std::string& examples) {
+  CLI::App* sub = app.add_subcommand(name, summary);
+  sub->add_flag("--json", session.json, "Print JSON")->group("Common");
+  sub->add_option("--endpoint", session.endpoint,
+                  "The server (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
+      ->group("Common");
+  sub->footer("\nExamples:\n" + examples);
+  return sub;
+}
+
+int Finish(const Session& session, const Result<int>& result) {
+  return result ? *result : session.Report(result.error());
+}
+
+}  // namespace samovar

@@ -1,0 +1,56 @@
+#pragma once
+// Session: what every command works with: the streams, the common options, the server.
+
+#include <CLI/App.hpp>
+#include <boost/json/value.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "main/api_client.h"
+#include "main/terminal.h"
+
+namespace samovar {
+
+// Exit codes, as docs/cli.md promises them to scripts.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFunctionFailed = 1,
+  kExitUsage = 2,
+  kExitNoServer = 3,
+  kExitNotFound = 4,
+  kExitDenied = 5,
+  kExitServerError = 6,
+};
+int ExitCodeOf(Code code);
+
+struct Session {
+  Terminal out = Terminal::Of(1);
+  Terminal err = Terminal::Of(2);
+  SystemClock clock;
+  bool json = false;
+  std::string endpoint;
+
+  // --endpoint, AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL, http://127.0.0.1:4566.
+  Result<ApiClient> Client() const;
+  void Print(const std::string& text) const;  // standard output
+  void PrintJson(const boost::json::value& value) const;
+  void Say(const std::string& text) const;  // standard error, a line
+  int Report(const Error& error) const;     // prints it; the exit code
+};
+
+// One subcommand: parsed options in `options`, run by `run`.
+struct Commands {
+  CLI::App& app;
+  Session& session;
+  std::function<int()> run;  // set by the subcommand that was given
+
+  // A subcommand with the common options; `examples` ends its help.
+  CLI::App* Add(const std::string& name, const std::string& summary, const std::string& examples);
+};
+
+// Runs `work`, reporting its error.
+int Finish(const Session& session, const Result<int>& result);
+
+}  // namespace samovar
