@@ -63,8 +63,8 @@ struct InstanceStatus {
   std::uint64_t invocations = 0;
 };
 
-class Instance;
 class InstancePool;
+struct InstanceContext;
 
 class InstanceService final : public Invoker {
  public:
@@ -102,11 +102,14 @@ class InstanceService final : public Invoker {
   Task<Result<InvocationResult>> InvokeAdmitted(Invocation& invocation, ResponseSink* sink,
                                                 InstancePool& pool);
   Task<void> TickLoop();
+  void Want(InstancePool& pool);  // it may want a start
   // Starts what pools want, as far as memory and the bound on starts let it.
   void StartWanted();
-  bool MakeRoom(Bytes need, const InstancePool& asking);
-  void ForgetEmptyPools();
-  std::vector<InstancePool*> Pools() const;
+  bool MakeRoom(Bytes need);
+  // Whether an instance of this pool, just free, must end so that another pool can start.
+  bool MustGiveWay(const InstancePool& pool) const;
+  void ForgetRetiredPools();
+  InstanceContext Context();
 
   Executor loop_;
   const Clock& clock_;
@@ -122,9 +125,14 @@ class InstanceService final : public Invoker {
   std::list<InstancePool*> wanting_;  // pools that want a start, longest waiting first
   std::size_t queued_ = 0;
   int starting_ = 0;
-  Bytes memory_used_;
+  Bytes memory_used_;     // by all instances
+  Bytes ending_memory_;   // of that, by those which are ending
+  bool starved_ = false;  // some pool has no instance, and no memory for one
+  std::int64_t log_allowance_ = 0;
   SteadyTime next_sample_;
+  unsigned samples_ = 0;
   bool draining_ = false;
+  bool in_start_wanted_ = false;
   bool slow_ticks_ = true;
   Timer ticker_;
   TaskGroup tasks_;

@@ -7,7 +7,10 @@ namespace samovar {
 void KeepAlive::RecordGap(std::chrono::nanoseconds gap) {
   auto minutes = std::chrono::floor<std::chrono::minutes>(gap);
   ++bins_[static_cast<std::size_t>(std::clamp<std::int64_t>(minutes.count(), 0, kRange.count()))];
-  ++samples_;
+  if (++samples_ < kMaxSamples) return;
+  // What was long ago counts half, so that the window follows the function.
+  samples_ = 0;
+  for (auto& bin : bins_) samples_ += bin /= 2;
 }
 
 std::chrono::milliseconds KeepAlive::Window() const {

@@ -27,6 +27,7 @@ class KeepAlive {
   static constexpr std::chrono::minutes kRange{240};
   static constexpr std::chrono::minutes kDefault{10};
   static constexpr std::uint64_t kEnoughSamples = 20;
+  static constexpr std::uint64_t kMaxSamples = 1'000'000;
 
   explicit KeepAlive(KeepAlivePolicy policy = {}) : policy_(policy) {}
 

@@ -42,6 +42,14 @@ TEST(KeepAlive, KeepsUntilTheNinetyNinthPercentileGap) {
   }
 }
 
+TEST(KeepAlive, ForgetsHowItWasLongAgo) {
+  KeepAlive keep;
+  for (std::uint64_t i = 0; i < KeepAlive::kMaxSamples; ++i) keep.RecordGap(hours(2));
+  EXPECT_EQ(keep.Window(), minutes(121));
+  for (std::uint64_t i = 0; i < 10 * KeepAlive::kMaxSamples; ++i) keep.RecordGap(seconds(1));
+  EXPECT_EQ(keep.Window(), minutes(1));
+}
+
 TEST(KeepAlive, CountsANegativeGapAsZero) {
   KeepAlive keep;
   for (int i = 0; i < 100; ++i) keep.RecordGap(-hours(3));

@@ -156,7 +156,7 @@ Result<void> WriteLog(const std::string& directory, std::string_view text, Bytes
 }
 
 Result<std::vector<LogRecord>> ReadLog(const std::string& directory, const LogQuery& query,
-                                     Bytes max_answer) {
+                                       Bytes max_answer) {
   std::vector<LogRecord> lines;
   BackwardReader reader(lines, query, max_answer.count);
   TRY(reader.Read(Current(directory)));
@@ -184,9 +184,9 @@ std::optional<LogRecord> ParseLogLine(std::string_view line) {
   auto version = line.find('\t', stream + 1);
   if (version == std::string_view::npos) return {};
   return LogRecord{.time = WallTime(std::chrono::milliseconds(ms)),
-                 .stream = std::string(line.substr(0, stream)),
-                 .version = std::string(line.substr(stream + 1, version - stream - 1)),
-                 .message = ValidUtf8(line.substr(version + 1))};
+                   .stream = std::string(line.substr(0, stream)),
+                   .version = std::string(line.substr(stream + 1, version - stream - 1)),
+                   .message = ValidUtf8(line.substr(version + 1))};
 }
 
 namespace {

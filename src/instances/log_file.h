@@ -57,7 +57,7 @@ class LogFile {
 Result<void> WriteLog(const std::string& directory, std::string_view text, Bytes bound);
 // The newest lines that fit the query and `max_answer`, oldest first.
 Result<std::vector<LogRecord>> ReadLog(const std::string& directory, const LogQuery& query,
-                                     Bytes max_answer);
+                                       Bytes max_answer);
 
 std::string_view TakeLine(std::string_view& text, std::size_t max_line);
 std::optional<LogRecord> ParseLogLine(std::string_view line);

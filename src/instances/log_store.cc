@@ -125,8 +125,9 @@ Task<Result<std::vector<LogRecord>>> LogStore::Read(std::string function, LogQue
   co_return co_await ReadFile(file, query, nullptr);
 }
 
-Task<Result<std::vector<LogRecord>>> LogStore::ReadFile(std::shared_ptr<LogFile> file, LogQuery query,
-                                                      LogFollowerState* follower) {
+Task<Result<std::vector<LogRecord>>> LogStore::ReadFile(std::shared_ptr<LogFile> file,
+                                                        LogQuery query,
+                                                        LogFollowerState* follower) {
   co_await Acquire(*file);
   // What comes from here on is the follower's; what came before is read back below.
   std::string text = TakeBuffer(*file);
@@ -167,7 +168,7 @@ Task<Result<std::vector<LogRecord>>> LogFollower::Next(Deadline deadline) {
     co_await state.wake.async_wait(kTuple);
   }
   std::vector<LogRecord> lines(std::make_move_iterator(state.pending.begin()),
-                             std::make_move_iterator(state.pending.end()));
+                               std::make_move_iterator(state.pending.end()));
   state.pending.clear();
   if (std::size_t lost = std::exchange(state.lost, 0); lost > 0 && !lines.empty()) {
     auto message = fmt::format("[{} lines were not taken in time]", lost);

@@ -92,7 +92,7 @@ class LogStore {
   Task<void> FlushLoop();
   Task<void> FlushFile(std::shared_ptr<LogFile> file);
   Task<Result<std::vector<LogRecord>>> ReadFile(std::shared_ptr<LogFile> file, LogQuery query,
-                                              LogFollowerState* follower);
+                                                LogFollowerState* follower);
 
   Executor loop_;
   BlockingPool& pool_;

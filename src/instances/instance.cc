@@ -1,0 +1,204 @@
+#include "instances/instance.h"
+
+#include <csignal>
+#include <utility>
+
+#include "base/log.h"
+#include "instances/channel_worker.h"
+#include "instances/runtime_api_worker.h"
+
+namespace samovar {
+namespace {
+
+constexpr std::chrono::milliseconds kSampleEvery{100};
+constexpr std::chrono::milliseconds kExitGrace{500};    // from a closed channel to the exit
+constexpr std::chrono::milliseconds kAskedGrace{2000};  // from SHUTDOWN to the exit
+
+}  // namespace
+
+// Keeps the instance from being destroyed under a coroutine.
+class Instance::Use {
+ public:
+  explicit Use(Instance& instance) : instance_(instance) { ++instance_.users_; }
+  Use(const Use&) = delete;
+  ~Use() {
+    if (--instance_.users_ == 0) instance_.changed_.Notify();
+  }
+
+ private:
+  Instance& instance_;
+};
+
+Instance::Instance(InstanceContext context, VersionPtr version, std::string id,
+                   std::chrono::nanoseconds init_limit)
+    : context_(std::move(context)),
+      version_(std::move(version)),
+      id_(std::move(id)),
+      born_(context_.clock.Now()),
+      idle_since_(born_),
+      deadline_(born_ + init_limit),
+      changed_(context_.loop) {}
+
+Task<void> Instance::Live(Result<SandboxSpec> spec, std::function<void()> started) {
+  Result<std::unique_ptr<Sandbox>> made = std::unexpected(Error{Code::kInternal, ""});
+  if (spec) {
+    made = co_await context_.host.Create(*spec);
+  } else {
+    made = std::unexpected(spec.error());
+  }
+  if (!made) {
+    FailStart({.error = std::move(made.error())}, started);
+    while (users_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
+    co_return;
+  }
+  sandbox_ = std::move(*made);
+  log_ = std::make_unique<LogCapture>(context_.loop, context_.clock, sandbox_->TakeLog(),
+                                      context_.logs.Open(version_->function, id_, version_->number),
+                                      context_.log_allowance);
+  log_->BeginCall(true);  // a failed initialisation is explained by what it printed
+  MakeWorker(*spec);
+  context_.tasks.Spawn(ReadLog());
+  context_.tasks.Spawn(Initialise(std::move(started)));
+  if (timed_out_ || state_ == State::kEnding) sandbox_->Kill();
+
+  exit_ = co_await sandbox_->WaitExit();
+  usable_ = false;
+  max_memory_ = std::max(max_memory_, exit_->max_memory);
+  log_->Drain();
+  log_->Close();
+  worker_->Close();
+  changed_.Notify();
+  while (users_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
+  co_await worker_->Stop();
+}
+
+void Instance::MakeWorker(const SandboxSpec& spec) {
+  if (spec.channel) {
+    worker_ = std::make_unique<ChannelWorker>(context_.loop, sandbox_->TakeChannel(),
+                                              context_.max_response);
+  } else {
+    worker_ = std::make_unique<RuntimeApiWorker>(context_.loop, context_.clock,
+                                                 sandbox_->TakeRuntimeApi(), context_.max_response);
+  }
+}
+
+Task<void> Instance::ReadLog() {
+  Use use(*this);
+  co_await log_->Run();
+}
+
+Task<void> Instance::WaitForExit() {
+  kill_at_ = std::min(kill_at_, context_.clock.Now() + kExitGrace);
+  while (!exit_) co_await changed_.Wait();
+}
+
+Task<void> Instance::Initialise(std::function<void()> started) {
+  Use use(*this);
+  WorkerReply reply = co_await worker_->Init();
+  init_ = context_.clock.Now() - born_;
+  if (reply.ending == Ending::kAnswered && !timed_out_) {
+    deadline_ = SteadyTime::max();
+    sandbox_->UseCpuLimit();
+    log_->Drain();
+    if (state_ == State::kStarting) MarkIdle();
+    started();
+    co_return;
+  }
+  if (timed_out_) reply.ending = Ending::kGone;
+  if (reply.ending == Ending::kGone) co_await WaitForExit();
+  log_->Drain();
+  FailStart({.timed_out = timed_out_, .reply = std::move(reply)}, started);
+}
+
+void Instance::FailStart(StartFailure failure, const std::function<void()>& started) {
+  failure_ = std::move(failure);
+  usable_ = false;
+  deadline_ = SteadyTime::max();
+  if (log_) LogFailedInit();
+  if (sandbox_) kill_at_ = std::min(kill_at_, context_.clock.Now() + kExitGrace);
+  started();
+}
+
+void Instance::MarkIdle() {
+  state_ = State::kIdle;
+  idle_since_ = context_.clock.Now();
+}
+
+void Instance::End(bool ask) {
+  bool first = std::exchange(state_, State::kEnding) != State::kEnding;
+  usable_ = false;
+  changed_.Notify();
+  if (exit_ || !sandbox_) return;
+  if (ask && first && worker_) {
+    kill_at_ = std::min(kill_at_, context_.clock.Now() + kAskedGrace);
+    context_.tasks.Spawn(Ask());
+    return;
+  }
+  if (!ask) sandbox_->Kill();
+}
+
+Task<void> Instance::Ask() {
+  Use use(*this);
+  bool asked = co_await worker_->AskToEnd("the instance is no longer needed");
+  if (!asked && sandbox_) sandbox_->Kill();
+}
+
+void Instance::CheckDeadline(SteadyTime now) {
+  if (log_) log_->Refill();
+  if (now >= kill_at_ && sandbox_ && !exit_) {
+    kill_at_ = SteadyTime::max();
+    sandbox_->Kill();
+  }
+  if (now < deadline_) return;
+  deadline_ = SteadyTime::max();
+  timed_out_ = true;
+  usable_ = false;
+  if (sandbox_) sandbox_->Kill();
+  if (worker_) worker_->Close();
+}
+
+Bytes Instance::SampleMemory(Bytes floor) {
+  if (sandbox_ && !exit_) {
+    sampled_ = context_.clock.Now();
+    memory_ = sandbox_->MemoryInUse();
+    max_memory_ = std::max(max_memory_, memory_);
+  }
+  return std::max(memory_, floor);
+}
+
+Task<std::optional<InvocationResult>> Instance::Run(Invocation& call, ResponseSink* sink) {
+  Use use(*this);
+  if (failure_) {
+    LogStart(call);
+    WorkerReply reply = failure_->reply;
+    auto result = Interpret(call, std::move(reply));
+    result.duration = timed_out_ ? version_->timeout : init_;
+    LogEnd(call, result);
+    co_return result;
+  }
+  SteadyTime begin = context_.clock.Now();
+  deadline_ = begin + version_->timeout;
+  log_->BeginCall(call.want_log_tail);
+  LogStart(call);
+  auto reply = co_await worker_->Invoke(call, context_.clock.Wall() + version_->timeout, sink);
+  SteadyTime end = context_.clock.Now();
+  auto duration = end - begin;
+  deadline_ = SteadyTime::max();
+  log_->Drain();
+  usable_ = usable_ && reply.usable;
+  if (reply.ending == Ending::kNotBegun) {
+    usable_ = false;
+    co_return std::nullopt;
+  }
+  ++invocations_;
+  if (reply.ending == Ending::kGone && !timed_out_) co_await WaitForExit();
+  if (end - sampled_ >= kSampleEvery) SampleMemory({});
+  bool timed_out = timed_out_ && reply.ending == Ending::kGone;
+  auto result = Interpret(call, std::move(reply));
+  result.duration = timed_out ? version_->timeout : duration;
+  if (std::exchange(first_call_, false)) result.init = init_;
+  LogEnd(call, result);
+  co_return result;
+}
+
+}  // namespace samovar

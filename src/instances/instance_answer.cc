@@ -1,0 +1,167 @@
+// How the end of a call reads: the answer's error and the lines in the log, in Lambda's words.
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "instances/instance.h"
+#include "wire/log_report.h"
+#include "wire/runtime_api.h"
+
+namespace samovar {
+namespace {
+
+struct SignalName {
+  int number;
+  std::string_view name;
+};
+
+// As Go, in which Lambda's own supervisor is written, names them.
+constexpr SignalName kSignals[] = {
+    {SIGHUP, "hangup"},
+    {SIGINT, "interrupt"},
+    {SIGQUIT, "quit"},
+    {SIGILL, "illegal instruction"},
+    {SIGTRAP, "trace/breakpoint trap"},
+    {SIGABRT, "aborted"},
+    {SIGBUS, "bus error"},
+    {SIGFPE, "floating point exception"},
+    {SIGKILL, "killed"},
+    {SIGUSR1, "user defined signal 1"},
+    {SIGSEGV, "segmentation fault"},
+    {SIGUSR2, "user defined signal 2"},
+    {SIGPIPE, "broken pipe"},
+    {SIGALRM, "alarm clock"},
+    {SIGTERM, "terminated"},
+    {SIGXCPU, "CPU time limit exceeded"},
+    {SIGXFSZ, "file size limit exceeded"},
+    {SIGSYS, "bad system call"},
+};
+
+InvocationResult Unhandled(std::string error_type, std::string payload) {
+  InvocationResult result;
+  result.payload = std::move(payload);
+  result.function_error = "Unhandled";
+  result.error_type = std::move(error_type);
+  return result;
+}
+
+}  // namespace
+
+ExitDescription DescribeExit(const SandboxExit& exit) {
+  if (exit.out_of_memory && (exit.signal != 0 || exit.code != 0)) {
+    return {"Runtime.OutOfMemory", "Runtime exited with error: signal: killed"};
+  }
+  if (exit.signal != 0) {
+    std::string name = std::to_string(exit.signal);
+    for (const auto& known : kSignals) {
+      if (known.number == exit.signal) name = known.name;
+    }
+    return {"Runtime.ExitError", "Runtime exited with error: signal: " + name};
+  }
+  if (exit.code == 0) return {"Runtime.ExitError", "Runtime exited without providing a reason"};
+  return {"Runtime.ExitError", fmt::format("Runtime exited with error: exit status {}", exit.code)};
+}
+
+InvocationResult Instance::TimedOut(const Invocation& call) {
+  auto message = fmt::format("RequestId: {} Error: Task timed out after {}.00 seconds",
+                             call.request_id, version_->timeout.count());
+  return Unhandled("Sandbox.Timedout", PlatformErrorJson("Sandbox.Timedout", message));
+}
+
+InvocationResult Instance::Exited(const Invocation& call, const WorkerReply& reply) {
+  auto [type, text] = DescribeExit(exit_.value_or(SandboxExit{}));
+  auto message = fmt::format("RequestId: {} Error: {}", call.request_id, text);
+  if (log_) {
+    log_->Print(message);
+    log_->Print(type);
+    bool closed = reply.detail == "the channel is closed";  // the exit says it better
+    if (!reply.detail.empty() && !closed) log_->Print("samovar: " + reply.detail);
+  }
+  return Unhandled(std::string(type), PlatformErrorJson(type, message));
+}
+
+InvocationResult Instance::Interpret(const Invocation& call, WorkerReply reply) {
+  switch (reply.ending) {
+    case Ending::kAnswered: {
+      InvocationResult result;
+      result.payload = std::move(reply.payload);
+      result.content_type = std::move(reply.content_type);
+      return result;
+    }
+    case Ending::kFailed:
+    case Ending::kTooLarge: {
+      auto type = reply.error_type.empty() ? FunctionErrorType(reply.payload, "Runtime.Unknown")
+                                           : std::move(reply.error_type);
+      auto result = Unhandled(std::move(type), std::move(reply.payload));
+      result.content_type = std::move(reply.content_type);
+      return result;
+    }
+    case Ending::kNotBegun:
+    case Ending::kGone:
+      break;
+  }
+  return timed_out_ ? TimedOut(call) : Exited(call, reply);
+}
+
+void Instance::LogFailedInit() {
+  std::string_view status = "error";
+  std::string type = failure_->reply.error_type;
+  if (failure_->timed_out) {
+    status = "timeout";
+    type = "Sandbox.Timedout";
+  } else if (type.empty()) {
+    type = DescribeExit(exit_.value_or(SandboxExit{})).error_type;
+  }
+  double ms = std::chrono::duration<double, std::milli>(init_).count();
+  log_->Print(
+      fmt::format("INIT_REPORT Init Duration: {:.2f} ms\tPhase: init\tStatus: {}\tError Type: {}",
+                  ms, status, type));
+}
+
+void Instance::LogStart(const Invocation& call) {
+  if (!log_) return;
+  if (version_->log_format != "JSON") {
+    log_->Print(StartLine(call.request_id, version_->number));
+    return;
+  }
+  InvocationReport report;
+  report.request_id = call.request_id;
+  report.version = version_->number;
+  report.time = context_.clock.Wall();
+  log_->Print(JsonStartRecord(report));
+}
+
+// Fills in what was billed, and the tail.
+void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
+  using std::chrono::nanoseconds;
+  result.billed = BilledDuration(result.duration + result.init.value_or(nanoseconds(0)));
+  result.max_memory = max_memory_;
+  if (!log_) return;
+  InvocationReport report;
+  report.request_id = call.request_id;
+  report.version = version_->number;
+  report.duration = result.duration;
+  report.billed = result.billed;
+  report.memory_size = version_->memory;
+  report.max_memory_used = result.max_memory;
+  report.init = result.init;
+  report.time = context_.clock.Wall();
+  bool timed_out = result.error_type == "Sandbox.Timedout" && timed_out_;
+  if (timed_out) {
+    report.status = "timeout";
+  } else if (result.error_type.starts_with("Runtime.") && !usable_) {
+    report.status = "error";
+    report.error_type = result.error_type;
+  }
+  if (version_->log_format == "JSON") {
+    if (report.status != "success") log_->Print(JsonRuntimeDoneRecord(report));
+    log_->Print(JsonReportRecord(report));
+  } else {
+    if (timed_out) log_->Print(TimeoutLine(report.time, call.request_id, version_->timeout));
+    log_->Print(EndLine(call.request_id));
+    log_->Print(ReportLine(report));
+  }
+  if (call.want_log_tail) result.log_tail = log_->TakeTail();
+}
+
+}  // namespace samovar

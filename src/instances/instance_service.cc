@@ -1,0 +1,268 @@
+#include "instances/instance_service.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "instances/instance_pool.h"
+
+namespace samovar {
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
+constexpr std::chrono::milliseconds kTick{20};
+constexpr std::chrono::milliseconds kSlowTick{250};  // while nothing runs or waits
+constexpr std::chrono::milliseconds kSampleEvery{100};
+constexpr unsigned kIdleSampleEvery = 10;  // of those
+constexpr std::chrono::seconds kStarvedLong{1};
+constexpr std::int64_t kLogAllowance = 1 << 20;  // of all instances in a tick
+constexpr int kMaxTries = 3;
+constexpr std::chrono::seconds kKillWait{5};
+
+}  // namespace
+
+InstanceService::InstanceService(Executor loop, const Clock& clock, InstanceOptions options,
+                                 SandboxHost& host, LaunchPlanner planner, LogStore& logs,
+                                 Books& books)
+    : loop_(loop),
+      clock_(clock),
+      options_(std::move(options)),
+      host_(host),
+      planner_(std::move(planner)),
+      logs_(logs),
+      books_(books),
+      limits_(options_.account_concurrency, options_.reserved_total),
+      log_allowance_(kLogAllowance),
+      ticker_(loop),
+      tasks_(loop) {
+  if (options_.starts_at_a_time <= 0) {
+    options_.starts_at_a_time =
+        2 * static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  }
+}
+
+InstanceService::~InstanceService() = default;
+
+void InstanceService::Start() { tasks_.Spawn(TickLoop()); }
+
+InstanceContext InstanceService::Context() {
+  return {loop_, clock_, host_, logs_, tasks_, log_allowance_, options_.max_response};
+}
+
+Task<Result<InvocationResult>> InstanceService::Invoke(Invocation invocation, ResponseSink* sink) {
+  if (draining_) co_return Fail(Code::kUnavailable, "the server is shutting down");
+  auto permit = limits_.Admit(invocation.version->function, invocation.reserved_concurrency);
+  if (!permit) {
+    books_.RecordThrottle(books_.For(*invocation.version));
+    co_return std::unexpected(std::move(permit.error()));
+  }
+  if (slow_ticks_) ticker_.cancel();
+  InstancePool& pool = PoolOf(invocation.version);
+  InstancePool::Visit visit(pool);
+  co_return co_await InvokeAdmitted(invocation, sink, pool);
+}
+
+Task<Result<InvocationResult>> InstanceService::InvokeAdmitted(Invocation& invocation,
+                                                               ResponseSink* sink,
+                                                               InstancePool& pool) {
+  struct Lease {
+    InstancePool& pool;
+    Instance& instance;
+    std::optional<std::chrono::nanoseconds> call_time = std::nullopt;
+    // A call that was cut off leaves its runtime in mid-answer.
+    ~Lease() { pool.Release(instance, call_time, !call_time); }
+  };
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    Instance* instance = pool.TakeIdle();
+    if (!instance) {
+      auto waited = co_await pool.Wait(invocation.queue_deadline);
+      if (!waited) co_return std::unexpected(std::move(waited.error()));
+      instance = *waited;
+    }
+    Lease lease{pool, *instance};
+    auto result = co_await instance->Run(invocation, sink);
+    if (!result) continue;  // it was gone before it began
+    lease.call_time = result->duration;
+    books_.Record(pool.Books(), *invocation.version, *result);
+    co_return std::move(*result);
+  }
+  co_return Fail(Code::kUnavailable,
+                 "instances of " + invocation.version->function + " end before they take an event");
+}
+
+InstancePool& InstanceService::PoolOf(const VersionPtr& version) {
+  if (auto at = by_pointer_.find(version.get()); at != by_pointer_.end()) return *at->second;
+  auto& pool = pools_[version->Key()];
+  if (pool) return *pool;
+  InstancePool::Learned learned{
+      .keep_alive = KeepAlive(options_.keep_alive), .scheduler = {}, .start_memory = {}};
+  for (auto& [key, other] : pools_) {
+    if (other && other->Subject()->function == version->function &&
+        other->Subject()->number == version->number) {
+      learned = other->Experience();
+    }
+  }
+  pool = std::make_unique<InstancePool>(*this, version, std::move(learned));
+  by_pointer_[version.get()] = pool.get();
+  return *pool;
+}
+
+void InstanceService::Want(InstancePool& pool) {
+  if (std::exchange(pool.in_wanting, true)) return;
+  wanting_.push_back(&pool);
+}
+
+void InstanceService::StartWanted() {
+  if (wanting_.empty() || in_start_wanted_) return;
+  in_start_wanted_ = true;  // a start that fails at once comes back here
+  auto now = clock_.Now();
+  bool starved = false;
+  std::size_t without_start = 0;
+  while (without_start < wanting_.size() && starting_ < options_.starts_at_a_time) {
+    InstancePool& pool = *wanting_.front();
+    wanting_.pop_front();
+    if (!pool.WantsStart(now)) {
+      pool.in_wanting = false;
+      pool.starved_since = SteadyTime::max();
+      continue;
+    }
+    wanting_.push_back(&pool);  // in turn: one start each
+    if (MakeRoom(pool.StartMemory())) {
+      pool.starved_since = SteadyTime::max();
+      without_start = 0;
+      pool.Begin(options_.init_timeout, false);
+      continue;
+    }
+    ++without_start;
+    if (pool.Size() > 0) continue;
+    starved = true;
+    pool.starved_since = std::min(pool.starved_since, now);
+  }
+  starved_ = starved;
+  in_start_wanted_ = false;
+}
+
+bool InstanceService::MakeRoom(Bytes need) {
+  if (memory_used_.count == 0) return true;  // what is larger than the budget runs alone
+  while (memory_used_ - ending_memory_ + need > options_.memory_budget) {
+    InstancePool* owner = nullptr;
+    Instance* oldest = nullptr;
+    for (auto& [key, pool] : pools_) {
+      Instance* idle = pool->LeastRecentlyUsed();
+      if (!idle || (oldest && oldest->IdleSince() <= idle->IdleSince())) continue;
+      oldest = idle;
+      owner = pool.get();
+    }
+    if (!oldest) return false;
+    owner->Evict(*oldest);
+  }
+  // What was evicted just now is free once it has ended; its end asks again.
+  return memory_used_ + need <= options_.memory_budget;
+}
+
+bool InstanceService::MustGiveWay(const InstancePool& pool) const {
+  if (!starved_) return false;
+  auto now = clock_.Now();
+  for (const InstancePool* other : wanting_) {
+    if (other == &pool || other->starved_since == SteadyTime::max()) continue;
+    if (memory_used_ - ending_memory_ + other->StartMemory() <= options_.memory_budget) continue;
+    if (pool.Size() > 1 || now - other->starved_since > kStarvedLong) return true;
+  }
+  return false;
+}
+
+void InstanceService::Retire(const std::string& version_key) {
+  auto at = pools_.find(version_key);
+  if (at != pools_.end()) at->second->Retire();
+}
+
+void InstanceService::ForgetRetiredPools() {
+  std::erase_if(pools_, [this](auto& entry) {
+    InstancePool& pool = *entry.second;
+    if (!pool.Retired() || !pool.Unused()) return false;
+    if (pool.in_wanting) wanting_.remove(&pool);
+    by_pointer_.erase(pool.Subject().get());
+    return true;
+  });
+}
+
+void InstanceService::Tick() {
+  auto now = clock_.Now();
+  log_allowance_ = kLogAllowance;
+  bool sample = now >= next_sample_;
+  if (sample) {
+    next_sample_ = now + kSampleEvery;
+    ++samples_;
+  }
+  bool sample_idle = sample && samples_ % kIdleSampleEvery == 0;
+  for (auto& [key, pool] : pools_) pool->Tick(now, sample, sample_idle);
+  StartWanted();
+  // Instances may have grown past the budget.
+  if (memory_used_ - ending_memory_ > options_.memory_budget) MakeRoom({});
+  ForgetRetiredPools();
+}
+
+Task<void> InstanceService::TickLoop() {
+  while (true) {
+    slow_ticks_ = limits_.Running() == 0 && starting_ == 0;
+    ticker_.expires_after(slow_ticks_ ? kSlowTick : kTick);
+    co_await ticker_.async_wait(kTuple);
+    Tick();
+  }
+}
+
+Task<void> InstanceService::Drain(Deadline deadline) {
+  draining_ = true;
+  Timer timer(loop_);
+  auto pause = [&] {
+    timer.expires_after(kTick);
+    return timer.async_wait(kTuple);
+  };
+  while (limits_.Running() > 0 && !deadline.Passed(clock_.Now())) co_await pause();
+  for (auto& [key, pool] : pools_) {
+    pool->KillAll({Code::kUnavailable, "the server is shutting down"});
+  }
+  auto last = Deadline::After(clock_, kKillWait);
+  auto unused = [&] {
+    return std::ranges::all_of(pools_, [](auto& entry) { return entry.second->Unused(); });
+  };
+  while (!unused() && !last.Passed(clock_.Now())) co_await pause();
+  co_await tasks_.Stop();
+}
+
+std::vector<InstanceStatus> InstanceService::Instances() const {
+  std::vector<InstanceStatus> list;
+  for (const auto& [key, pool] : pools_) pool->AppendStatus(list, clock_.Now());
+  std::ranges::sort(list, {},
+                    [](const InstanceStatus& s) { return std::tie(s.function, s.version, s.id); });
+  return list;
+}
+
+std::string InstanceService::MetricsText() const {
+  std::map<std::tuple<std::string, std::string_view>, int> counts;
+  for (const auto& status : Instances()) ++counts[{status.function, status.state}];
+  std::string out;
+  AppendMetricHead(out, "samovar_instances", "gauge", "Instances by function and state.");
+  for (const auto& [key, count] : counts) {
+    AppendMetric(out, "samovar_instances",
+                 {{"function", std::get<0>(key)}, {"state", std::get<1>(key)}}, count);
+  }
+  auto gauge = [&](std::string_view name, std::string_view help, double value) {
+    AppendMetricHead(out, name, "gauge", help);
+    AppendMetric(out, name, {}, value);
+  };
+  gauge("samovar_instances_memory_bytes", "Memory that instances count with.",
+        static_cast<double>(memory_used_.count));
+  gauge("samovar_instances_memory_budget_bytes", "Memory that instances may use together.",
+        static_cast<double>(options_.memory_budget.count));
+  gauge("samovar_queued_invocations", "Invocations that wait for an instance.",
+        static_cast<double>(queued_));
+  gauge("samovar_running_invocations", "Invocations under way, queued ones included.",
+        limits_.Running());
+  return out;
+}
+
+}  // namespace samovar
