@@ -33,6 +33,9 @@ struct UrlRequest {
   std::string_view body;
   std::string_view protocol = "HTTP/1.1";
   std::string_view source_ip;
+  std::string_view scheme = "http";
+  std::string_view port;         // of this server; "" leaves X-Forwarded-* out
+  std::string_view trace_id;     // X-Amzn-Trace-Id, or ""
   std::string_view domain_name;  // "ID.lambda-url.us-east-1.localhost"
   std::string_view url_id;
   std::string_view request_id;
@@ -55,8 +58,7 @@ struct UrlAnswer {
 UrlAnswer DecodeUrlAnswer(std::string_view payload);
 // What the caller sees where the function failed: 502, "Internal Server Error".
 UrlAnswer UrlFailure();
-// {"Message": "Forbidden. For troubleshooting ..."}: 403 with x-amzn-ErrorType
-// AccessDeniedException.
+// {"Message": "Forbidden. For troubleshooting .."}: 403, AccessDeniedException.
 UrlAnswer UrlForbidden();
 
 struct CorsPolicy {

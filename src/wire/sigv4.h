@@ -12,11 +12,9 @@
 // Threads  SigningKeyCache is for one thread; the rest is values.
 // Source   docs.aws.amazon.com "Create a signed AWS API request"; botocore.auth.
 
-#include <array>
 #include <chrono>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +22,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "wire/fields.h"
+#include "wire/sha256.h"
 
 namespace samovar {
 
@@ -46,31 +45,14 @@ struct CredentialScope {
 // which API is meant; proves nothing.
 std::optional<CredentialScope> ReadCredentialScope(FieldsView headers, std::string_view raw_query);
 
-// SHA-256 of bytes that come in pieces.
-class Sha256 {
- public:
-  Sha256();
-  ~Sha256();
-  Sha256(Sha256&&) noexcept;
-  Sha256& operator=(Sha256&&) noexcept;
-  void Update(std::string_view bytes);
-  std::string HexDigest();  // ends the hash
-
- private:
-  struct Context;
-  std::unique_ptr<Context> context_;
-};
-std::string Sha256Hex(std::string_view bytes);
-
 // Derived signing keys by (secret, date, region, service); bounded. Owned by whoever verifies.
 class SigningKeyCache {
  public:
-  using Key = std::array<unsigned char, 32>;
-  const Key& Get(std::string_view secret, const CredentialScope& scope);
+  const Digest& Get(std::string_view secret, const CredentialScope& scope);
 
  private:
   static constexpr std::size_t kMaxKeys = 256;
-  std::map<std::string, Key, std::less<>> keys_;
+  std::map<std::string, Digest, std::less<>> keys_;
 };
 
 using SecretLookup = std::function<std::optional<std::string>(std::string_view access_key_id)>;
@@ -82,20 +64,22 @@ class SigV4Verification {
                                          SigningKeyCache& keys, WallTime now);
 
   const CredentialScope& Scope() const { return scope_; }
-  // False where the body is not signed (UNSIGNED-PAYLOAD, presigned): Finish("") will do.
+  // False where the body is not signed (UNSIGNED-PAYLOAD, S3's presigned URLs): Finish("") will do.
   bool NeedsBodyHash() const { return needs_body_hash_; }
   // Whether the signature itself is proven already, and only the body's hash is to be compared.
   bool HeadProven() const { return !declared_hash_.empty(); }
   Result<void> Finish(std::string_view body_sha256_hex) const;
 
  private:
+  Result<void> CheckSignature(std::string_view payload) const;
+
   CredentialScope scope_;
   bool needs_body_hash_ = true;
   std::string declared_hash_;      // X-Amz-Content-Sha256, proven by the signature
-  std::string canonical_request_;  // without its last line, where the body's hash is that line
+  std::string canonical_request_;  // all but its last line, the body's hash
   std::string amz_date_;
   std::string signature_;
-  SigningKeyCache::Key key_{};
+  Digest key_{};
 };
 
 struct SigningCredentials {
