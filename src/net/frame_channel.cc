@@ -129,7 +129,8 @@ Task<Result<void>> FrameChannel::ReadRest(std::string& text, std::size_t size) {
   while (ready < size) {
     if (ready == text.size()) {
       std::size_t grown = std::min(size, std::max(ready * 2, ready + kGrowth));
-      text.resize_and_overwrite(grown, [](char*, std::size_t n) { return n; });
+      // libstdc++ 12 hands the lambda a rounded-up size, so the size is captured.
+      text.resize_and_overwrite(grown, [grown](char*, std::size_t) { return grown; });
     }
     CO_TRY(std::size_t n, co_await Receive(&text[ready], text.size() - ready));
     ready += n;

@@ -212,8 +212,9 @@ Task<Result<std::optional<std::string>>> HttpConnection::ReadSome() {
     begin_ += piece.size();
   } else {
     CO_TRY(co_await BeforeBody());
-    piece.resize_and_overwrite(std::min<std::uint64_t>(body_left_, kPiece),
-                               [](char*, std::size_t n) { return n; });
+    // libstdc++ 12 hands the lambda a rounded-up size, so the size is captured.
+    std::size_t most = std::min<std::uint64_t>(body_left_, kPiece);
+    piece.resize_and_overwrite(most, [most](char*, std::size_t) { return most; });
     CO_TRY(std::size_t n, co_await Receive(piece.data(), piece.size()));
     piece.resize(n);
   }
