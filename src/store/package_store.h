@@ -40,6 +40,8 @@ class PackageStore {
 
   // A new empty file for an upload; the caller writes it and then hands it to Import or removes it.
   virtual Result<std::string> NewStagingFile() = 0;
+  // Removes a staging file that will not be imported; anything else is left alone.
+  virtual void Discard(const std::string& staged_path) = 0;
   // Takes a staging file in (moves it), or finds that the same bytes are there already.
   virtual Result<PackageInfo> Import(const std::string& staged_path) = 0;
   virtual Result<PackageInfo> Find(const std::string& hash) = 0;

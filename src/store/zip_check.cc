@@ -1,0 +1,104 @@
+#include "store/zip_check.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace samovar {
+namespace {
+
+constexpr std::uint64_t kEndSize = 22;
+constexpr std::uint64_t kLocatorSize = 20;
+constexpr std::uint64_t kEnd64Size = 56;
+constexpr std::uint64_t kMaxComment = 0xFFFF;
+constexpr std::uint64_t kEntrySize = 46;
+
+std::optional<std::string> ReadAt(int fd, std::uint64_t offset, std::uint64_t size) {
+  std::string bytes(size, '\0');
+  std::uint64_t done = 0;
+  while (done < size) {
+    const auto n = pread(fd, bytes.data() + done, size - done, static_cast<off_t>(offset + done));
+    if (n <= 0) return std::nullopt;
+    done += static_cast<std::uint64_t>(n);
+  }
+  return bytes;
+}
+
+std::uint64_t Number(std::string_view bytes, std::size_t at, int size) {
+  std::uint64_t value = 0;
+  for (int i = size - 1; i >= 0; --i) {
+    value = value << 8 | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
+  }
+  return value;
+}
+
+struct Directory {
+  std::uint64_t entries, size, offset, limit;  // it must end at or before `limit`
+};
+
+// The record that ends the file: the last one whose comment reaches exactly to the end.
+std::optional<std::uint64_t> FindEnd(std::string_view tail) {
+  for (auto at = tail.size() - kEndSize + 1; at-- > 0;) {
+    if (tail.substr(at, 4) != std::string_view("PK\5\6", 4)) continue;
+    if (at + kEndSize + Number(tail, at + 20, 2) == tail.size()) return at;
+  }
+  return std::nullopt;
+}
+
+std::optional<Directory> ReadDirectory(int fd, std::uint64_t size) {
+  const auto tail_size = std::min(size, kEndSize + kMaxComment);
+  const auto tail = ReadAt(fd, size - tail_size, tail_size);
+  if (!tail) return std::nullopt;
+  const auto at = FindEnd(*tail);
+  if (!at) return std::nullopt;
+  const auto end = size - tail_size + *at;
+  Directory found{Number(*tail, *at + 10, 2), Number(*tail, *at + 12, 4),
+                  Number(*tail, *at + 16, 4), end};
+  if (found.entries != 0xFFFF && found.size != 0xFFFFFFFF && found.offset != 0xFFFFFFFF) {
+    return found;
+  }
+  // 64-bit: a locator right before the record tells where the larger record is.
+  if (end < kLocatorSize + kEnd64Size) return std::nullopt;
+  const auto locator = ReadAt(fd, end - kLocatorSize, kLocatorSize);
+  if (!locator) return std::nullopt;
+  if (!locator->starts_with(std::string_view("PK\6\7", 4))) return found;  // exactly 65,535 files
+  const auto where = Number(*locator, 8, 8);
+  if (where > end - kLocatorSize - kEnd64Size) return std::nullopt;
+  const auto record = ReadAt(fd, where, kEnd64Size);
+  if (!record || !record->starts_with(std::string_view("PK\6\6", 4))) return std::nullopt;
+  return Directory{Number(*record, 32, 8), Number(*record, 40, 8), Number(*record, 48, 8), where};
+}
+
+}  // namespace
+
+Error BadZip() {
+  return Error{Code::kInvalid,
+               "Could not unzip uploaded file. Please check your file, then try to upload again.",
+               "InvalidParameterValueException"};
+}
+
+Result<void> CheckZip(int fd, std::uint64_t size) {
+  if (size < kEndSize) return std::unexpected(BadZip());
+  const auto found = ReadDirectory(fd, size);
+  if (!found) return std::unexpected(BadZip());
+  if (found->entries == 0) {
+    return Fail(Code::kInvalid, "Uploaded file must be a non-empty zip",
+                "InvalidParameterValueException");
+  }
+  if (found->size > found->limit || found->offset > found->limit - found->size ||
+      found->size / kEntrySize < found->entries) {
+    return std::unexpected(BadZip());
+  }
+  // Bytes may stand before the archive (self-extracting zips); then offsets are counted from its
+  // start, and the directory is the `size` bytes before its end.
+  for (const auto offset : {found->offset, found->limit - found->size}) {
+    const auto entry = ReadAt(fd, offset, 4);
+    if (entry && *entry == std::string_view("PK\1\2", 4)) return {};
+  }
+  return std::unexpected(BadZip());
+}
+
+}  // namespace samovar

@@ -1,0 +1,22 @@
+#pragma once
+// CheckZip: whether a file has the frame of a whole zip, without reading its contents.
+//
+// Why      An upload that is cut off or is no zip at all is refused before it is stored; the
+//          contents are checked when it is unpacked.
+// How      Finds the end-of-central-directory record (and its 64-bit form) and checks that the
+//          directory it names lies inside the file and begins with an entry.
+// Errors   kInvalid with Lambda's message and name.
+// Source   APPNOTE.TXT 6.3.10, sections 4.3.14 to 4.3.16.
+
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace samovar {
+
+// `fd` is open for reading and `size` bytes long. REQUIRES: a regular file.
+Result<void> CheckZip(int fd, std::uint64_t size);
+
+Error BadZip();  // InvalidParameterValueException, "Could not unzip uploaded file..."
+
+}  // namespace samovar
