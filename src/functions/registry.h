@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/blocking.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/task.h"
 #include "functions/version.h"
@@ -36,9 +37,14 @@ struct RegistryOptions {
   std::string account_id = "000000000000";
   std::string url_suffix =
       "localhost:4566";  // of function URLs: http://ID.lambda-url.REGION.SUFFIX/
+  std::string endpoint = "http://localhost:4566";  // of Code.Location
+  Bytes max_package = Bytes::GiB(10);              // said by GetAccountSettings
+  Bytes max_unpacked = Bytes::GiB(10);
   int account_concurrency = 1000;
   // nullopt where the host can run `runtime`; else the reason, for people.
   std::function<std::optional<std::string>(std::string_view runtime)> missing_runtime;
+  // In [0, 1), for an alias between two versions; the default is a generator of its own.
+  std::function<double()> random;
 };
 
 // Where asynchronous invocations of a function go (event-invoke-config and DeadLetterConfig).

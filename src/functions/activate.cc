@@ -1,0 +1,224 @@
+// What goes on after an answer: unpacking what was created or updated, and collecting packages
+// that nothing uses any more.
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "functions/configuration.h"
+#include "functions/lambda_registry.h"
+
+namespace samovar {
+namespace {
+
+constexpr auto kFirstRetry = std::chrono::milliseconds(50);
+constexpr auto kLastRetry = std::chrono::seconds(5);
+constexpr auto kCollectAgain = std::chrono::minutes(65);  // the store keeps what is an hour old
+
+std::vector<std::string> PackagesOf(const VersionRecord& version) {
+  std::vector<std::string> hashes{version.package};
+  for (const auto& layer : version.layers) hashes.push_back(layer.package);
+  return hashes;
+}
+
+// Directories of the packages, in order. Blocks.
+Result<std::vector<std::string>> UnpackAll(PackageStore& packages,
+                                           const std::vector<std::string>& hashes) {
+  std::vector<std::string> dirs;
+  for (const auto& hash : hashes) {
+    TRY(auto dir, packages.Unpack(hash));
+    dirs.push_back(std::move(dir));
+  }
+  return dirs;
+}
+
+bool IsUnfinished(const VersionRecord& version) {
+  return version.state == "Pending" || version.update_status == "InProgress";
+}
+
+VersionPtr RunnableFrom(const RegistryOptions& options, const FunctionRecord& function,
+                        const VersionRecord& version, const std::vector<std::string>& dirs) {
+  return MakeRunnable(options, function, version, dirs.front(), {dirs.begin() + 1, dirs.end()});
+}
+
+void SetActive(VersionRecord& version) {
+  version.state = "Active";
+  version.state_reason.clear();
+  version.state_reason_code.clear();
+  version.update_status = "Successful";
+  version.update_reason.clear();
+  version.update_reason_code.clear();
+}
+
+std::string ReasonCode(const Error& error) {
+  return error.code == Code::kInvalid || error.code == Code::kTooLarge ? "InvalidConfiguration"
+                                                                       : "InternalError";
+}
+
+void SetFailed(VersionRecord& version, const Error& error) {
+  version.state = "Failed";
+  version.state_reason = error.message;
+  version.state_reason_code = ReasonCode(error);
+}
+
+}  // namespace
+
+Result<void> LambdaRegistry::LoadRunnable(FunctionRecord& function) {
+  const auto load = [&](VersionRecordPtr& slot) {
+    if (!slot || IsUnfinished(*slot) || slot->state != "Active") return;
+    auto version = std::make_shared<VersionRecord>(*slot);
+    const auto dirs = UnpackAll(packages_, PackagesOf(*version));
+    if (dirs) {
+      version->runnable = RunnableFrom(options_, function, *version, *dirs);
+    } else {
+      LogError("function {}:{} cannot run: {}", function.name, version->number,
+               dirs.error().message);
+      SetFailed(*version, dirs.error());
+    }
+    slot = std::move(version);
+  };
+  load(function.latest);
+  load(function.serving);
+  for (auto& [number, version] : function.versions) load(version);
+  return {};
+}
+
+void LambdaRegistry::StartActivation(const std::string& name) {
+  const auto function = Find(name);
+  if (!function) return;
+  bool unfinished = IsUnfinished(*function->latest);
+  for (const auto& [number, version] : function->versions) unfinished |= IsUnfinished(*version);
+  if (!unfinished) return;
+  asio::co_spawn(loop_, Activate(alive_, name), asio::detached);
+}
+
+// Static, as it goes on after the registry is gone: `alive` is asked after every wait.
+Task<> LambdaRegistry::Activate(std::weak_ptr<LambdaRegistry*> alive, std::string name) {
+  auto self = [&]() -> LambdaRegistry* {
+    const auto registry = alive.lock();
+    return registry ? *registry : nullptr;
+  };
+  FunctionPtr function = self() ? self()->Find(name) : nullptr;
+  if (!function) co_return;
+  const auto revision = function->latest->instance_revision;
+  const auto hashes = PackagesOf(*function->latest);
+  function.reset();
+  auto& packages = self()->packages_;
+  const auto dirs = co_await RunBlocking(
+      self()->pool_, [&packages, hashes] { return UnpackAll(packages, hashes); });
+  for (std::chrono::nanoseconds wait = kFirstRetry;;
+       wait = std::min<std::chrono::nanoseconds>(wait * 2, kLastRetry)) {
+    if (!self()) co_return;
+    {
+      const auto guard = co_await self()->changing_.Lock("f/" + name);
+      if (!self()) co_return;
+      const auto before = self()->Find(name);
+      // Deleted, or another function of that name: its own activation sees to it.
+      if (!before || before->latest->instance_revision != revision) co_return;
+      auto after = std::make_shared<FunctionRecord>(*before);
+      self()->FinishActivation(*after, dirs);
+      auto& kv = self()->kv_;
+      const auto batch = std::make_shared<WriteBatch>(Differences(before, after));
+      const auto written =
+          co_await RunBlocking(self()->pool_, [&kv, batch] { return kv.Write(std::move(*batch)); });
+      if (!self()) co_return;
+      if (written) {
+        self()->Publish(before, after);
+        co_return;
+      }
+      LogError("function {}: keep its state: {}", name, written.error().message);
+    }
+    LoopTimer timer(co_await asio::this_coro::executor, wait);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
+  }
+}
+
+void LambdaRegistry::FinishActivation(FunctionRecord& function,
+                                      const Result<std::vector<std::string>>& dirs) {
+  for (auto& [number, slot] : function.versions) {
+    if (!IsUnfinished(*slot)) continue;
+    auto version = std::make_shared<VersionRecord>(*slot);
+    if (dirs) {
+      SetActive(*version);
+      version->runnable = RunnableFrom(options_, function, *version, *dirs);
+    } else {
+      SetFailed(*version, dirs.error());
+    }
+    slot = std::move(version);
+  }
+  if (!IsUnfinished(*function.latest)) return;
+  auto latest = std::make_shared<VersionRecord>(*function.latest);
+  if (dirs) {
+    SetActive(*latest);
+    latest->runnable = RunnableFrom(options_, function, *latest, *dirs);
+  } else if (function.serving) {
+    // The update failed: what served before goes on, and is what the API shows.
+    *latest = *function.serving;
+    latest->update_status = "Failed";
+    latest->update_reason = dirs.error().message;
+    latest->update_reason_code = ReasonCode(dirs.error());
+  } else {
+    SetFailed(*latest, dirs.error());
+  }
+  latest->revision_id = NewUuid();
+  function.latest = std::move(latest);
+  function.serving = nullptr;
+}
+
+void LambdaRegistry::ScheduleCollect(std::chrono::seconds delay) {
+  if (collect_timer_) {
+    collect_again_ = true;
+    return;
+  }
+  collect_timer_ = std::make_shared<LoopTimer>(loop_, delay);
+  asio::co_spawn(loop_, CollectLater(alive_, collect_timer_), asio::detached);
+}
+
+Task<> LambdaRegistry::CollectLater(std::weak_ptr<LambdaRegistry*> alive,
+                                    std::shared_ptr<LoopTimer> timer) {
+  co_await timer->async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
+  std::set<std::string> used;
+  PackageStore* packages = nullptr;
+  BlockingPool* pool = nullptr;
+  if (const auto registry = alive.lock()) {
+    used = (*registry)->UsedPackages();
+    packages = &(*registry)->packages_;
+    pool = &(*registry)->pool_;
+  }
+  if (!pool) co_return;
+  const auto collected =
+      co_await RunBlocking(*pool, [packages, used] { return packages->Collect(used); });
+  if (!collected) LogWarn("collect packages: {}", collected.error().message);
+  const auto registry = alive.lock();
+  if (!registry) co_return;
+  auto& self = **registry;
+  self.collect_timer_ = nullptr;
+  // What is an hour old or still has instances was kept: look again later.
+  if (std::exchange(self.collect_again_, false) || !self.retired_.empty()) {
+    self.ScheduleCollect(kCollectAgain);
+  }
+}
+
+std::set<std::string> LambdaRegistry::UsedPackages() {
+  std::erase_if(retired_, [](const RetiredVersion& retired) { return retired.version.expired(); });
+  std::set<std::string> used;
+  const auto add = [&](const VersionRecordPtr& version) {
+    if (!version) return;
+    for (auto& hash : PackagesOf(*version)) used.insert(std::move(hash));
+  };
+  for (const auto& [name, function] : functions_) {
+    add(function->latest);
+    add(function->serving);
+    for (const auto& [number, version] : function->versions) add(version);
+  }
+  for (const auto& [name, layer] : layers_) {
+    for (const auto& [number, version] : layer->versions) used.insert(version.package);
+  }
+  for (const auto& retired : retired_) {
+    used.insert(retired.packages.begin(), retired.packages.end());
+  }
+  return used;
+}
+
+}  // namespace samovar

@@ -1,0 +1,83 @@
+#include "functions/version_record.h"
+
+#include "base/ids.h"
+#include "functions/input.h"
+
+namespace samovar {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMaxTags = 50;
+constexpr std::string_view kReason = "The function is being created.";
+
+void NewRevisions(VersionRecord& version, std::string now) {
+  version.revision_id = NewUuid();
+  version.instance_revision = NewUuid();
+  version.last_modified = std::move(now);
+  version.runnable = nullptr;
+}
+
+}  // namespace
+
+void SetCode(VersionRecord& version, const PackageInfo& package) {
+  version.package = package.hash;
+  version.config["CodeSha256"] = package.sha256_b64;
+  version.config["CodeSize"] = package.size.count;
+}
+
+void BeginPending(VersionRecord& version, std::string now) {
+  NewRevisions(version, std::move(now));
+  version.state = "Pending";
+  version.state_reason = kReason;
+  version.state_reason_code = "Creating";
+  version.update_status.clear();
+  version.update_reason.clear();
+  version.update_reason_code.clear();
+}
+
+void BeginUpdate(VersionRecord& version, std::string now) {
+  NewRevisions(version, std::move(now));
+  version.update_status = "InProgress";
+  version.update_reason = kReason;
+  version.update_reason_code = "Creating";
+}
+
+VersionRecord PublishedCopy(const VersionRecord& latest, std::uint64_t number,
+                            std::string_view description) {
+  auto version = latest;
+  version.number = std::to_string(number);
+  version.source_description = TextOf(latest.config, "Description");
+  version.config["Description"] = description;
+  version.revision_id = NewUuid();
+  version.instance_revision = NewUuid();
+  version.runnable = nullptr;
+  return version;
+}
+
+VersionRecordPtr Touched(const VersionRecord& version) {
+  auto copy = std::make_shared<VersionRecord>(version);
+  copy->revision_id = NewUuid();
+  return copy;
+}
+
+Result<std::map<std::string, std::string>> TagsOf(const json::object& input) {
+  std::map<std::string, std::string> tags;
+  if (const auto* given = ObjectOf(input, "Tags")) {
+    for (const auto& [key, value] : *given) {
+      if (value.is_string()) tags[key] = value.get_string();
+    }
+  }
+  if (tags.size() > kMaxTags) {
+    return InvalidParameter("Number of tags exceeds resource tag limit.");
+  }
+  return tags;
+}
+
+json::object DescribeTags(const FunctionRecord& function) {
+  json::object tags;
+  for (const auto& [key, value] : function.tags) tags[key] = value;
+  return tags;
+}
+
+}  // namespace samovar
