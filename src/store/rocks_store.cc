@@ -73,7 +73,7 @@ class RocksStore final : public KvStore {
 Result<std::unique_ptr<KvStore>> OpenRocksStore(const std::string& directory) {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
-  if (failed) return std::unexpected(ErrnoError("create " + directory, failed.value()));
+  if (failed) return Fail(Code::kUnavailable, "create " + directory + ": " + failed.message());
   rocksdb::Options options;
   options.create_if_missing = true;
   options.keep_log_file_num = 2;
