@@ -1,0 +1,82 @@
+#include "main/child_process.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "net/http_client.h"  // LineSplitter
+#include "os/fd.h"
+
+extern char** environ;
+
+namespace samovar {
+
+namespace {
+
+std::vector<std::string> Environment(
+    const std::vector<std::pair<std::string, std::string>>& extra) {
+  std::map<std::string, std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view line = *entry;
+    const std::size_t equals = line.find('=');
+    if (equals != std::string_view::npos) all[std::string(line.substr(0, equals))] = line;
+  }
+  for (const auto& [name, value] : extra) all[name] = name + "=" + value;
+  std::vector<std::string> out;
+  for (auto& [name, line] : all) out.push_back(std::move(line));
+  return out;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+}  // namespace
+
+Result<int> RunChild(const ChildCall& call,
+                     const std::function<void(std::string_view line)>& on_line) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(ErrnoError("pipe"));
+  const Fd read_end(ends[0]);
+  Fd write_end(ends[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, write_end.Get(), 1);
+  posix_spawn_file_actions_adddup2(&actions, write_end.Get(), 2);
+  if (!call.folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, call.folder.c_str());
+  std::vector<std::string> argv_texts = call.argv;
+  std::vector<std::string> env_texts = Environment(call.environment);
+  std::vector<char*> argv = Pointers(argv_texts);
+  std::vector<char*> env = Pointers(env_texts);
+  pid_t child = -1;
+  const int failed = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), env.data());
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0)
+    return Fail(Code::kInvalid, ErrnoError("cannot run " + call.argv[0], failed).message);
+  write_end = Fd();
+  LineSplitter lines([&](std::string_view line) {
+    on_line(line);
+    return true;
+  });
+  char buffer[8192];
+  for (;;) {
+    const ssize_t n = read(read_end.Get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    lines({buffer, static_cast<std::size_t>(n)});
+  }
+  lines.Finish();
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace samovar
