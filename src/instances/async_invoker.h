@@ -17,9 +17,11 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <cstdint>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/blocking.h"
 #include "base/bytes.h"
@@ -37,8 +39,9 @@ struct AsyncOptions {
   std::chrono::milliseconds retry_backoff{60'000};    // before the first retry; doubles
   std::chrono::milliseconds throttle_backoff{1'000};  // doubles up to throttle_backoff_max
   std::chrono::milliseconds throttle_backoff_max{300'000};
-  std::chrono::seconds queue_wait{60};  // of one attempt, for an instance
-  int workers_per_function = 16;
+  std::chrono::seconds queue_wait{60};          // of one attempt, for an instance
+  std::chrono::milliseconds disk_retry{1'000};  // after a write that failed
+  int workers_per_function = 64;
   std::size_t max_events = 1'000'000;  // all functions together
   std::size_t max_events_per_function = 100'000;
   Bytes max_bytes_per_function = Bytes::GiB(2);
@@ -78,24 +81,49 @@ class AsyncInvoker {
   void Tick();
 
  private:
-  struct Queue;
-  struct Pending;
+  // An event in memory: all but its payload, which stays on disk until it runs.
+  struct Pending {
+    std::string function;
+    std::uint64_t sequence = 0;
+    std::size_t size = 0;  // of its value on disk
+    int throttled = 0;     // times it was put back for want of an instance
+  };
+  struct Queue {
+    std::multimap<WallTime, Pending> waiting;  // by due time
+    int running = 0;
+    std::size_t bytes = 0;   // of all its events on disk
+    std::size_t events = 0;  // waiting and running
+  };
+  // What goes to disk in one batch, and what the queues then hold.
+  struct Change {
+    WriteBatch batch;
+    std::vector<std::pair<WallTime, Pending>> added;
+  };
   using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                            asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
-  Queue& QueueOf(const std::string& function);
-  void Dispatch(Queue& queue);
+  void Dispatch(const std::string& function);
   Task<void> TickLoop();
-  Task<void> Run(std::string function, Pending event);
-  Task<bool> Attempt(Pending& event, AsyncEvent& stored);
-  Task<bool> Settle(Pending& event, AsyncEvent& stored, AsyncOutcome outcome);
-  Task<bool> Retry(Pending& event, AsyncEvent& stored, AsyncOutcome outcome);
-  Task<bool> PutBack(Pending& event, const AsyncEvent& stored, const AsyncPolicy& policy);
-  Task<void> WriteUntilDone(WriteBatch batch);
-  void AddDestinations(WriteBatch& batch, std::vector<Pending>& added, const AsyncEvent& stored,
-                       const AsyncPolicy& policy, const AsyncOutcome& outcome);
-  void AddEvent(WriteBatch& batch, std::vector<Pending>& added, const std::string& target_arn,
-                AsyncEvent event);
+  Task<void> Run(Pending event);
+  // What the event's turn came to: nullopt when it is over, else when it is due again.
+  Task<std::optional<WallTime>> Turn(Pending& event);
+  Task<std::optional<WallTime>> Attempt(Pending& event, AsyncEvent& stored);
+  Task<std::optional<WallTime>> Retry(Pending& event, AsyncEvent& stored, const AsyncPolicy& policy,
+                                      AsyncOutcome outcome);
+  Task<std::optional<WallTime>> PutBack(Pending& event, const AsyncEvent& stored,
+                                        const AsyncPolicy& policy, const std::string& arn);
+  // Removes the event and queues what its destinations get, in one batch.
+  Task<std::optional<WallTime>> Settle(const Pending& event, const AsyncEvent& stored,
+                                       const AsyncPolicy& policy, const std::string& arn,
+                                       AsyncOutcome outcome);
+  Task<std::optional<WallTime>> Drop(const Pending& event, std::string_view why);
+  void AddDestination(Change& change, const std::string& target_arn, AsyncEvent event);
+  AsyncEvent DeadLetter(const AsyncEvent& stored, const AsyncOutcome& outcome) const;
+  // Tries until the disk takes it, or the server stops: then the event stays as it was.
+  Task<bool> Write(Change change);
+  Task<Result<void>> WriteOnce(WriteBatch batch);
+  void Insert(WallTime due, Pending event);
+  void Remove(const Pending& event);
 
   Executor loop_;
   BlockingPool& pool_;
@@ -104,7 +132,7 @@ class AsyncInvoker {
   AsyncOptions options_;
   Invoker& invoker_;
   Registry& registry_;
-  std::map<std::string, std::unique_ptr<Queue>> queues_;
+  std::map<std::string, Queue> queues_;  // by function
   std::uint64_t next_sequence_ = 1;
   AsyncStats stats_;
   bool started_ = false;

@@ -1,0 +1,119 @@
+#pragma once
+// FakeHost: sandboxes without processes, for tests of this room. The "process" is a coroutine at
+// the other end of a real socket pair and a real pipe. Threads  The event loop only.
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "instances/signal.h"
+#include "net/frame_channel.h"
+#include "sandbox/sandbox.h"
+#include "wire/channel.h"
+
+namespace samovar {
+
+struct FakeProcess {
+  FakeProcess(const Executor& loop, Fd socket, Fd log)
+      : channel(loop, std::move(socket)), log_end(std::move(log)), ended(loop) {}
+
+  void Exit(SandboxExit how) {
+    if (exit) return;
+    exit = how;
+    log_end = Fd();
+    channel.Close();
+    ended.Notify();
+  }
+  void Print(std::string_view text) {
+    CHECK(::write(log_end.Get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  Task<void> Send(FrameType type, std::string meta, std::string payload) {
+    ChannelFrame frame;
+    frame.type = static_cast<std::uint8_t>(type);
+    frame.meta = std::move(meta);
+    frame.payload = std::move(payload);
+    (void)co_await channel.Write(std::move(frame));
+  }
+
+  SandboxSpec spec;
+  FrameChannel channel;
+  Fd log_end;
+  std::optional<SandboxExit> exit;
+  Signal ended;
+  Bytes memory = Bytes::MiB(20);
+  bool cpu_limited = false;
+};
+
+using FakeProcessPtr = std::shared_ptr<FakeProcess>;
+
+class FakeSandbox final : public Sandbox {
+ public:
+  FakeSandbox(FakeProcessPtr process, Fd channel, Fd log)
+      : process_(std::move(process)), channel_(std::move(channel)), log_(std::move(log)) {}
+  ~FakeSandbox() override { Kill(); }
+
+  const std::string& Id() const override { return process_->spec.id; }
+  Fd TakeChannel() override { return std::move(channel_); }
+  Fd TakeLog() override { return std::move(log_); }
+  Fd TakeRuntimeApi() override { return {}; }
+  Bytes MemoryInUse() override { return process_->memory; }
+  void UseCpuLimit() override { process_->cpu_limited = true; }
+  void Freeze(bool) override {}
+  void Kill() override { process_->Exit({.signal = 9, .max_memory = process_->memory}); }
+  Task<SandboxExit> WaitExit() override {
+    auto process = process_;
+    while (!process->exit) co_await process->ended.Wait();
+    co_return *process->exit;
+  }
+
+ private:
+  FakeProcessPtr process_;
+  Fd channel_;
+  Fd log_;
+};
+
+// What runs "inside": when it returns the process goes on until it is killed or exits itself.
+using FakeProgram = std::function<Task<void>(FakeProcessPtr process)>;
+
+class FakeHost final : public SandboxHost {
+ public:
+  FakeHost(Executor loop, FakeProgram program) : loop_(loop), program_(std::move(program)) {}
+
+  Task<Result<std::unique_ptr<Sandbox>>> Create(SandboxSpec spec) override {
+    if (refuse) co_return std::unexpected(*refuse);
+    int pair[2];
+    int pipe[2];
+    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    CHECK(::pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0);
+    auto process = std::make_shared<FakeProcess>(loop_, Fd(pair[1]), Fd(pipe[1]));
+    process->spec = std::move(spec);
+    processes.push_back(process);
+    asio::co_spawn(loop_, program_(process), asio::detached);
+    co_return std::make_unique<FakeSandbox>(process, Fd(pair[0]), Fd(pipe[0]));
+  }
+  std::string_view Isolation() const override { return "full"; }
+
+  int Living() const {
+    int n = 0;
+    for (const auto& process : processes) n += process->exit ? 0 : 1;
+    return n;
+  }
+
+  std::vector<FakeProcessPtr> processes;
+  std::optional<Error> refuse;
+
+ private:
+  Executor loop_;
+  FakeProgram program_;
+};
+
+}  // namespace samovar
