@@ -43,7 +43,8 @@ PATTERNS = {
     "SubnetId": "subnet-[0-9a-z]*",
     "SecurityGroupId": "sg-[0-9a-zA-Z]*",
 }
-LENGTHS = {"SubnetId": (0, 1024), "SecurityGroupId": (0, 1024)}
+LENGTHS = {"SubnetId": (0, 1024), "SecurityGroupId": (0, 1024), "LayerVersionArn": (1, 2048)}
+NULLABLE = {"SubnetId", "SecurityGroupId"}  # as members of a list
 # Patterns that look around, taken apart: (must match, must not match).
 LOOKAROUND = {
     r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)": (r"[a-zA-Z0-9-_]+", r"[0-9]+"),
@@ -121,7 +122,7 @@ class Writer:
             out["secret"] = True
         if shape["type"] == "list":
             out["of"] = self.shape(shape["member"]["shape"])
-            if shape["member"]["shape"] in LENGTHS:
+            if shape["member"]["shape"] in NULLABLE:
                 out["null"] = True
             if name == "CompatibleRuntimes":
                 # AWS prints the current runtimes only, and takes every one that it lists elsewhere.
@@ -156,11 +157,15 @@ class Writer:
             out["ok"] = pattern.replace("$|^", "|").replace("$|kafka", "|kafka")
 
 
+# The model says 200, as it has room for a 202; what AWS answers for a function is 204.
+STATUS = {"DeleteFunction": 204}
+
+
 def operation(writer, op):
     """[name, method, path, success status, payload member, index of the input shape]"""
     payload = writer.model[op["input"]["shape"]].get("payload", "")
     return [op["name"], op["http"]["method"], op["http"]["requestUri"],
-            op["http"].get("responseCode", 200), payload, writer.shape(op["input"]["shape"])]
+            STATUS.get(op["name"], op["http"].get("responseCode", 200)), payload, writer.shape(op["input"]["shape"])]
 
 
 def literals(text, width=3600):
