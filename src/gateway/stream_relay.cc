@@ -2,6 +2,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 namespace samovar {
 namespace {
@@ -11,7 +12,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
 // Closes the relay however the task ends.
 struct WriterEnd {
   std::shared_ptr<StreamRelay> relay;
-  ~WriterEnd() { relay->Close(); }
+  ~WriterEnd() { relay->CloseWriter(); }
 };
 
 Task<void> Run(std::shared_ptr<StreamRelay> relay, Invoker& invoker, Invocation invocation) {
@@ -30,21 +31,35 @@ Task<void> Run(std::shared_ptr<StreamRelay> relay, Invoker& invoker, Invocation 
 
 }  // namespace
 
+Task<void> StreamRelay::Changed() { co_await changed_.async_wait(kTuple); }
+
 Task<bool> StreamRelay::Put(StreamItem item) {
-  if (items_.try_send(boost::system::error_code(), std::move(item))) co_return true;
-  auto [error] = co_await items_.async_send(boost::system::error_code(), std::move(item), kTuple);
-  co_return !error;
+  while (item_ && !reader_gone_) co_await Changed();
+  if (reader_gone_) co_return false;
+  item_ = std::move(item);
+  changed_.cancel();
+  co_return true;
 }
 
 Task<std::optional<StreamItem>> StreamRelay::Take() {
-  auto [error, item] = co_await items_.async_receive(kTuple);
-  if (error) co_return std::nullopt;
-  co_return std::move(item);
+  while (!item_ && !writer_gone_) co_await Changed();
+  changed_.cancel();
+  co_return std::exchange(item_, std::nullopt);
+}
+
+void StreamRelay::CloseReader() {
+  reader_gone_ = true;
+  changed_.cancel();
+}
+
+void StreamRelay::CloseWriter() {
+  writer_gone_ = true;
+  changed_.cancel();
 }
 
 std::shared_ptr<StreamReader> InvokeStreaming(TaskGroup& group, Executor loop, Invoker& invoker,
                                               Invocation invocation) {
-  auto relay = std::make_shared<StreamRelay>(std::move(loop));
+  auto relay = std::make_shared<StreamRelay>(loop);
   group.Spawn(Run(relay, invoker, std::move(invocation)));
   return std::make_shared<StreamReader>(std::move(relay));
 }

@@ -3,12 +3,15 @@
 //
 // Why      The invoker pushes pieces, the HTTP server pulls them; a slow client must slow down the
 //          function, not fill memory.
-// How      Begin, chunks and end travel in order through a channel that holds one item.
+// How      Begin, chunks and end pass in order through room for one item. (Not Asio 1.81's
+//          experimental channel, which forgets its buffer and its senders when it is closed.)
 // Errors   Put answers false once the reader is gone; Take answers nullopt once the writer is gone
 //          without an end.
 // Threads  The event loop only.
 
-#include <boost/asio/experimental/channel.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,21 +30,29 @@ struct StreamItem {
 
 class StreamRelay {
  public:
-  explicit StreamRelay(Executor loop) : items_(std::move(loop), 1) {}
+  explicit StreamRelay(const Executor& loop) : changed_(loop, Timer::time_point::max()) {}
 
   Task<bool> Put(StreamItem item);
   Task<std::optional<StreamItem>> Take();
-  void Close() { items_.close(); }
+  void CloseReader();
+  void CloseWriter();  // what was put can still be taken
 
  private:
-  asio::experimental::channel<Executor, void(boost::system::error_code, StreamItem)> items_;
+  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
+  Task<void> Changed();
+
+  std::optional<StreamItem> item_;
+  bool reader_gone_ = false;
+  bool writer_gone_ = false;
+  Timer changed_;  // never fires; cancelled to wake who waits
 };
 
 // The reader's end; the writer notices when the last copy is gone.
 class StreamReader {
  public:
   explicit StreamReader(std::shared_ptr<StreamRelay> relay) : relay_(std::move(relay)) {}
-  ~StreamReader() { relay_->Close(); }
+  ~StreamReader() { relay_->CloseReader(); }
   StreamReader(const StreamReader&) = delete;
   StreamReader& operator=(const StreamReader&) = delete;
 

@@ -32,11 +32,11 @@ struct HttpEndpoint {
 struct HttpCall {
   std::string method = "GET";
   std::string target = "/";  // path and query, percent-encoded
-  Headers headers;           // Host, Content-Length and Connection are added
-  std::string body;
-  std::string body_file;  // when set, `body` is ignored
+  Headers headers = {};      // Host, Content-Length and Connection are added
+  std::string body = {};
+  std::string body_file = {};  // when set, `body` is ignored
   // Called as a body_file goes out.
-  std::function<void(std::uint64_t sent, std::uint64_t total)> on_progress;
+  std::function<void(std::uint64_t sent, std::uint64_t total)> on_progress = {};
 };
 
 struct HttpReply {

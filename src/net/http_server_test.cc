@@ -314,6 +314,7 @@ struct Gate {
     entered.set_value();
     boost::system::error_code ignored;
     co_await timer->async_wait(asio::redirect_error(kAwait, ignored));
+    timer.reset();
     HttpResponse response;
     response.body = "done";
     co_return response;
