@@ -1,0 +1,79 @@
+#pragma once
+// Cgroup: the bounds of one sandbox (memory, processes, CPU, freezing), and CgroupTree, the
+// parent of all sandboxes of one server.
+//
+// How      Version 1 hierarchies (memory, cpu, pids, freezer, each where it is mounted) or the one
+//          version 2 hierarchy, whichever has the memory controller. The tree lies below the cgroup
+//          that this process is in, so outer bounds hold. The version 2 code was written from
+//          cgroup-v2.rst and has not run on a version 2 host yet.
+// Errors   kUnsupported: a controller is missing (named). kUnavailable: the kernel refused.
+// Threads  One.
+// Source   Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "os/fd.h"
+
+namespace samovar {
+
+struct CgroupMemory {
+  Bytes anonymous;
+  Bytes shared;  // shared memory, tmpfs included
+};
+// Reads both from the text of memory.stat, of either version.
+CgroupMemory ParseMemoryStat(const std::string& text);
+
+class Cgroup {
+ public:
+  Cgroup() = default;
+  Cgroup(Cgroup&&) = default;
+  Cgroup& operator=(Cgroup&&) = default;
+
+  Result<void> Join();  // the calling process, and what it forks from now on
+  Result<void> SetCpus(double cpus);
+  Result<void> Freeze(bool frozen);
+  CgroupMemory Memory();
+  Bytes Usage();         // everything charged, page cache too
+  Bytes PeakUsage();     // the most of it; 0 where the kernel does not keep it
+  bool KernelOom();      // the kernel's own OOM killer struck here
+  Fd OpenMemoryStat();   // for reading; empty where it cannot be
+  // An eventfd that rings when Usage() passes first, first + step, ... up to last. Version 1 only;
+  // empty otherwise.
+  Fd WatchUsage(Bytes first, Bytes step, Bytes last);
+  void KillAll();  // SIGKILL to every member, thawed
+  bool Remove();   // false while something is still in it
+
+ private:
+  friend class CgroupTree;
+  struct Part {
+    std::string path;
+    Fd dir;
+  };
+  int Dir(const char* controller) const;
+
+  bool v2_ = false;
+  std::vector<Part> parts_;  // memory, cpu, pids, freezer; one alone in version 2
+};
+
+class CgroupTree {
+ public:
+  // Finds the hierarchies, makes the parent `name` in each, and removes what an earlier life left
+  // below it (killing it first).
+  static Result<CgroupTree> Open(const std::string& name);
+
+  // `hard_memory` is the kernel's bound on everything charged.
+  Result<Cgroup> Create(const std::string& leaf, Bytes hard_memory, int max_processes);
+  // Kills and removes all below, then the parent itself.
+  void Remove();
+  const std::vector<std::string>& Paths() const { return paths_; }
+
+ private:
+  bool v2_ = false;
+  std::vector<std::string> paths_;  // of the parent: memory, cpu, pids, freezer
+};
+
+}  // namespace samovar

@@ -1,0 +1,205 @@
+// CgroupTree: finding the hierarchies, and the parent of all sandboxes.
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+#include "os/cgroup.h"
+#include "os/linux.h"
+
+namespace samovar {
+namespace {
+
+constexpr std::string_view kControllers[] = {"memory", "cpu", "pids", "freezer"};
+
+struct Hierarchy {
+  std::string mount;        // "/sys/fs/cgroup/memory"
+  std::string mount_root;   // what part of the hierarchy is mounted there, "/" mostly
+  std::string options;      // ",rw,memory,"
+  bool v2 = false;
+};
+
+// The cgroup mounts of this process, from mountinfo: "id parent dev root mount options - type
+// source superoptions".
+Result<std::vector<Hierarchy>> Hierarchies() {
+  TRY(auto text, ReadSmallFile("/proc/self/mountinfo"));
+  std::vector<Hierarchy> found;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string skip, root, mount, word, type, source, super;
+    words >> skip >> skip >> skip >> root >> mount;
+    while (words >> word && word != "-") {
+    }
+    words >> type >> source >> super;
+    if (type == "cgroup" || type == "cgroup2") {
+      found.push_back({mount, root, "," + super + ",", type == "cgroup2"});
+    }
+  }
+  return found;
+}
+
+// The path of this process's cgroup in the hierarchy of `controller` ("" for version 2).
+Result<std::string> OwnPath(std::string_view controller) {
+  TRY(auto text, ReadSmallFile("/proc/self/cgroup"));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    bool match = controller.empty() ? names == ",," : names.find(fmt::format(",{},", controller)) !=
+                                                          std::string::npos;
+    if (match) return line.substr(second + 1);
+  }
+  return Fail(Code::kUnsupported, fmt::format("no cgroup of controller '{}'", controller));
+}
+
+std::string Below(const Hierarchy& hierarchy, const std::string& own) {
+  std::string path = own;
+  if (hierarchy.mount_root != "/" && path.starts_with(hierarchy.mount_root)) {
+    path = path.substr(hierarchy.mount_root.size());
+  }
+  if (path == "/" || path.find("..") != std::string::npos) path.clear();
+  return hierarchy.mount + path;
+}
+
+Result<void> MakeDir(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return {};
+  return std::unexpected(ErrnoError("make cgroup " + path));
+}
+
+std::vector<std::string> Children(const std::string& path) {
+  std::vector<std::string> names;
+  DIR* dir = ::opendir(path.c_str());
+  if (!dir) return names;
+  while (dirent* entry = ::readdir(dir)) {
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  ::closedir(dir);
+  return names;
+}
+
+void KillMembers(const std::string& path) {
+  (void)WriteSmallFile(path + "/freezer.state", "THAWED");
+  (void)WriteSmallFile(path + "/cgroup.freeze", "0");
+  auto text = ReadSmallFile(path + "/cgroup.procs");
+  std::istringstream pids(text ? *text : "");
+  for (pid_t pid; pids >> pid;) ::kill(pid, SIGKILL);
+}
+
+// Kills and removes everything below `path`; gives the dying two seconds.
+void Clear(const std::string& path) {
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    bool left = false;
+    for (const auto& name : Children(path)) {
+      std::string child = path + "/" + name;
+      if (::rmdir(child.c_str()) == 0) continue;
+      left = true;
+      KillMembers(child);
+    }
+    if (!left) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+Result<std::vector<std::string>> OpenV1(const std::vector<Hierarchy>& all, const std::string& name) {
+  std::vector<std::string> paths;
+  for (std::string_view controller : kControllers) {
+    auto at = std::find_if(all.begin(), all.end(), [&](const Hierarchy& h) {
+      return !h.v2 && h.options.find(fmt::format(",{},", controller)) != std::string::npos;
+    });
+    if (at == all.end()) {
+      return Fail(Code::kUnsupported, fmt::format("the cgroup controller '{}' is not mounted",
+                                                  controller));
+    }
+    TRY(auto own, OwnPath(controller));
+    paths.push_back(Below(*at, own) + "/" + name);
+    TRY(MakeDir(paths.back()));
+  }
+  // Half of an ordinary process's weight on every CPU, so that the server comes first.
+  long shares = 512 * std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
+  TRY(WriteSmallFile(paths[1] + "/cpu.shares", std::to_string(shares)));
+  return paths;
+}
+
+Result<std::vector<std::string>> OpenV2(const Hierarchy& hierarchy, const std::string& name) {
+  TRY(auto own, OwnPath(""));
+  // A cgroup with processes in it cannot hand controllers on (all but the root), so the own cgroup
+  // serves only where it may; else the tree goes below the root of the mount.
+  for (const std::string& base : {Below(hierarchy, own), hierarchy.mount}) {
+    if (!WriteSmallFile(base + "/cgroup.subtree_control", "+memory +cpu +pids")) continue;
+    std::string path = base + "/" + name;
+    TRY(MakeDir(path));
+    TRY(WriteSmallFile(path + "/cgroup.subtree_control", "+memory +cpu +pids"));
+    TRY(WriteSmallFile(path + "/cpu.weight", "50"));
+    return std::vector{path};
+  }
+  return Fail(Code::kUnsupported,
+              "cgroup version 2 does not let this process hand on memory, cpu and pids; run it as "
+              "a service with Delegate=yes");
+}
+
+}  // namespace
+
+Result<CgroupTree> CgroupTree::Open(const std::string& name) {
+  TRY(auto all, Hierarchies());
+  CgroupTree tree;
+  auto v2 = std::find_if(all.begin(), all.end(), [](const Hierarchy& h) {
+    if (!h.v2) return false;
+    auto has = ReadSmallFile(h.mount + "/cgroup.controllers");
+    return has && has->find("memory") != std::string::npos;
+  });
+  tree.v2_ = v2 != all.end();
+  TRY(tree.paths_, tree.v2_ ? OpenV2(*v2, name) : OpenV1(all, name));
+  // The memory hierarchy last would do as well; freezer first, as v1 does not kill the frozen.
+  for (auto at = tree.paths_.rbegin(); at != tree.paths_.rend(); ++at) Clear(*at);
+  return tree;
+}
+
+Result<Cgroup> CgroupTree::Create(const std::string& leaf, Bytes hard_memory, int max_processes) {
+  Cgroup group;
+  group.v2_ = v2_;
+  auto fill = [&]() -> Result<void> {
+    for (const auto& parent : paths_) {
+      std::string path = parent + "/" + leaf;
+      if (::mkdir(path.c_str(), 0755) != 0) return std::unexpected(ErrnoError("make " + path));
+      group.parts_.push_back({path, Fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))});
+      if (!group.parts_.back().dir) return std::unexpected(ErrnoError("open " + path));
+    }
+    std::string limit = std::to_string(hard_memory.count);
+    int memory = group.Dir("memory");
+    if (v2_) {
+      TRY(WriteSmallFileAt(memory, "memory.max", limit));
+      (void)WriteSmallFileAt(memory, "memory.swap.max", "0");
+      TRY(WriteSmallFileAt(memory, "memory.oom.group", "1"));
+    } else {
+      TRY(WriteSmallFileAt(memory, "memory.limit_in_bytes", limit));
+      // Absent where the kernel was built or booted without swap accounting.
+      (void)WriteSmallFileAt(memory, "memory.memsw.limit_in_bytes", limit);
+      (void)WriteSmallFileAt(memory, "memory.swappiness", "0");
+    }
+    return WriteSmallFileAt(group.Dir("pids"), "pids.max", std::to_string(max_processes));
+  };
+  if (auto filled = fill(); !filled) {
+    group.Remove();
+    return std::unexpected(filled.error());
+  }
+  return group;
+}
+
+void CgroupTree::Remove() {
+  for (auto at = paths_.rbegin(); at != paths_.rend(); ++at) {
+    Clear(*at);
+    ::rmdir(at->c_str());
+  }
+}
+
+}  // namespace samovar
