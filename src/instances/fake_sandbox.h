@@ -22,6 +22,18 @@
 
 namespace samovar {
 
+inline SandboxExit ExitedWith(int code) {
+  SandboxExit exit;
+  exit.code = code;
+  return exit;
+}
+inline SandboxExit KilledBy(int signal, bool out_of_memory = false) {
+  SandboxExit exit;
+  exit.signal = signal;
+  exit.out_of_memory = out_of_memory;
+  return exit;
+}
+
 struct FakeProcess {
   FakeProcess(const Executor& loop, Fd socket, Fd log)
       : channel(loop, std::move(socket)), log_end(std::move(log)), ended(loop) {}

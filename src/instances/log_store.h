@@ -47,7 +47,7 @@ struct LogRecord {
 };
 
 struct LogQuery {
-  std::size_t limit = 10'000;     // the newest so many
+  std::size_t limit = 10'000;          // the newest so many
   std::optional<WallTime> since = {};  // not older than
 };
 
