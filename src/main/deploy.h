@@ -72,9 +72,10 @@ class Deployer {
 };
 
 // The members of `wanted` that differ from a FunctionConfiguration as the API gives it, ready for
-// UpdateFunctionConfiguration; what `wanted` leaves out counts as Lambda's default.
+// UpdateFunctionConfiguration; what `wanted` leaves out counts as Lambda's default, unless
+// `partial`.
 boost::json::object ConfigurationChanges(const boost::json::object& wanted,
-                                         const boost::json::value& current);
+                                         const boost::json::value& current, bool partial);
 // The same members as they are now, to go back to.
 boost::json::object ConfigurationAsItIs(const boost::json::object& changes,
                                         const boost::json::value& current);

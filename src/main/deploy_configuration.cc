@@ -58,12 +58,12 @@ bool Same(std::string_view member, const boost::json::value& wanted,
 }  // namespace
 
 boost::json::object ConfigurationChanges(const boost::json::object& wanted,
-                                         const boost::json::value& current) {
+                                         const boost::json::value& current, bool partial) {
   boost::json::object all = wanted;
   for (const char* member :
        {"MemorySize", "Timeout", "Description", "Layers", "Environment", "EphemeralStorage",
         "TracingConfig", "SnapStart", "DeadLetterConfig"}) {
-    if (!all.contains(member)) all[member] = Default(member);
+    if (!partial && !all.contains(member)) all[member] = Default(member);
   }
   boost::json::object changes;
   for (const auto& field : all) {

@@ -87,7 +87,8 @@ Result<void> Deployer::Create(const FunctionPlan& function, const BuiltPackage& 
 Result<void> Deployer::Update(const FunctionPlan& function, const BuiltPackage& package,
                               const boost::json::value& current) {
   const boost::json::value& now = JsonMember(current, "Configuration");
-  const boost::json::object changes = ConfigurationChanges(function.configuration, now);
+  const boost::json::object changes =
+      ConfigurationChanges(function.configuration, now, function.partial);
   const boost::json::object before = ConfigurationAsItIs(changes, now);
   const std::string sha256_b64 = Base64Encode(HexDecode(package.sha256).value_or(""));
   const bool new_code = JsonText(now, "CodeSha256") != sha256_b64;

@@ -108,6 +108,7 @@ Result<Guess> GuessFunction(const GuessInput& input) {
   if (input.name.empty()) guess.guessed.push_back("name " + function.name + " (the folder's)");
   function.logical_id = function.name;
   function.code.path = ".";
+  function.partial = true;
   std::string runtime = input.runtime, handler = input.handler;
   const Candidate* candidate = FindCandidate(input);
   if (candidate == nullptr && (runtime.empty() || handler.empty())) {

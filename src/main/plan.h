@@ -58,6 +58,7 @@ struct FunctionPlan {
   CodeSource code;
   // The members of CreateFunction that say how it runs: Runtime, Handler, MemorySize, ...
   boost::json::object configuration;
+  bool partial = false;  // what the configuration leaves out stays as it is
   std::map<std::string, std::string> tags;
   std::optional<int> reserved_concurrency;
   bool publish = false;  // a version is published when something changed

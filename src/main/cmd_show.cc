@@ -1,0 +1,157 @@
+// samovar show
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "main/commands.h"
+#include "main/progress.h"
+#include "main/table.h"
+
+namespace samovar {
+
+namespace {
+
+const boost::json::array& ListIn(const std::optional<boost::json::value>& answer,
+                                 std::string_view member) {
+  static const boost::json::array kNone;
+  if (!answer) return kNone;
+  const boost::json::value& list = JsonMember(*answer, member);
+  return list.is_array() ? list.as_array() : kNone;
+}
+
+struct Facts {
+  boost::json::value function;
+  std::optional<boost::json::value> versions, aliases, urls, retries, policy;
+};
+
+Result<Facts> Ask(const ApiClient& client, const std::string& name) {
+  Facts facts;
+  TRY(facts.function, client.Json("GET", FunctionPath(name)));
+  TRY(facts.versions, client.JsonIfThere(FunctionPath(name, "/versions")));
+  TRY(facts.aliases, client.JsonIfThere(FunctionPath(name, "/aliases")));
+  TRY(facts.urls, client.JsonIfThere(FunctionPath(name, "/urls", "2021-10-31")));
+  TRY(facts.retries, client.JsonIfThere(FunctionPath(name, "/event-invoke-config", "2019-09-25")));
+  TRY(facts.policy, client.JsonIfThere(FunctionPath(name, "/policy")));
+  return facts;
+}
+
+boost::json::object AsJson(const Facts& facts) {
+  boost::json::object out{{"function", facts.function},
+                          {"versions", ListIn(facts.versions, "Versions")},
+                          {"aliases", ListIn(facts.aliases, "Aliases")},
+                          {"urls", ListIn(facts.urls, "FunctionUrlConfigs")}};
+  if (facts.retries) out["event_invoke_config"] = *facts.retries;
+  if (facts.policy) out["policy"] = *facts.policy;
+  return out;
+}
+
+void AddFact(std::string& out, const Terminal& terminal, const std::string& name,
+             const std::string& value) {
+  if (value.empty()) return;
+  out += terminal.Paint(Ink::kDim, fmt::format("{:<14}", name)) + SafeText(value) + "\n";
+}
+
+std::string Names(const boost::json::value& object) {
+  std::string out;
+  if (!object.is_object()) return out;
+  for (const auto& field : object.as_object()) {
+    out += (out.empty() ? "" : ", ") + std::string(field.key());
+  }
+  return out;
+}
+
+std::string Pairs(const boost::json::value& object) {
+  std::string out;
+  if (!object.is_object()) return out;
+  for (const auto& field : object.as_object()) {
+    if (!field.value().is_string()) continue;
+    out += fmt::format("{}{}={}", out.empty() ? "" : ", ", std::string_view(field.key()),
+                       std::string_view(field.value().as_string()));
+  }
+  return out;
+}
+
+std::string Settings(const Terminal& t, const Facts& facts) {
+  const boost::json::value& c = JsonMember(facts.function, "Configuration");
+  std::string out = t.Paint(Ink::kBold, JsonText(c, "FunctionName")) + "\n";
+  AddFact(out, t, "arn", JsonText(c, "FunctionArn"));
+  AddFact(out, t, "description", JsonText(c, "Description"));
+  AddFact(out, t, "runtime",
+          fmt::format("{}, handler {}", JsonText(c, "Runtime"), JsonText(c, "Handler")));
+  AddFact(
+      out, t, "limits",
+      fmt::format("{:.0f} MB, {:.0f} s, /tmp {:.0f} MB", JsonNumber(c, "MemorySize"),
+                  JsonNumber(c, "Timeout"), JsonNumber(JsonMember(c, "EphemeralStorage"), "Size")));
+  const boost::json::value& concurrency = JsonMember(facts.function, "Concurrency");
+  if (concurrency.as_object().contains("ReservedConcurrentExecutions")) {
+    AddFact(
+        out, t, "concurrency",
+        fmt::format("{:.0f} reserved", JsonNumber(concurrency, "ReservedConcurrentExecutions")));
+  }
+  const std::string reason = JsonText(c, "StateReason");
+  AddFact(out, t, "state", JsonText(c, "State") + (reason.empty() ? "" : ": " + reason));
+  AddFact(
+      out, t, "code",
+      fmt::format("{}, sha256 {}", HumanSize(static_cast<std::uint64_t>(JsonNumber(c, "CodeSize"))),
+                  JsonText(c, "CodeSha256")));
+  AddFact(out, t, "changed", JsonText(c, "LastModified"));
+  // Values of variables may be secrets: names only.
+  AddFact(out, t, "variables", Names(JsonMember(JsonMember(c, "Environment"), "Variables")));
+  for (const auto& layer : ListIn(c, "Layers")) AddFact(out, t, "layer", JsonText(layer, "Arn"));
+  AddFact(out, t, "tags", Pairs(JsonMember(facts.function, "Tags")));
+  for (const auto& url : ListIn(facts.urls, "FunctionUrlConfigs")) {
+    AddFact(out, t, "url",
+            fmt::format("{} ({}, {})", JsonText(url, "FunctionUrl"), JsonText(url, "AuthType"),
+                        JsonText(url, "InvokeMode")));
+  }
+  return out;
+}
+
+std::string VersionsAndAliases(const Terminal& t, const Facts& facts) {
+  std::string out;
+  Table aliases({{"ALIAS"}, {"VERSION"}, {"ALSO"}});
+  for (const auto& alias : ListIn(facts.aliases, "Aliases")) {
+    const boost::json::value& weights =
+        JsonMember(JsonMember(alias, "RoutingConfig"), "AdditionalVersionWeights");
+    aliases.Add({JsonText(alias, "Name"), JsonText(alias, "FunctionVersion"),
+                 weights.as_object().empty() ? "" : boost::json::serialize(weights)});
+  }
+  if (!aliases.Empty()) out += "\n" + aliases.Render(t);
+  Table versions({{"VERSION"}, {"CHANGED"}, {"CODE", true}, {"DESCRIPTION"}});
+  for (const auto& version : ListIn(facts.versions, "Versions")) {
+    versions.Add({JsonText(version, "Version"), JsonText(version, "LastModified").substr(0, 19),
+                  HumanSize(static_cast<std::uint64_t>(JsonNumber(version, "CodeSize"))),
+                  JsonText(version, "Description")});
+  }
+  if (!versions.Empty()) out += "\n" + versions.Render(t);
+  return out;
+}
+
+Result<int> Show(const Session& session, const std::string& name) {
+  TRY(ApiClient client, session.Client());
+  TRY(Facts facts, Ask(client, name));
+  if (session.json) {
+    session.PrintJson(AsJson(facts));
+  } else {
+    session.Print(Settings(session.out, facts) + VersionsAndAliases(session.out, facts));
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddShowCommand(Commands& commands) {
+  CLI::App* sub = commands.Add("show", "Show a function: settings, versions, aliases, URL",
+                               "  samovar show Hello\n"
+                               "  samovar show Hello --json | jq .urls[0].FunctionUrl");
+  auto name = std::make_shared<std::string>();
+  sub->add_option("NAME", *name, "Function")->required();
+  sub->callback([&commands, name] {
+    commands.run = [&commands, name] {
+      return Finish(commands.session, Show(commands.session, *name));
+    };
+  });
+}
+
+}  // namespace samovar

@@ -1,0 +1,271 @@
+#include "main/serve.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/blocking.h"
+#include "base/log.h"
+#include "functions/registry.h"
+#include "gateway/gateway.h"
+#include "instances/async_invoker.h"
+#include "instances/instance_service.h"
+#include "net/http_server.h"
+#include "os/memory.h"
+#include "sandbox/launch_plan.h"
+#include "sandbox/runtime_catalog.h"
+#include "sandbox/supervisor.h"
+#include "store/kv_store.h"
+#include "store/package_store.h"
+
+namespace samovar {
+namespace {
+
+// The rooms of one running server, from the ground up: each line needs only those above it.
+class Server {
+ public:
+  Server(const Config& config, const RuntimeCatalog& runtimes, ServerSide side)
+      : config_(config), runtimes_(runtimes), side_(std::move(side)) {}
+
+  Result<void> Open(const ListenAddress& address);
+  int Run();
+
+ private:
+  Result<void> OpenStores();
+  Result<void> OpenRegistry(std::uint16_t port);
+  void OpenInstances();
+  void OpenGateway(bool loopback);
+  InstanceReport Instances() const;
+  RuntimesReport Runtimes() const;
+  std::string Metrics() const;
+  Task<void> UntilSignalled();
+  Task<void> Stop();
+
+  Config config_;
+  const RuntimeCatalog& runtimes_;
+  ServerSide side_;
+  SystemClock clock_;
+  asio::io_context loop_{1};
+  BlockingPool pool_{std::max(4u, std::thread::hardware_concurrency())};
+  std::unique_ptr<KvStore> store_;
+  std::unique_ptr<PackageStore> packages_;
+  std::unique_ptr<KeyStore> keys_;
+  std::unique_ptr<Books> books_;
+  std::unique_ptr<LogStore> logs_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<SandboxHost> sandboxes_;
+  std::unique_ptr<InstanceService> instances_;
+  std::unique_ptr<AsyncInvoker> async_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+Result<void> Server::OpenStores() {
+  TRY(store_, OpenRocksStore(config_.data_dir + "/state"));
+  PackageOptions bounds;
+  bounds.max_zip = config_.limits.max_package;
+  bounds.max_unpacked = config_.limits.max_unpacked;
+  TRY(packages_, OpenPackageStore(config_.data_dir + "/packages", bounds));
+  TRY(keys_, KeyStore::Open(*store_, pool_, clock_));
+  TRY(books_, Books::Open(*store_, clock_));
+  LogOptions logs;
+  logs.directory = config_.data_dir + "/logs";
+  logs.max_size_per_function = config_.logs.max_size_per_function;
+  logs_ = std::make_unique<LogStore>(loop_.get_executor(), pool_, logs);
+  return {};
+}
+
+Result<void> Server::OpenRegistry(std::uint16_t port) {
+  RegistryOptions options;
+  options.region = config_.region;
+  options.account_id = config_.account_id;
+  options.url_suffix = config_.UrlSuffix(port);
+  options.account_concurrency = config_.limits.account_concurrency;
+  options.missing_runtime = [this](std::string_view name) -> std::optional<std::string> {
+    auto found = runtimes_.Find(name);
+    if (found) return std::nullopt;
+    return found.error().message;
+  };
+  TRY(registry_, samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(),
+                                       clock_));
+  return {};
+}
+
+void Server::OpenInstances() {
+  sandboxes_ = OpenSandboxHost(loop_.get_executor(), std::move(side_));
+  InstanceOptions options;
+  options.account_concurrency = config_.limits.account_concurrency;
+  options.memory_budget = config_.limits.memory_budget.Of(HostMemory());
+  options.queue_per_function = static_cast<std::size_t>(config_.limits.queue_per_function);
+  options.queue_total = static_cast<std::size_t>(config_.limits.queue_total);
+  if (config_.keep_alive.policy == Config::KeepAlivePolicy::kFixed) {
+    options.keep_alive.fixed = config_.keep_alive.fixed;
+  }
+  auto plan = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {
+    TRY(const Runtime runtime, runtimes_.Find(version.runtime));
+    return PlanLaunch(version, runtime, id, clock_.Wall());
+  };
+  instances_ = std::make_unique<InstanceService>(loop_.get_executor(), clock_, options, *sandboxes_,
+                                                 plan, *logs_, *books_);
+  AsyncOptions async;
+  async.retry_backoff = config_.async.retry_backoff;
+  async.max_events = static_cast<std::size_t>(config_.async.max_queue);
+  async_ = std::make_unique<AsyncInvoker>(loop_.get_executor(), pool_, *store_, clock_, async,
+                                          *instances_, *registry_);
+  registry_->OnRetired([this](const std::string& key) {
+    instances_->Retire(key);
+    async_->DropIfDeleted(key);
+  });
+}
+
+void Server::OpenGateway(bool loopback) {
+  GatewayOptions options;
+  options.region = config_.region;
+  options.account_id = config_.account_id;
+  options.isolation = std::string(sandboxes_->Isolation());
+  options.loopback = loopback;
+  options.queue_wait = config_.limits.queue_wait;
+  options.max_package = config_.limits.max_package;
+  gateway_ = std::make_unique<Gateway>(GatewayParts{
+      .registry = *registry_,
+      .invoker = *instances_,
+      .enqueue = [this](Invocation event) { return async_->Enqueue(std::move(event)); },
+      .keys = *keys_,
+      .packages = *packages_,
+      .books = *books_,
+      .logs = *logs_,
+      .pool = pool_,
+      .loop = loop_.get_executor(),
+      .clock = clock_,
+      .instances = [this] { return Instances(); },
+      .runtimes = [this] { return Runtimes(); },
+      .config = [this] { return ConfigJson(config_); },
+      .metrics = [this] { return Metrics(); },
+      .options = options});
+}
+
+Result<void> Server::Open(const ListenAddress& address) {
+  TRY(OpenStores());
+  if (!address.Loopback() && keys_->Empty()) {
+    return Fail(Code::kInvalid,
+                "listen: " + config_.listen +
+                    " can be reached from other machines, and no access key exists: make one first "
+                    "with `samovar keys create --data-dir " +
+                    config_.data_dir + "`, or listen on 127.0.0.1");
+  }
+  http_ = std::make_unique<HttpServer>(
+      loop_.get_executor(), clock_, HttpServerOptions{},
+      [this](HttpRequest request) { return gateway_->Handle(std::move(request)); });
+  TRY(const std::uint16_t port, http_->Listen(address.host, address.port));
+  config_.listen = address.host + ":" + std::to_string(port);
+  TRY(OpenRegistry(port));
+  OpenInstances();
+  TRY(async_->Load());
+  OpenGateway(address.Loopback());
+  return {};
+}
+
+InstanceReport Server::Instances() const {
+  return {.memory_budget = instances_->MemoryBudget(),
+          .memory_used = instances_->MemoryInUse(),
+          .queued = instances_->Queued(),
+          .instances = instances_->Instances()};
+}
+
+RuntimesReport Server::Runtimes() const {
+  RuntimesReport report;
+  for (const Runtime& runtime : runtimes_.All()) {
+    report.runtimes.push_back({runtime.name, runtime.version, runtime.interpreter});
+  }
+  for (const auto& unusable : runtimes_.Unusable()) {
+    report.unusable.push_back({unusable.path, unusable.reason});
+  }
+  return report;
+}
+
+std::string Server::Metrics() const {
+  return books_->MetricsText() + instances_->MetricsText() + async_->MetricsText();
+}
+
+Task<void> Server::UntilSignalled() {
+  asio::signal_set signals(loop_, SIGTERM, SIGINT);
+  co_await signals.async_wait(asio::use_awaitable_t<Executor>());
+  LogInfo("stopping: running invocations have {} to finish", ShowDuration(config_.drain_timeout));
+}
+
+// From the door inwards, so that what still runs can finish: no new calls, then the running ones,
+// then the rooms that they used.
+Task<void> Server::Stop() {
+  const Deadline deadline = Deadline::After(clock_, config_.drain_timeout);
+  co_await http_->Stop(deadline);
+  co_await async_->Stop(deadline);
+  co_await instances_->Drain(deadline);
+  co_await gateway_->Stop();
+  co_await logs_->Stop();
+  if (auto flushed = co_await books_->Flush(pool_); !flushed) {
+    LogError("books: {}", flushed.error().message);
+  }
+}
+
+int Server::Run() {
+  logs_->Start();
+  instances_->Start();
+  async_->Start();
+  asio::co_spawn(
+      loop_,
+      [this]() -> asio::awaitable<void> {
+        co_await asio::co_spawn(loop_, UntilSignalled(), asio::use_awaitable);
+        co_await asio::co_spawn(loop_, Stop(), asio::use_awaitable);
+        loop_.stop();
+      },
+      asio::detached);
+  LogInfo("listening on http://{} (data in {}, isolation {}, {} runtimes)", config_.listen,
+          config_.data_dir, sandboxes_->Isolation(), runtimes_.All().size());
+  loop_.run();
+  pool_.join();
+  return 0;
+}
+
+int Serve(const Config& config, const RuntimeCatalog& runtimes, ServerSide side) {
+  auto address = ParseListen(config.listen);
+  if (!address) {
+    LogError("{}", address.error().message);
+    return 2;
+  }
+  Server server(config, runtimes, std::move(side));
+  if (auto opened = server.Open(*address); !opened) {
+    LogError("cannot start: {}", opened.error().message);
+    return opened.error().code == Code::kInvalid ? 2 : 6;
+  }
+  return server.Run();
+}
+
+}  // namespace
+
+int RunServe(const ServeOptions& options) {
+  const Config& config = options.config;
+  // Before the server gives its privileges up: interpreters may lie where only root can look.
+  const RuntimeCatalog runtimes = RuntimeCatalog::Discover(
+      {.python_paths = config.runtimes.python_paths, .node_paths = config.runtimes.node_paths});
+  auto user = ResolveUser(config.user);
+  if (!user) {
+    LogError("{}", user.error().message);
+    return 2;
+  }
+  SupervisorOptions supervisor;
+  supervisor.data_dir = config.data_dir;
+  supervisor.uid = user->uid;
+  supervisor.gid = user->gid;
+  supervisor.isolation =
+      config.isolation == Config::Isolation::kProcess ? "process" : "full";
+  return RunSupervised(supervisor, [&](ServerSide side) {
+    return Serve(config, runtimes, std::move(side));
+  });
+}
+
+}  // namespace samovar
