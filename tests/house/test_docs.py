@@ -1,0 +1,36 @@
+"""Links of the Markdown pages lead somewhere."""
+
+import re
+from urllib.parse import unquote
+
+from tree import ROOT, text, tracked
+
+LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+\s+(.*?)\s*#*$", re.MULTILINE)
+
+
+def slug(heading):
+    """A heading's anchor, as code hosts make it."""
+    plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", lambda m: m.group(1) or "", heading).lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+def anchors(path):
+    return {slug(h) for h in HEADING.findall(FENCE.sub("", text(path) or ""))}
+
+
+def test_links_of_markdown_pages_lead_somewhere():
+    wrong = []
+    for page in tracked(".md"):
+        body = re.sub(r"`[^`\n]*`", "", FENCE.sub("", text(page) or ""))
+        for link in LINK.findall(body):
+            if re.match(r"[a-z][a-z0-9+.-]*:", link):
+                continue
+            name, _, anchor = link.partition("#")
+            target = (ROOT / page).parent / unquote(name) if name else ROOT / page
+            if not target.exists():
+                wrong.append(f"{page}: {link}")
+            elif anchor and target.suffix == ".md" and anchor not in anchors(target.resolve().relative_to(ROOT)):
+                wrong.append(f"{page}: {link} (no such heading)")
+    assert not wrong, "\n".join(wrong)

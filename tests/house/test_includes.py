@@ -1,0 +1,122 @@
+"""Which room of src/ may include which (the table of ARCHITECTURE.md), and that headers compile alone."""
+
+import concurrent.futures
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tree import BUILD, ROOT, text, tracked
+
+ROOMS = {
+    "base": [],
+    "os": ["base"],
+    "wire": ["base"],
+    "net": ["base", "os"],
+    "store": ["base", "os"],
+    "sandbox": ["base", "os", "net"],
+    "functions": ["base", "store", "wire"],
+    "instances": ["sandbox", "functions", "wire", "net", "store", "base", "os"],
+    "gateway": ["instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
+    "main": ["gateway", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
+}
+# Single headers beyond a room's row, each with its reason.
+ALSO = {
+    ("sandbox", "functions/version.h"): "a sandbox is planned from the version that it runs",
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def sources():
+    return [p for p in tracked(".h", ".cc") if p.parts[0] == "src" and p.parts[1] != "pch"]
+
+
+def includes(path):
+    return INCLUDE.findall(text(path) or "")
+
+
+def test_every_room_is_in_the_table():
+    assert {p.parts[1] for p in sources()} <= set(ROOMS)
+
+
+def test_a_room_includes_only_what_its_row_allows():
+    wrong = []
+    for path in sources():
+        room = path.parts[1]
+        for name in includes(path):
+            other = name.split("/")[0]
+            allowed = other == room or other in ROOMS[room] or (room, name) in ALSO
+            if other in ROOMS and not allowed:
+                wrong.append(f"{path} includes {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_project_includes_name_the_room():
+    """ "wire/fields.h", never "fields.h": one way to find a header."""
+    wrong = [f"{path} includes {name}" for path in sources() for name in includes(path) if "/" not in name]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_source_includes_its_own_header_first():
+    wrong = []
+    for path in sources():
+        own = path.with_suffix(".h")
+        names = includes(path)
+        if path.suffix == ".cc" and (ROOT / own).is_file() and names[:1] != ["/".join(own.parts[1:])]:
+            wrong.append(str(path))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_headers_say_once_and_explain_themselves():
+    wrong = []
+    for path in sources():
+        lines = (text(path) or "").splitlines()
+        if path.suffix == ".h" and (lines[:1] != ["#pragma once"] or not lines[1:2][0].startswith("//")):
+            wrong.append(f"{path}: #pragma once, then a comment that says what it is")
+    assert not wrong, "\n".join(wrong)
+
+
+def closure(path, seen):
+    """A header and the project's headers that it includes, directly or not."""
+    if path in seen or not (ROOT / path).is_file():
+        return seen
+    seen.add(path)
+    for name in includes(path):
+        closure(type(path)("src") / name, seen)
+    return seen
+
+
+def fingerprint(path):
+    digest = hashlib.sha256()
+    for part in sorted(closure(path, set())):
+        digest.update((ROOT / part).read_bytes())
+    return digest.hexdigest()
+
+
+def compile_alone(compiler, path):
+    done = subprocess.run(
+        [compiler, "-std=c++23", "-fsyntax-only", "-Wno-pragma-once-outside-header", "-DBOOST_ASIO_NO_DEPRECATED",
+         "-DBOOST_ASIO_HAS_CO_AWAIT", "-DBOOST_ERROR_CODE_HEADER_ONLY", "-I", "src", "-x", "c++", str(path)],
+        cwd=ROOT, capture_output=True, text=True)
+    return None if done.returncode == 0 else f"{path}:\n{done.stderr[:2000]}"
+
+
+def test_headers_compile_alone():
+    """Only headers that changed (or whose includes did) since they last passed are compiled."""
+    compiler = shutil.which("clang++-19") or shutil.which("clang++")
+    if not compiler:
+        pytest.skip("no clang++")
+    stamp = BUILD / "headers.json"
+    passed = json.loads(stamp.read_text()) if stamp.is_file() else {}
+    now = {str(p): fingerprint(p) for p in sources() if p.suffix == ".h"}
+    todo = [name for name, print_ in now.items() if passed.get(name) != print_]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        results = dict(zip(todo, pool.map(lambda name: compile_alone(compiler, name), todo)))
+    good = {name: print_ for name, print_ in now.items() if not results.get(name)}
+    BUILD.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(json.dumps(good, indent=1))
+    failures = [result for result in results.values() if result]
+    assert not failures, "\n".join(failures)
