@@ -10,6 +10,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -24,9 +25,12 @@
 namespace samovar {
 
 // {"do": "fail"} fails as a function does, "throttle" is refused, "stream" answers in pieces,
-// "page" as a web page in pieces; anything else comes back as it is.
+// "page" as a web page in pieces, "endless" streams until nobody reads; anything else comes back as
+// it is.
 class EchoInvoker final : public Invoker {
  public:
+  std::promise<void> reader_left;
+
   Task<Result<InvocationResult>> Invoke(Invocation invocation, ResponseSink* sink) override {
     std::string what = What(invocation.payload);
     if (what == "throttle") {
@@ -43,6 +47,12 @@ class EchoInvoker final : public Invoker {
     }
     result.payload = invocation.payload;
     if (sink == nullptr) co_return result;
+    if (what == "endless") {
+      co_await sink->begin("text/plain");
+      while (co_await sink->chunk(std::string(100'000, 'x'))) continue;
+      reader_left.set_value();
+      co_return result;
+    }
     bool page = what == "page";
     co_await sink->begin(page ? "application/vnd.awslambda.http-integration-response"
                               : "text/plain");
@@ -94,11 +104,9 @@ inline std::string MakeZip(const std::string& name, const std::string& content) 
 
 class GatewayHarness {
  public:
-  explicit GatewayHarness(GatewayOptions options = {},
-                          WallTime now = std::chrono::system_clock::now())
+  explicit GatewayHarness(GatewayOptions options = {})
       : directory_(std::filesystem::temp_directory_path() / ("gateway_test." + RandomHex(12))) {
     std::filesystem::create_directories(directory_);
-    wall_ = now;
     packages_ = OpenPackageStore(directory_ / "packages", {}).value();
     registry_ = OpenRegistry({}, kv_, *packages_, pool_, loop_.get_executor(), clock_).value();
     keys_ = KeyStore::Open(kv_, pool_, clock_).value();
@@ -184,6 +192,7 @@ class GatewayHarness {
     return queued_;
   }
   LogStore& Logs() { return *logs_; }
+  EchoInvoker& Invoker() { return invoker_; }
   std::uint16_t Port() const { return port_; }
 
  private:
@@ -194,7 +203,6 @@ class GatewayHarness {
   }
 
   std::filesystem::path directory_;
-  WallTime wall_;
   SystemClock clock_;
   asio::io_context loop_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};

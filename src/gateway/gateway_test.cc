@@ -176,6 +176,19 @@ TEST(Gateway, StreamsAnswersAsEvents) {
   EXPECT_EQ(harness.Post(target, R"({"do": "throttle"})").status, 429u);
 }
 
+TEST(Gateway, TellsTheFunctionThatTheReaderOfAStreamLeft) {
+  GatewayHarness harness;
+  ASSERT_EQ(harness.Create("echo").status, 201u);
+  auto left = harness.Invoker().reader_left.get_future();
+  auto reply = HttpClient({false, "127.0.0.1", harness.Port()})
+                   .Call({.method = "POST",
+                          .target = "/2021-11-15/functions/echo/response-streaming-invocations",
+                          .body = R"({"do": "endless"})"},
+                         [](std::string_view) { return false; });
+  EXPECT_TRUE(reply);
+  EXPECT_EQ(left.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+}
+
 TEST(Gateway, TakesALargePackageThroughTheRequestOrAnUpload) {
   GatewayHarness harness;
   std::string zip = MakeZip("data.bin", RandomHex(3'000'000));

@@ -103,6 +103,7 @@ Task<OwnApi::Answer> OwnApi::Logs(HttpRequest& request, std::string function,
   if (request.Query("follow").value_or("") == "1") {
     if (!exists) co_return unknown();
     std::shared_ptr<LogFollower> follower = parts.logs.Follow(function, query);
+    response.endless = true;
     response.stream = [follower, &clock = parts.clock] { return NextLines(follower, clock); };
     co_return response;
   }

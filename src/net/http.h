@@ -75,7 +75,8 @@ struct HttpResponse {
   unsigned status = 200;
   Headers headers;
   std::string body;
-  BodyStream stream;  // when set, `body` is ignored
+  BodyStream stream;     // when set, `body` is ignored
+  bool endless = false;  // the stream has no end of its own: HttpServer::Stop() ends it at once
 };
 
 using HttpHandler = std::function<Task<HttpResponse>(HttpRequest)>;

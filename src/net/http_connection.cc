@@ -47,6 +47,12 @@ void HttpConnection::Cut() {
   socket_.close(ignored);
 }
 
+void HttpConnection::WindUp() {
+  boost::system::error_code ignored;
+  if (idle_) Cut();
+  if (endless_) socket_.cancel(ignored);  // wakes PeerGone
+}
+
 Task<void> HttpConnection::Serve() {
   for (bool more = true; more && !service_.stopping;) {
     HttpRequest request;

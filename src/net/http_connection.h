@@ -36,7 +36,8 @@ class HttpConnection final : public BodyReader {
   // Serves until either side ends the connection.
   Task<void> Serve();
   void Cut();
-  bool Idle() const { return idle_; }
+  // Ends what needs no waiting for: an idle connection, an endless stream.
+  void WindUp();
   SteadyTime CutAt() const { return cut_at_; }
 
   Task<Result<std::string>> ReadAll(Bytes limit) override;
@@ -82,6 +83,8 @@ class HttpConnection final : public BodyReader {
   bool keep_ = false;
   bool continue_owed_ = false;  // the client waits for "100 Continue"
   bool idle_ = true;
+  bool endless_ = false;  // the answer now streaming is
+  bool sending_ = false;
   bool broken_ = false;  // the body was malformed or cut off
   SteadyTime cut_at_ = SteadyTime::max();
   std::string head_;

@@ -111,6 +111,7 @@ Task<bool> HttpConnection::Respond(HttpResponse response, bool head_only, bool k
                               iovec{response.body.data(), with_body ? response.body.size() : 0}};
   if (!co_await Send(pieces)) co_return false;
   if (!streamed) co_return true;
+  endless_ = response.endless;
   co_return co_await RespondStreaming(std::move(response.stream), chunked);
 }
 
@@ -119,6 +120,11 @@ Task<bool> HttpConnection::RespondStreaming(BodyStream stream, bool chunked) {
   using namespace asio::experimental::awaitable_operators;
   auto first = co_await (PumpStream(std::move(stream), chunked) || PeerGone());
   bool whole = first.index() == 0 && std::get<0>(first);
+  if (std::exchange(endless_, false) && service_.stopping && !sending_) {
+    char last[] = "0\r\n\r\n";
+    iovec piece{last, chunked ? 5u : 0u};
+    whole = co_await Send({&piece, 1});
+  }
   if (!whole) Cut();
   co_return whole;
 }
@@ -183,9 +189,11 @@ Task<bool> HttpConnection::Send(std::span<iovec> pieces) {
     pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + done;
     pieces.front().iov_len -= done;
     Allow(service_.options.idle_timeout);
+    sending_ = true;
     auto [error] = co_await socket_.async_wait(socket_.wait_write, kTuple);
     cut_at_ = SteadyTime::max();
     if (error) co_return false;
+    sending_ = false;
   }
 }
 

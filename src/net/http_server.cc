@@ -183,7 +183,7 @@ Task<void> HttpServer::Stop(Deadline deadline) {
   boost::system::error_code ignored;
   for (auto& acceptor : state->acceptors) acceptor.close(ignored);
   for (auto& client : state->clients) {
-    if (client.connection->Idle()) client.connection->Cut();
+    client.connection->WindUp();
   }
   if (!co_await state->WaitUntilEmpty(deadline)) {
     LogWarn("{} connections were cut at the deadline", state->clients.size());

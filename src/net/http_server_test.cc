@@ -339,6 +339,27 @@ TEST(HttpServer, StopLetsARunningExchangeFinish) {
   EXPECT_FALSE(RawClient(server.Port()).Connected());
 }
 
+TEST(HttpServer, StopEndsAnEndlessStreamAtOnceAndWell) {
+  SystemClock clock;
+  ServerThread server(clock, [](HttpRequest) -> Task<HttpResponse> {
+    HttpResponse response;
+    response.endless = true;
+    auto begun = std::make_shared<bool>(false);
+    response.stream = [begun]() -> Task<Result<std::optional<std::string>>> {
+      if (!std::exchange(*begun, true)) co_return "first";
+      Timer never(co_await asio::this_coro::executor, SteadyTime::max());
+      co_await never.async_wait(kAwait);
+      co_return std::nullopt;
+    };
+    co_return response;
+  });
+  RawClient client(server.Port());
+  client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.ReadUntil("first\r\n");
+  server.Stop(std::chrono::hours(1));
+  EXPECT_EQ(client.ReadToEnd(), "0\r\n\r\n");
+}
+
 TEST(HttpServer, StopCutsWhatRunsPastTheDeadline) {
   SystemClock clock;
   Gate gate;
