@@ -112,9 +112,8 @@ void Cgroup::KillAll() {
 }
 
 bool Cgroup::Remove() {
-  std::erase_if(parts_, [](const Part& part) {
-    return ::rmdir(part.path.c_str()) == 0 || errno == ENOENT;
-  });
+  std::erase_if(
+      parts_, [](const Part& part) { return ::rmdir(part.path.c_str()) == 0 || errno == ENOENT; });
   return parts_.empty();
 }
 

@@ -37,10 +37,10 @@ class Cgroup {
   Result<void> SetCpus(double cpus);
   Result<void> Freeze(bool frozen);
   CgroupMemory Memory();
-  Bytes Usage();         // everything charged, page cache too
-  Bytes PeakUsage();     // the most of it; 0 where the kernel does not keep it
-  bool KernelOom();      // the kernel's own OOM killer struck here
-  Fd OpenMemoryStat();   // for reading; empty where it cannot be
+  Bytes Usage();        // everything charged, page cache too
+  Bytes PeakUsage();    // the most of it; 0 where the kernel does not keep it
+  bool KernelOom();     // the kernel's own OOM killer struck here
+  Fd OpenMemoryStat();  // for reading; empty where it cannot be
   // An eventfd that rings when Usage() passes first, first + step, ... up to last. Version 1 only;
   // empty otherwise.
   Fd WatchUsage(Bytes first, Bytes step, Bytes last);

@@ -21,9 +21,9 @@ namespace {
 constexpr std::string_view kControllers[] = {"memory", "cpu", "pids", "freezer"};
 
 struct Hierarchy {
-  std::string mount;        // "/sys/fs/cgroup/memory"
-  std::string mount_root;   // what part of the hierarchy is mounted there, "/" mostly
-  std::string options;      // ",rw,memory,"
+  std::string mount;       // "/sys/fs/cgroup/memory"
+  std::string mount_root;  // what part of the hierarchy is mounted there, "/" mostly
+  std::string options;     // ",rw,memory,"
   bool v2 = false;
 };
 
@@ -55,8 +55,9 @@ Result<std::string> OwnPath(std::string_view controller) {
     std::size_t first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
     std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    bool match = controller.empty() ? names == ",," : names.find(fmt::format(",{},", controller)) !=
-                                                          std::string::npos;
+    bool match = controller.empty()
+                     ? names == ",,"
+                     : names.find(fmt::format(",{},", controller)) != std::string::npos;
     if (match) return line.substr(second + 1);
   }
   return Fail(Code::kUnsupported, fmt::format("no cgroup of controller '{}'", controller));
@@ -110,15 +111,16 @@ void Clear(const std::string& path) {
   }
 }
 
-Result<std::vector<std::string>> OpenV1(const std::vector<Hierarchy>& all, const std::string& name) {
+Result<std::vector<std::string>> OpenV1(const std::vector<Hierarchy>& all,
+                                        const std::string& name) {
   std::vector<std::string> paths;
   for (std::string_view controller : kControllers) {
     auto at = std::find_if(all.begin(), all.end(), [&](const Hierarchy& h) {
       return !h.v2 && h.options.find(fmt::format(",{},", controller)) != std::string::npos;
     });
     if (at == all.end()) {
-      return Fail(Code::kUnsupported, fmt::format("the cgroup controller '{}' is not mounted",
-                                                  controller));
+      return Fail(Code::kUnsupported,
+                  fmt::format("the cgroup controller '{}' is not mounted", controller));
     }
     TRY(auto own, OwnPath(controller));
     paths.push_back(Below(*at, own) + "/" + name);

@@ -63,8 +63,8 @@ int SealMount(int tree, bool writable) {
   attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
   if (!writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   attributes.propagation = 1 << 18;  // MS_PRIVATE; <sys/mount.h> clashes with <linux/mount.h>
-  return static_cast<int>(::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes,
-                                    sizeof attributes));
+  return static_cast<int>(
+      ::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
 }
 
 int PivotRoot(const char* new_root, const char* put_old) {

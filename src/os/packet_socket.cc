@@ -46,7 +46,7 @@ Result<Fd> BodyInMemfd(std::string_view body) {
 }
 
 Result<std::string> BodyFromMemfd(int file) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file, &status) != 0) return std::unexpected(ErrnoError("fstat of a memfd"));
   if (status.st_size < 0 || static_cast<std::size_t>(status.st_size) > kMaxPacketBody) {
     return Fail(Code::kTooLarge, "a packet's body is too large");

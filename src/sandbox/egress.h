@@ -1,0 +1,30 @@
+#pragma once
+// Egress: a way out of one sandbox's network namespace, for functions that asked for it.
+//
+// How      slirp4netns (Debian's package) answers for the namespace's one interface and opens
+//          ordinary sockets of the host for it. It runs in a sandbox of its own (--enable-sandbox,
+//          --enable-seccomp), without a way to the host's loopback, and in a cgroup whose program
+//          drops whatever would leave through the host's own loopback interface: that is all
+//          traffic to the host itself, whichever of its addresses is named.
+// Errors   kUnsupported: slirp4netns is missing, or the host has no cgroup version 2 hierarchy for
+//          that program, or its resolver listens on loopback only.
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "os/fd.h"
+
+namespace samovar {
+
+class Egress {
+ public:
+  virtual ~Egress() = default;  // ends it
+};
+
+// For the network namespace of process `pid`. When the way is open, one byte is written to `go`.
+Result<std::unique_ptr<Egress>> StartEgress(pid_t pid, int go);
+
+}  // namespace samovar

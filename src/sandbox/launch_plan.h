@@ -1,0 +1,32 @@
+#pragma once
+// PlanLaunch: how one instance of a version is started: its program, environment, mounts and
+// limits.
+//
+// Source   Lambda's reserved environment variables and their values (AWS Lambda developer guide,
+//          "Using environment variables"); 1,769 MB are one CPU.
+// Errors   kInvalid with Lambda's own error name for what a call must report
+// (Runtime.InvalidEntrypoint:
+//          a `provided` function without a bootstrap).
+// Threads  Pure, but for a look at the package for `bootstrap`.
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "functions/version.h"
+#include "sandbox/runtime_catalog.h"
+#include "sandbox/sandbox.h"
+
+namespace samovar {
+
+struct LaunchOptions {
+  std::string region = "us-east-1";
+  std::string runtimes_dir;  // holds python/ and nodejs/
+  bool egress_by_default = false;
+};
+
+Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
+                               const std::string& instance_id, WallTime now,
+                               const LaunchOptions& options);
+
+}  // namespace samovar

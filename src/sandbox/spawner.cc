@@ -1,0 +1,331 @@
+#include "sandbox/spawner.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <deque>
+#include <list>
+#include <map>
+
+#include "base/log.h"
+#include "os/packet_socket.h"
+#include "sandbox/spawner_protocol.h"
+
+namespace samovar {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kTick = std::chrono::milliseconds(20);
+constexpr auto kMostSetup = std::chrono::seconds(30);   // a disk that does not answer, say
+constexpr auto kMostGoodbye = std::chrono::seconds(5);  // for the last sandboxes to die
+
+enum class Source : std::uint64_t { kServer, kSignal, kTick, kSetup, kEnd, kBell };
+
+class Spawner {
+ public:
+  Spawner(std::unique_ptr<CellMaker> maker, Fd server)
+      : maker_(std::move(maker)), server_(std::move(server)) {}
+  int Run();
+
+ private:
+  struct Box {
+    std::unique_ptr<Cell> cell;
+    enum class State { kStarting, kRunning, kFailed } state = State::kStarting;
+    bool ready = false;
+    Error error{Code::kInternal, "the sandbox ended during its set-up"};
+    steady_clock::time_point started;
+    bool watched = false;  // its memory, at each tick
+  };
+  using Boxes = std::map<std::uint64_t, Box>;
+
+  bool Open();
+  void Watch(int fd, Source source, std::uint64_t number, std::uint32_t events = EPOLLIN);
+  void Handle(const epoll_event& event);
+  void TakeOrders();
+  void Obey(SpawnerOrder order);
+  void Create(SpawnerOrder order);
+  void HearSetup(std::uint64_t number, Box& box);
+  void Started(std::uint64_t number, Box& box);
+  void Ended(Boxes::iterator at);
+  void Tick();
+  void ArmTick();
+  void Report(SpawnerReport report, std::vector<Fd> fds = {});
+  void Flush();
+  void SayGoodbye();
+
+  std::unique_ptr<CellMaker> maker_;
+  Fd server_, epoll_, signals_, timer_;
+  Boxes boxes_;
+  std::list<std::unique_ptr<Cell>> removing_;
+  std::deque<std::pair<std::string, std::vector<Fd>>> outbox_;
+  bool ticking_ = false;
+  bool stop_ = false;
+};
+
+bool Spawner::Open() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  ::sigprocmask(SIG_SETMASK, &set, nullptr);
+  epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!epoll_ || !signals_ || !timer_) return false;
+  Watch(server_.Get(), Source::kServer, 0);
+  Watch(signals_.Get(), Source::kSignal, 0);
+  Watch(timer_.Get(), Source::kTick, 0);
+  return true;
+}
+
+void Spawner::Watch(int fd, Source source, std::uint64_t number, std::uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = number << 3 | static_cast<std::uint64_t>(source);
+  if (::epoll_ctl(epoll_.Get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    ::epoll_ctl(epoll_.Get(), EPOLL_CTL_MOD, fd, &event);
+  }
+}
+
+int Spawner::Run() {
+  if (!Open()) {
+    LogError("spawner: {}", ErrnoError("start").message);
+    return 1;
+  }
+  while (!stop_) {
+    epoll_event events[64];
+    int count = ::epoll_wait(epoll_.Get(), events, 64, -1);
+    for (int i = 0; i < count && !stop_; ++i) Handle(events[i]);
+    ArmTick();
+  }
+  SayGoodbye();
+  return 0;
+}
+
+void Spawner::Handle(const epoll_event& event) {
+  auto source = static_cast<Source>(event.data.u64 & 7);
+  if (source == Source::kSignal) {
+    stop_ = true;
+    return;
+  }
+  if (source == Source::kTick) {
+    std::uint64_t times;
+    (void)!::read(timer_.Get(), &times, sizeof times);
+    return Tick();
+  }
+  if (source == Source::kServer) {
+    if (event.events & EPOLLOUT) Flush();
+    if (event.events & (EPOLLIN | EPOLLHUP)) TakeOrders();
+    return;
+  }
+  auto at = boxes_.find(event.data.u64 >> 3);
+  if (at == boxes_.end()) return;  // an event that was overtaken by the end
+  if (source == Source::kSetup) HearSetup(at->first, at->second);
+  if (source == Source::kBell && at->second.cell->CheckMemory()) at->second.watched = true;
+  if (source == Source::kEnd) Ended(at);
+}
+
+void Spawner::TakeOrders() {
+  for (;;) {
+    auto packet = ReceivePacket(server_.Get());
+    if (!packet) {
+      stop_ = true;
+      return;
+    }
+    if (!*packet) return;
+    auto order = DecodeOrder((*packet)->body);
+    if (order) {
+      Obey(std::move(*order));
+    } else {
+      LogError("spawner: {}", order.error().message);
+    }
+  }
+}
+
+void Spawner::Obey(SpawnerOrder order) {
+  if (order.kind == SpawnerOrder::Kind::kCreate) return Create(std::move(order));
+  auto at = boxes_.find(order.number);
+  if (at == boxes_.end()) return;  // it ended just now
+  Cell& cell = *at->second.cell;
+  Result<void> done;
+  switch (order.kind) {
+    case SpawnerOrder::Kind::kKill:
+      cell.Kill();
+      break;
+    case SpawnerOrder::Kind::kFreeze:
+    case SpawnerOrder::Kind::kThaw:
+      done = cell.Freeze(order.kind == SpawnerOrder::Kind::kFreeze);
+      break;
+    case SpawnerOrder::Kind::kUseCpuLimit:
+      done = cell.UseCpuLimit();
+      break;
+    case SpawnerOrder::Kind::kCreate:
+      break;
+  }
+  if (!done) LogError("sandbox {}: {}", cell.spec().id, done.error().message);
+}
+
+void Spawner::Create(SpawnerOrder order) {
+  std::uint64_t number = order.number;
+  auto made = [&]() -> Result<std::unique_ptr<Cell>> {
+    if (boxes_.contains(number)) return Fail(Code::kInvalid, "a sandbox number was used twice");
+    TRY(CheckSpec(order.spec));
+    return maker_->Make(std::move(order.spec), number);
+  }();
+  if (!made) {
+    Report({.kind = SpawnerReport::Kind::kFailed, .number = number, .error = made.error()});
+    return;
+  }
+  Box& box = boxes_[number];
+  box.cell = std::move(*made);
+  box.started = steady_clock::now();
+  Watch(box.cell->setup(), Source::kSetup, number);
+  Watch(box.cell->pidfd(), Source::kEnd, number);
+  if (box.cell->bell() >= 0) Watch(box.cell->bell(), Source::kBell, number);
+}
+
+// 'R' comes first, then either the end of the socket (exec closed it) or an 'E'.
+void Spawner::HearSetup(std::uint64_t number, Box& box) {
+  for (;;) {
+    auto packet = ReceivePacket(box.cell->setup());
+    if (packet && !*packet) return;
+    if (!packet) {
+      ::epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, box.cell->setup(), nullptr);
+      if (box.state != Box::State::kStarting) return;
+      if (box.ready) return Started(number, box);
+      box.state = Box::State::kFailed;
+      box.cell->Kill();
+      return;
+    }
+    Packet& got = **packet;
+    if (got.body == "R") {
+      auto ready = box.cell->Ready(std::move(got.fds));
+      if (ready) {
+        box.ready = true;
+        continue;
+      }
+      box.error = ready.error();
+    } else if (got.body.size() >= 2 && got.body[0] == 'E') {
+      box.error = {static_cast<Code>(got.body[1] - '0'), got.body.substr(2)};
+    }
+    box.state = Box::State::kFailed;
+    box.cell->Kill();
+  }
+}
+
+void Spawner::Started(std::uint64_t number, Box& box) {
+  box.state = Box::State::kRunning;
+  SpawnerReport report{.kind = SpawnerReport::Kind::kCreated, .number = number};
+  auto fds = box.cell->Handover(report);
+  Report(report, std::move(fds));
+  box.watched = box.cell->CheckMemory();
+}
+
+void Spawner::Ended(Boxes::iterator at) {
+  Box& box = at->second;
+  if (box.state == Box::State::kStarting) HearSetup(at->first, box);
+  SpawnerReport report{.kind = SpawnerReport::Kind::kExited, .number = at->first};
+  report.exit = box.cell->Reap();
+  if (box.state != Box::State::kRunning) {
+    report.kind = SpawnerReport::Kind::kFailed;
+    report.error = box.error;
+  }
+  std::unique_ptr<Cell> cell = std::move(box.cell);
+  boxes_.erase(at);
+  // By hand: a sandbox just cloned may still hold copies, for which epoll would keep ringing.
+  for (int fd : {cell->pidfd(), cell->setup(), cell->bell()}) {
+    if (fd >= 0) ::epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, fd, nullptr);
+  }
+  if (!cell->Remove()) removing_.push_back(std::move(cell));
+  Report(report);
+}
+
+void Spawner::Tick() {
+  ticking_ = false;
+  auto now = steady_clock::now();
+  for (auto& [number, box] : boxes_) {
+    if (box.watched) box.watched = box.cell->CheckMemory();
+    if (box.state == Box::State::kStarting && now - box.started > kMostSetup) {
+      box.state = Box::State::kFailed;
+      box.error = {Code::kTimeout, "the sandbox's set-up took too long"};
+      box.cell->Kill();
+    }
+  }
+  std::erase_if(removing_, [](auto& cell) { return cell->Remove(); });
+}
+
+void Spawner::ArmTick() {
+  if (ticking_) return;
+  bool needed = !removing_.empty();
+  for (const auto& [number, box] : boxes_) {
+    needed = needed || box.watched || box.state == Box::State::kStarting;
+  }
+  if (!needed) return;
+  itimerspec when{};
+  when.it_value.tv_nsec = std::chrono::nanoseconds(kTick).count();
+  ::timerfd_settime(timer_.Get(), 0, &when, nullptr);
+  ticking_ = true;
+}
+
+void Spawner::Report(SpawnerReport report, std::vector<Fd> fds) {
+  outbox_.emplace_back(EncodeReport(report), std::move(fds));
+  Flush();
+}
+
+void Spawner::Flush() {
+  while (!outbox_.empty()) {
+    std::vector<int> numbers;
+    for (const auto& fd : outbox_.front().second) numbers.push_back(fd.Get());
+    auto sent = SendPacket(server_.Get(), outbox_.front().first, numbers);
+    if (!sent) {
+      stop_ = true;
+      return;
+    }
+    if (!*sent) {
+      // Room is waited for; the tick retries where the shortage is not the socket's.
+      return Watch(server_.Get(), Source::kServer, 0, EPOLLIN | EPOLLOUT);
+    }
+    outbox_.pop_front();
+  }
+  Watch(server_.Get(), Source::kServer, 0);
+}
+
+void Spawner::SayGoodbye() {
+  for (auto& [number, box] : boxes_) box.cell->Kill();
+  auto until = steady_clock::now() + kMostGoodbye;
+  while (!boxes_.empty() && steady_clock::now() < until) {
+    for (auto at = boxes_.begin(); at != boxes_.end();) {
+      pollfd end{at->second.cell->pidfd(), POLLIN, 0};
+      if (::poll(&end, 1, 20) != 1) {
+        ++at;
+        continue;
+      }
+      at->second.cell->Reap();
+      (void)at->second.cell->Remove();
+      at = boxes_.erase(at);
+    }
+  }
+  boxes_.clear();
+  removing_.clear();
+  maker_.reset();
+}
+
+}  // namespace
+
+int RunSpawner(std::unique_ptr<CellMaker> maker, Fd server) {
+  return Spawner(std::move(maker), std::move(server)).Run();
+}
+
+}  // namespace samovar

@@ -1,0 +1,206 @@
+#include "sandbox/spawner_protocol.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace samovar {
+namespace {
+
+namespace json = boost::json;
+
+json::array Texts(const std::vector<std::string>& texts) {
+  return json::array(texts.begin(), texts.end());
+}
+
+std::vector<std::string> Texts(const json::value& value) {
+  return json::value_to<std::vector<std::string>>(value);
+}
+
+json::object SpecToJson(const SandboxSpec& spec) {
+  json::array mounts;
+  for (const auto& mount : spec.mounts) {
+    mounts.push_back({mount.source, mount.target, Texts(mount.overlays)});
+  }
+  return {{"id", spec.id},
+          {"argv", Texts(spec.argv)},
+          {"env", Texts(spec.env)},
+          {"cwd", spec.cwd},
+          {"mounts", std::move(mounts)},
+          {"memory", spec.memory.count},
+          {"tmp", spec.tmp_size.count},
+          {"cpus", spec.cpus},
+          {"processes", spec.max_processes},
+          {"network", static_cast<int>(spec.network)},
+          {"channel", spec.channel},
+          {"runtime_api", spec.runtime_api}};
+}
+
+SandboxSpec SpecFromJson(const json::object& object) {
+  SandboxSpec spec;
+  spec.id = json::value_to<std::string>(object.at("id"));
+  spec.argv = Texts(object.at("argv"));
+  spec.env = Texts(object.at("env"));
+  spec.cwd = json::value_to<std::string>(object.at("cwd"));
+  for (const auto& mount : object.at("mounts").as_array()) {
+    const auto& parts = mount.as_array();
+    spec.mounts.push_back({json::value_to<std::string>(parts.at(0)),
+                           json::value_to<std::string>(parts.at(1)), Texts(parts.at(2))});
+  }
+  spec.memory.count = object.at("memory").to_number<std::uint64_t>();
+  spec.tmp_size.count = object.at("tmp").to_number<std::uint64_t>();
+  spec.cpus = object.at("cpus").to_number<double>();
+  spec.max_processes = object.at("processes").to_number<int>();
+  spec.network = object.at("network").to_number<int>() == 0 ? Network::kLoopback : Network::kEgress;
+  spec.channel = object.at("channel").as_bool();
+  spec.runtime_api = object.at("runtime_api").as_bool();
+  return spec;
+}
+
+// An enumerator from its number, checked against the last one.
+template <class E>
+E EnumFrom(const json::value& value, E last) {
+  int number = value.to_number<int>();
+  if (number < 0 || number > static_cast<int>(last)) throw std::out_of_range("enumerator");
+  return static_cast<E>(number);
+}
+
+template <class F>
+auto Decoded(std::string_view text, F decode) -> Result<decltype(decode(json::object()))> {
+  try {
+    json::parse_options options;
+    options.allow_invalid_utf8 = true;  // an environment is bytes
+    return decode(json::parse(text, {}, options).as_object());
+  } catch (const std::exception& error) {
+    return Fail(Code::kInvalid,
+                fmt::format("a packet between server and spawner: {}", error.what()));
+  }
+}
+
+bool Absolute(const std::string& path) {
+  if (!path.starts_with('/') || path.find('\0') != std::string::npos) return false;
+  return ("/" + path + "/").find("/../") == std::string::npos;
+}
+
+bool IdChar(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
+
+Result<void> Refuse(std::string_view field, std::string_view why) {
+  return Fail(Code::kInvalid, fmt::format("sandbox {}: {}", field, why));
+}
+
+Result<void> CheckMount(const BindMount& mount) {
+  if (!Absolute(mount.source)) return Refuse("mount source " + mount.source, "not absolute");
+  if (!Absolute(mount.target)) return Refuse("mount target " + mount.target, "not absolute");
+  for (std::string_view taken : {"/proc", "/dev", "/tmp", "/etc", "/sys"}) {
+    std::string_view target = mount.target;
+    if (target == taken || (target.starts_with(taken) && target[taken.size()] == '/')) {
+      return Refuse("mount target " + mount.target, "belongs to the platform");
+    }
+  }
+  if (mount.target.find_first_not_of('/') == std::string::npos) {
+    return Refuse("mount target", "the root itself");
+  }
+  for (const auto& overlay : mount.overlays) {
+    if (!Absolute(overlay)) return Refuse("mount overlay " + overlay, "not absolute");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string EncodeOrder(const SpawnerOrder& order) {
+  json::object object{{"kind", static_cast<int>(order.kind)}, {"number", order.number}};
+  if (order.kind == SpawnerOrder::Kind::kCreate) object["spec"] = SpecToJson(order.spec);
+  return json::serialize(object);
+}
+
+Result<SpawnerOrder> DecodeOrder(std::string_view text) {
+  return Decoded(text, [](const json::object& object) {
+    SpawnerOrder order;
+    order.kind = EnumFrom(object.at("kind"), SpawnerOrder::Kind::kUseCpuLimit);
+    order.number = object.at("number").to_number<std::uint64_t>();
+    if (order.kind == SpawnerOrder::Kind::kCreate) {
+      order.spec = SpecFromJson(object.at("spec").as_object());
+    }
+    return order;
+  });
+}
+
+std::string EncodeReport(const SpawnerReport& report) {
+  json::object object{{"kind", static_cast<int>(report.kind)}, {"number", report.number}};
+  switch (report.kind) {
+    case SpawnerReport::Kind::kCreated:
+      object["channel"] = report.channel;
+      object["runtime_api"] = report.runtime_api;
+      object["memory"] = report.memory;
+      object["tmp"] = report.tmp;
+      break;
+    case SpawnerReport::Kind::kFailed:
+      object["code"] = static_cast<int>(report.error.code);
+      object["message"] = report.error.message;
+      break;
+    case SpawnerReport::Kind::kExited:
+      object["status"] = report.exit.code;
+      object["signal"] = report.exit.signal;
+      object["oom"] = report.exit.out_of_memory;
+      object["peak"] = report.exit.max_memory.count;
+      break;
+  }
+  return json::serialize(object);
+}
+
+Result<SpawnerReport> DecodeReport(std::string_view text) {
+  return Decoded(text, [](const json::object& object) {
+    SpawnerReport report;
+    report.kind = EnumFrom(object.at("kind"), SpawnerReport::Kind::kExited);
+    report.number = object.at("number").to_number<std::uint64_t>();
+    switch (report.kind) {
+      case SpawnerReport::Kind::kCreated:
+        report.channel = object.at("channel").as_bool();
+        report.runtime_api = object.at("runtime_api").as_bool();
+        report.memory = object.at("memory").as_bool();
+        report.tmp = object.at("tmp").as_bool();
+        break;
+      case SpawnerReport::Kind::kFailed:
+        report.error.code = EnumFrom(object.at("code"), Code::kInternal);
+        report.error.message = json::value_to<std::string>(object.at("message"));
+        break;
+      case SpawnerReport::Kind::kExited:
+        report.exit.code = object.at("status").to_number<int>();
+        report.exit.signal = object.at("signal").to_number<int>();
+        report.exit.out_of_memory = object.at("oom").as_bool();
+        report.exit.max_memory.count = object.at("peak").to_number<std::uint64_t>();
+        break;
+    }
+    return report;
+  });
+}
+
+Result<void> CheckSpec(const SandboxSpec& spec) {
+  if (spec.id.empty() || spec.id.size() > 64 ||
+      !std::all_of(spec.id.begin(), spec.id.end(), IdChar)) {
+    return Refuse("id", "must match [a-z0-9-]{1,64}");
+  }
+  if (spec.argv.empty() || !Absolute(spec.argv[0])) return Refuse("argv", "needs an absolute path");
+  for (const auto* texts : {&spec.argv, &spec.env}) {
+    for (const auto& text : *texts) {
+      if (text.find('\0') != std::string::npos) return Refuse("argv or env", "holds a NUL byte");
+    }
+  }
+  if (!Absolute(spec.cwd)) return Refuse("cwd " + spec.cwd, "not absolute");
+  for (const auto& mount : spec.mounts) TRY(CheckMount(mount));
+  if (spec.memory < Bytes::MiB(1) || spec.memory > Bytes::GiB(1024)) {
+    return Refuse("memory", "must be from 1 MiB to 1 TiB");
+  }
+  if (spec.tmp_size < Bytes::KiB(64) || spec.tmp_size > Bytes::GiB(1024)) {
+    return Refuse("tmp_size", "must be from 64 KiB to 1 TiB");
+  }
+  if (!(spec.cpus > 0 && spec.cpus <= 4096)) return Refuse("cpus", "must be in (0, 4096]");
+  if (spec.max_processes < 1 || spec.max_processes > 1'000'000) {
+    return Refuse("max_processes", "must be from 1 to 1000000");
+  }
+  return {};
+}
+
+}  // namespace samovar

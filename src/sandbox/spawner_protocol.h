@@ -1,0 +1,46 @@
+#pragma once
+// What passes between the server and the spawner: packets (os/packet_socket.h) of JSON.
+//
+// How      The server sends a Create with a number of its own choosing, which names the sandbox
+// from
+//          then on, and orders for a number. The spawner answers each Create once (with
+//          descriptors, or an error) and reports the end of each sandbox that it had made.
+// Errors   kInvalid for a packet that is not of this form.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "sandbox/sandbox.h"
+
+namespace samovar {
+
+struct SpawnerOrder {
+  enum class Kind : std::uint8_t { kCreate, kKill, kFreeze, kThaw, kUseCpuLimit };
+  Kind kind = Kind::kKill;
+  std::uint64_t number = 0;
+  SandboxSpec spec{};  // of a Create
+};
+
+struct SpawnerReport {
+  enum class Kind : std::uint8_t { kCreated, kFailed, kExited };
+  Kind kind = Kind::kCreated;
+  std::uint64_t number = 0;
+  // kCreated: which descriptors follow, in this order: log (always), channel, runtime API, memory
+  // (memory.stat, or statm of the first process), tmp (a directory on the private /tmp).
+  bool channel = false, runtime_api = false, memory = false, tmp = false;
+  Error error{};       // kFailed
+  SandboxExit exit{};  // kExited
+};
+
+std::string EncodeOrder(const SpawnerOrder& order);
+Result<SpawnerOrder> DecodeOrder(std::string_view text);
+std::string EncodeReport(const SpawnerReport& report);
+Result<SpawnerReport> DecodeReport(std::string_view text);
+
+// kInvalid with the field at fault; what the spawner checks before it acts as root.
+Result<void> CheckSpec(const SandboxSpec& spec);
+
+}  // namespace samovar
