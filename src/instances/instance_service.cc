@@ -16,6 +16,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
 constexpr std::chrono::milliseconds kTick{20};
 constexpr std::chrono::milliseconds kSlowTick{250};  // while nothing runs or waits
 constexpr std::chrono::milliseconds kSampleEvery{100};
+constexpr std::chrono::seconds kWriteBooksEvery{1};
 constexpr unsigned kIdleSampleEvery = 10;  // of those
 constexpr std::chrono::seconds kStarvedLong{1};
 constexpr std::int64_t kLogAllowance = 1 << 20;  // of all instances in a tick
@@ -46,7 +47,20 @@ InstanceService::InstanceService(Executor loop, const Clock& clock, InstanceOpti
 
 InstanceService::~InstanceService() = default;
 
-void InstanceService::Start() { tasks_.Spawn(TickLoop()); }
+void InstanceService::Start() {
+  tasks_.Spawn(TickLoop());
+  tasks_.Spawn(WriteBooks());
+}
+
+Task<void> InstanceService::WriteBooks() {
+  Timer timer(loop_);
+  while (true) {
+    timer.expires_after(kWriteBooksEvery);
+    co_await timer.async_wait(kTuple);
+    auto written = co_await books_.Flush(logs_.Pool());
+    if (!written) LogError("the books are not written: {}", written.error().message);
+  }
+}
 
 InstanceContext InstanceService::Context() {
   return {loop_, clock_, host_, logs_, tasks_, log_allowance_, options_.max_response};
@@ -231,6 +245,8 @@ Task<void> InstanceService::Drain(Deadline deadline) {
   };
   while (!unused() && !last.Passed(clock_.Now())) co_await pause();
   co_await tasks_.Stop();
+  auto written = co_await books_.Flush(logs_.Pool());
+  if (!written) LogError("the books are not written: {}", written.error().message);
 }
 
 std::vector<InstanceStatus> InstanceService::Instances() const {

@@ -72,14 +72,15 @@ class InstanceService final : public Invoker {
                   LaunchPlanner planner, LogStore& logs, Books& books);
   ~InstanceService() override;  // REQUIRES: Drain() was awaited, or the loop no longer runs
 
-  void Start();  // begins to tick
+  void Start();  // begins to tick, and to write the books every second
 
   Task<Result<InvocationResult>> Invoke(Invocation invocation, ResponseSink* sink) override;
 
   // Instances of this Version::Key serve no new calls; each ends when its call has. For
   // Registry::OnRetired.
   void Retire(const std::string& version_key);
-  // Refuses new calls, lets the running and queued ones finish until the deadline, then kills.
+  // Refuses new calls, lets the running and queued ones finish until the deadline, then kills;
+  // writes the books a last time.
   Task<void> Drain(Deadline deadline);
 
   std::vector<InstanceStatus> Instances() const;
@@ -102,6 +103,7 @@ class InstanceService final : public Invoker {
   Task<Result<InvocationResult>> InvokeAdmitted(Invocation& invocation, ResponseSink* sink,
                                                 InstancePool& pool);
   Task<void> TickLoop();
+  Task<void> WriteBooks();
   void Want(InstancePool& pool);  // it may want a start
   // Starts what pools want, as far as memory and the bound on starts let it.
   void StartWanted();

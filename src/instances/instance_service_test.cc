@@ -102,6 +102,7 @@ class InstanceServiceTest : public LoopTest {
     co_await service_->Drain(Deadline{clock_.Now()});
     EXPECT_EQ(host_->Living(), 0);
     EXPECT_EQ(service_->MemoryInUse(), Bytes{});
+    EXPECT_FALSE(store_.Contents().empty());  // the books were written
     co_await logs_->Stop();
   }
 

@@ -84,6 +84,7 @@ class LogStore {
   // since; nothing twice, nothing left out but what a slow reader could not take.
   std::unique_ptr<LogFollower> Follow(std::string function, LogQuery query);
   Task<void> Flush();
+  BlockingPool& Pool() { return pool_; }  // where disk work goes
 
  private:
   friend class LogWriter;

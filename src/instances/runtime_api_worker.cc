@@ -95,7 +95,8 @@ void RuntimeApiWorker::Close() {
 
 Task<void> RuntimeApiWorker::Stop() {
   Close();
-  co_await server_.Stop(Deadline{clock_.Now()});
+  // The process is dead or dying: what it held open ends by itself, or is cut.
+  co_await server_.Stop(Deadline::After(clock_, std::chrono::seconds(1)));
 }
 
 Task<HttpResponse> RuntimeApiWorker::Handle(HttpRequest request) {
