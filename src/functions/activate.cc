@@ -2,7 +2,6 @@
 // that nothing uses any more.
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include "base/ids.h"
 #include "base/log.h"
@@ -31,6 +30,16 @@ Result<std::vector<std::string>> UnpackAll(PackageStore& packages,
     dirs.push_back(std::move(dir));
   }
   return dirs;
+}
+
+// Background work ends with a value; what else it ends with is cancellation, or a bug to report.
+void LogEscape(std::exception_ptr failed) {
+  if (!failed) return;
+  try {
+    std::rethrow_exception(failed);
+  } catch (const std::exception& error) {
+    LogError("background work of the registry ended: {}", error.what());
+  }
 }
 
 bool IsUnfinished(const VersionRecord& version) {
@@ -90,7 +99,7 @@ void LambdaRegistry::StartActivation(const std::string& name) {
   bool unfinished = IsUnfinished(*function->latest);
   for (const auto& [number, version] : function->versions) unfinished |= IsUnfinished(*version);
   if (!unfinished) return;
-  asio::co_spawn(loop_, Activate(alive_, name), asio::detached);
+  asio::co_spawn(loop_, Activate(alive_, name), LogEscape);
 }
 
 // Static, as it goes on after the registry is gone: `alive` is asked after every wait.
@@ -166,18 +175,22 @@ void LambdaRegistry::FinishActivation(FunctionRecord& function,
   function.serving = nullptr;
 }
 
-void LambdaRegistry::ScheduleCollect(std::chrono::seconds delay) {
+void LambdaRegistry::ScheduleCollect(std::chrono::milliseconds delay) {
+  const auto at = std::chrono::steady_clock::now() + delay;
+  if (delay < kCollectAgain) collect_again_ = true;
   if (collect_timer_) {
-    collect_again_ = true;
+    if (at < collect_timer_->expiry()) collect_timer_->expires_at(at);  // wakes the one who waits
     return;
   }
-  collect_timer_ = std::make_shared<LoopTimer>(loop_, delay);
-  asio::co_spawn(loop_, CollectLater(alive_, collect_timer_), asio::detached);
+  collect_timer_ = std::make_shared<LoopTimer>(loop_, at);
+  asio::co_spawn(loop_, CollectLater(alive_, collect_timer_), LogEscape);
 }
 
 Task<> LambdaRegistry::CollectLater(std::weak_ptr<LambdaRegistry*> alive,
                                     std::shared_ptr<LoopTimer> timer) {
-  co_await timer->async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
+  while (!alive.expired() && std::chrono::steady_clock::now() < timer->expiry()) {
+    co_await timer->async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
+  }
   std::set<std::string> used;
   PackageStore* packages = nullptr;
   BlockingPool* pool = nullptr;
@@ -194,7 +207,7 @@ Task<> LambdaRegistry::CollectLater(std::weak_ptr<LambdaRegistry*> alive,
   if (!registry) co_return;
   auto& self = **registry;
   self.collect_timer_ = nullptr;
-  // What is an hour old or still has instances was kept: look again later.
+  // What was not an hour old yet, or still had instances, was kept: look again later.
   if (std::exchange(self.collect_again_, false) || !self.retired_.empty()) {
     self.ScheduleCollect(kCollectAgain);
   }

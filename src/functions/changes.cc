@@ -19,8 +19,6 @@ void ForEachRunnable(const FunctionPtr& function, auto&& visit) {
   for (const auto& [number, version] : function->versions) one(version);
 }
 
-constexpr auto kCollectDelay = std::chrono::seconds(60);
-
 }  // namespace
 
 LambdaRegistry::Answer LambdaRegistry::Change(std::string name, Error missing, Edit edit) {
@@ -43,7 +41,7 @@ LambdaRegistry::Answer LambdaRegistry::ChangeLayer(std::string name, LayerEdit e
   CO_TRY(co_await Write(std::move(batch)));
   layers_[name] = std::move(after);
   if (before && before->versions.size() > layers_[name]->versions.size()) {
-    ScheduleCollect(kCollectDelay);
+    ScheduleCollect(options_.collect_delay);
   }
   co_return answer;
 }
@@ -114,7 +112,7 @@ void LambdaRegistry::Retire(const FunctionPtr& before, const FunctionPtr& after)
   for (const auto& key : gone) {
     for (const auto& callback : on_retired_) callback(key);
   }
-  ScheduleCollect(kCollectDelay);
+  ScheduleCollect(options_.collect_delay);
 }
 
 void LambdaRegistry::Wake(const std::string& name) {

@@ -89,7 +89,7 @@ class LambdaRegistry final : public Registry {
   void StartActivation(const std::string& name);
   static Task<> Activate(std::weak_ptr<LambdaRegistry*> alive, std::string name);
   void FinishActivation(FunctionRecord& function, const Result<std::vector<std::string>>& dirs);
-  void ScheduleCollect(std::chrono::seconds delay);
+  void ScheduleCollect(std::chrono::milliseconds delay);
   static Task<> CollectLater(std::weak_ptr<LambdaRegistry*> alive,
                              std::shared_ptr<LoopTimer> timer);
   std::set<std::string> UsedPackages();

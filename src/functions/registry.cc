@@ -92,7 +92,6 @@ Result<void> LambdaRegistry::Load() {
     StartActivation(name);
   }
   ScheduleCollect(std::chrono::seconds(0));
-  collect_again_ = true;  // what was fresh at this start is old enough an hour later
   return {};
 }
 

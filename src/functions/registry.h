@@ -15,6 +15,7 @@
 // Threads  The event loop only; disk and CPU work goes to the pool.
 
 #include <boost/json/object.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,6 +42,9 @@ struct RegistryOptions {
   Bytes max_package = Bytes::GiB(10);              // said by GetAccountSettings
   Bytes max_unpacked = Bytes::GiB(10);
   int account_concurrency = 1000;
+  // After a version was retired, how long until its package may be removed (where nothing else uses
+  // it, no instance lives, and it is an hour old).
+  std::chrono::milliseconds collect_delay{60'000};
   // nullopt where the host can run `runtime`; else the reason, for people.
   std::function<std::optional<std::string>(std::string_view runtime)> missing_runtime;
   // In [0, 1), for an alias between two versions; the default is a generator of its own.

@@ -126,7 +126,7 @@ Result<PackageInfo> PackageFiles::Import(const std::string& staged_path) {
                 fmt::format("Zipped size must be smaller than {} bytes", options_.max_zip.count),
                 "RequestEntityTooLargeException");
   }
-  TRY(CheckZip(file.Get(), size));
+  TRY(CheckZip(file.Get(), size, options_.max_files));
   TRY(const auto hash, HashFile(file.Get()));
   if (fchmod(file.Get(), 0644) != 0 || fsync(file.Get()) != 0) {
     return std::unexpected(ErrnoError("import a package"));

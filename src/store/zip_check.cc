@@ -1,5 +1,6 @@
 #include "store/zip_check.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -72,6 +73,28 @@ std::optional<Directory> ReadDirectory(int fd, std::uint64_t size) {
   return Directory{Number(*record, 32, 8), Number(*record, 40, 8), Number(*record, 48, 8), where};
 }
 
+// Walks the directory's entries, a window at a time: they must fill it exactly and be as many as
+// it says. Returns whether that is so.
+bool WalkDirectory(int fd, std::uint64_t start, const Directory& directory) {
+  constexpr std::uint64_t kWindow = 1 << 18;
+  std::uint64_t at = 0, count = 0, window_at = 0;
+  std::string window;
+  while (at < directory.size) {
+    if (directory.size - at < kEntrySize) return false;
+    if (at < window_at || at + kEntrySize > window_at + window.size()) {
+      auto read = ReadAt(fd, start + at, std::min(kWindow, directory.size - at));
+      if (!read) return false;
+      window = std::move(*read);
+      window_at = at;
+    }
+    const auto entry = std::string_view(window).substr(at - window_at, kEntrySize);
+    if (!entry.starts_with(std::string_view("PK\1\2", 4))) return false;
+    at += kEntrySize + Number(entry, 28, 2) + Number(entry, 30, 2) + Number(entry, 32, 2);
+    ++count;
+  }
+  return at == directory.size && count == directory.entries;
+}
+
 }  // namespace
 
 Error BadZip() {
@@ -80,7 +103,7 @@ Error BadZip() {
                "InvalidParameterValueException"};
 }
 
-Result<void> CheckZip(int fd, std::uint64_t size) {
+Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files) {
   if (size < kEndSize) return std::unexpected(BadZip());
   const auto found = ReadDirectory(fd, size);
   if (!found) return std::unexpected(BadZip());
@@ -92,13 +115,14 @@ Result<void> CheckZip(int fd, std::uint64_t size) {
       found->size / kEntrySize < found->entries) {
     return std::unexpected(BadZip());
   }
-  // Bytes may stand before the archive (self-extracting zips); then offsets are counted from its
-  // start, and the directory is the `size` bytes before its end.
-  for (const auto offset : {found->offset, found->limit - found->size}) {
-    const auto entry = ReadAt(fd, offset, 4);
-    if (entry && *entry == std::string_view("PK\1\2", 4)) return {};
+  if (found->entries > max_files) {
+    return Fail(Code::kTooLarge, fmt::format("The package has more than {} files.", max_files),
+                "InvalidParameterValueException");
   }
-  return std::unexpected(BadZip());
+  // Bytes may stand before the archive (self-extracting zips); then offsets are counted from its
+  // start. The directory always ends where the record begins.
+  if (!WalkDirectory(fd, found->limit - found->size, *found)) return std::unexpected(BadZip());
+  return {};
 }
 
 }  // namespace samovar

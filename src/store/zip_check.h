@@ -3,9 +3,10 @@
 //
 // Why      An upload that is cut off or is no zip at all is refused before it is stored; the
 //          contents are checked when it is unpacked.
-// How      Finds the end-of-central-directory record (and its 64-bit form) and checks that the
-//          directory it names lies inside the file and begins with an entry.
-// Errors   kInvalid with Lambda's message and name.
+// How      Finds the end-of-central-directory record (and its 64-bit form) and walks the directory
+//          it names, which must lie inside the file and hold as many entries as it says. So the
+//          memory that a reader of the directory needs is bounded before one reads it.
+// Errors   kTooLarge for more than `max_files`; else kInvalid with Lambda's message and name.
 // Source   APPNOTE.TXT 6.3.10, sections 4.3.14 to 4.3.16.
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace samovar {
 
 // `fd` is open for reading and `size` bytes long. REQUIRES: a regular file.
-Result<void> CheckZip(int fd, std::uint64_t size);
+Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files);
 
 Error BadZip();  // InvalidParameterValueException, "Could not unzip uploaded file..."
 
