@@ -34,7 +34,7 @@ Result<void> GiveBack(const std::string& data_dir, UserId owner) {
 
 }  // namespace
 
-std::string StoreFolder(const std::string& data_dir) { return data_dir + "/kv"; }
+std::string StoreFolder(const std::string& data_dir) { return data_dir + "/state"; }
 
 Result<AccessKey> CreateKeyOffline(const std::string& data_dir, const std::string& description,
                                    const Clock& clock) {
