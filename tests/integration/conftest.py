@@ -1,0 +1,56 @@
+"""One server for the whole session (`server`), and one of its own for a test that kills it (`fresh`)."""
+
+import pytest
+
+from harness import BINARY, Server, unique
+
+
+def pytest_configure():
+    if not BINARY.exists():
+        pytest.exit(f"{BINARY} is not there; ./check builds it", 1)
+
+
+@pytest.fixture(scope="session")
+def session_server():
+    # Retries of asynchronous events come soon, so that the tests see them.
+    with Server("async.retry_backoff=300ms") as server:
+        yield server
+
+
+@pytest.fixture
+def server(session_server):
+    yield session_server
+    session_server.note()
+    assert session_server.process.poll() is None, session_server.log()[-4000:]
+
+
+@pytest.fixture
+def lam(server):
+    return server.client()
+
+
+@pytest.fixture
+def fresh():
+    """Makes servers with settings of their own: fresh("limits.account_concurrency=5")."""
+    made = []
+
+    def make(*settings, **more):
+        made.append(Server(*settings, **more))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def name():
+    return unique()
+
+
+@pytest.fixture(scope="module")
+def echo(session_server):
+    """A function that answers its event, shared by a file's tests."""
+    function = unique("echo")
+    session_server.create(name=function)
+    return function

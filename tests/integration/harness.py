@@ -1,0 +1,274 @@
+"""A real server, and real clients to it.
+
+Server starts `build/release/samovar serve` on a free port with a data directory of its own, and stop()
+fails when a process, mount or cgroup of it is left. Everything waits by asking again, with a deadline.
+"""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+import zipfile
+
+import boto3
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("SAMOVAR_BINARY", ROOT / "build/release/samovar"))
+ROLE = "arn:aws:iam::000000000000:role/any"
+REGION, ACCOUNT = "us-east-1", "000000000000"
+DUMMY = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+ECHO = "def handler(event, context):\n    return event\n"
+HTTP = urllib3.PoolManager(maxsize=64, retries=False, timeout=urllib3.Timeout(connect=10, read=120))
+
+
+def until(ask, seconds=30.0, what="the awaited state"):
+    """Asks again until the answer is true; answers it. Fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"{what} did not come within {seconds} s (last: {answer!r})"
+        time.sleep(0.02)
+
+
+def unique(stem="f"):
+    return f"{stem}-{uuid.uuid4().hex[:10]}"
+
+
+def pack(files):
+    """A zip of {name: text or bytes}; a name that ends in `*` is executable."""
+    if isinstance(files, (str, bytes)):
+        files = {"app.py": files}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name.rstrip("*"), (2026, 1, 1, 0, 0, 0))
+            entry.external_attr = (0o755 if name.endswith("*") else 0o644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    return out.getvalue()
+
+
+def arn(name, qualifier=None):
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}" + (f":{qualifier}" if qualifier else "")
+
+
+class Answer:
+    """What an Invoke gave: payload (parsed), status, error ("" or "Unhandled"), log, version."""
+
+    def __init__(self, raw):
+        body = raw["Payload"].read()
+        self.raw, self.body, self.status = raw, body, raw["StatusCode"]
+        self.payload = json.loads(body) if body else None
+        self.error, self.version = raw.get("FunctionError", ""), raw.get("ExecutedVersion")
+        self.log = base64.b64decode(raw.get("LogResult", "")).decode(errors="replace")
+        self.request_id = raw["ResponseMetadata"]["RequestId"]
+
+
+def starttime(pid):
+    """Tells a process from a later one of the same id; None where there is none (or a zombie)."""
+    with contextlib.suppress(OSError, IndexError):
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return None if fields[0] == "Z" else fields[19]
+
+
+def descendants(pid):
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                parent = pathlib.Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1]
+                children.setdefault(int(parent), []).append(int(entry))
+    found, todo = {}, [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            if child not in found and (start := starttime(child)):
+                found[child] = start
+                todo.append(child)
+    return found
+
+
+class Server:
+    def __init__(self, *settings, listen="127.0.0.1:0", environment=None, expect_start=True):
+        base = pathlib.Path(tempfile.mkdtemp(prefix="samovar-test-", dir="/tmp"))
+        base.chmod(0o755)
+        self.base, self.data_dir, self.log_path = base, base / "data", base / "server.log"
+        self.settings, self.environment = list(settings), environment or {}
+        self.listen, self.process, self.seen, self.cgroups = listen, None, {}, set()
+        if expect_start:
+            self.start()
+
+    # --- life
+    def start(self):
+        host, port = self.listen.rsplit(":", 1)
+        if port == "0":  # after a restart the same port again, so that clients find it
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, 0))
+                self.listen = f"{host}:{probe.getsockname()[1]}"
+        self.port = int(self.listen.rsplit(":", 1)[1])
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        settings = [part for pair in self.settings for part in ("--set", pair)]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--listen", self.listen, "--data-dir", self.data_dir, *settings],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
+                env={**clean_environment(), **self.environment})
+        until(self.healthy, 30, "the server's health")
+
+    def healthy(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            return HTTP.request("GET", self.endpoint + "/samovar/v1/health").status == 200
+        return False
+
+    def note(self):
+        """Remembers the processes and cgroups that are there now."""
+        self.seen |= descendants(self.process.pid)
+        for pid in list(self.seen):
+            with contextlib.suppress(OSError):
+                for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+                    if found := re.search(r"(samovar-[0-9a-f]+)", line):
+                        self.cgroups.add(found[1])
+
+    def stop(self, seconds=60):
+        """SIGTERM; the server ends well, and nothing of it stays."""
+        self.note()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(seconds)
+        self.check_nothing_left()
+        assert code == 0, f"the server ended with {code}:\n{self.log()[-4000:]}"
+
+    def kill9(self):
+        """SIGKILL to the server and all it is made of, as a power cut has it."""
+        self.note()
+        for pid, start in [(self.process.pid, starttime(self.process.pid)), *self.seen.items()]:
+            if start and starttime(pid) == start and is_samovar(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait(30)
+        until(lambda: not self.leftover_processes(), 20, "the end of the killed server's processes")
+
+    def leftover_processes(self):
+        return [pid for pid, start in self.seen.items() if starttime(pid) == start]
+
+    def leftovers(self):
+        mounts = [line for line in open("/proc/self/mountinfo") if str(self.base) in line]
+        groups = [str(path) for name in self.cgroups
+                  for root in pathlib.Path("/sys/fs/cgroup").glob("*") for path in root.rglob(name)]
+        return self.leftover_processes() + mounts + groups
+
+    def check_nothing_left(self):
+        until(lambda: not self.leftovers(), 10, f"an end without leftovers ({self.leftovers()})")
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.stop()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind and self.process.poll() is None:
+            self.kill9()
+            print(self.log()[-4000:])
+        else:
+            self.close()
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    # --- clients
+    def client(self, service="lambda", **more):
+        config = Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=128)
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=config,
+                            **{**DUMMY, **more})
+
+    def get(self, path):
+        reply = HTTP.request("GET", self.endpoint + path)
+        assert reply.status == 200, (path, reply.status, reply.data)
+        return json.loads(reply.data)
+
+    def raw(self, method, path, body=b"", headers=None):
+        return HTTP.request(method, self.endpoint + path, body=body, headers=headers or {})
+
+    def samovar(self, *args, check=True, stdin=b"", cwd=None, **environment):
+        return run([BINARY, *map(str, args)], check=check, stdin=stdin, cwd=cwd,
+                   AWS_ENDPOINT_URL=self.endpoint, **environment)
+
+    def aws(self, *args, check=True):
+        return run([ROOT / ".venv/bin/aws", *map(str, args)], check=check, **AWS_ENV,
+                   AWS_ENDPOINT_URL=self.endpoint)
+
+    # --- functions
+    def runtime(self, family="python"):
+        """The newest usable runtime of a family: python3.x or nodejsNN.x."""
+        names = [r["name"] for r in self.get("/samovar/v1/runtimes")["runtimes"]]
+        ours = [n for n in names if n.startswith(family)]
+        assert ours, f"the server finds no {family}: {names}"
+        return max(ours, key=lambda n: [int(p) for p in re.findall(r"\d+", n)])
+
+    def create(self, code=ECHO, name=None, runtime=None, handler="app.handler", **more):
+        name = name or unique()
+        made = self.client().create_function(**{
+            "FunctionName": name, "Runtime": runtime or self.runtime(), "Role": ROLE,
+            "Handler": handler, "Code": {"ZipFile": pack(code)}, "Timeout": 10, **more})
+        self.active(name)
+        return made
+
+    def active(self, name):
+        self.client().get_waiter("function_active_v2").wait(
+            FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
+
+    def updated(self, name):
+        self.client().get_waiter("function_updated_v2").wait(
+            FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
+
+    def invoke(self, name, event=None, **more):
+        return Answer(self.client().invoke(FunctionName=name, Payload=json.dumps(event), **more))
+
+    def sign(self, method, url, body=b"", headers=None, key="any", secret="any", when=None):
+        """Headers for a SigV4-signed request."""
+        request = AWSRequest(method, url, data=body, headers=headers or {})
+        SigV4Auth(Credentials(key, secret), "lambda", REGION).add_auth(request)
+        return dict(request.headers)
+
+
+AWS_ENV = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": REGION,
+           "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}
+
+
+def clean_environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAMOVAR_"))}
+
+
+def run(command, check=True, stdin=b"", cwd=None, **environment):
+    done = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=240,
+                          env={**clean_environment(), **environment})
+    done.out, done.err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.out}\n{done.err}"
+    return done
+
+
+def is_samovar(pid):
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/exe").split(" (deleted)")[0] == str(BINARY.resolve())
+    return False

@@ -1,0 +1,155 @@
+"""Events: accepted once they are on disk, run at least once, retried, aged, sent on."""
+
+import json
+
+import pytest
+
+from errors import BAD, refused
+from harness import arn, unique, until
+
+# Counts its calls where a later call can ask: in the log, since an event's answer goes nowhere.
+RECORDING = """
+def handler(event, context):
+    print("GOT", event.get("mark"), context.aws_request_id)
+    if event.get("fail"):
+        raise ValueError("as asked")
+    return {"answer": event.get("mark")}
+"""
+COLLECT = """
+import json
+def handler(event, context):
+    print("RECORD", json.dumps(event))
+"""
+
+
+def lines(server, function, word):
+    reply = server.raw("GET", f"/samovar/v1/logs/{function}")
+    assert reply.status == 200, reply.data
+    found = [json.loads(line)["message"] for line in reply.data.splitlines() if line]
+    return [line for line in found if line.startswith(word)]
+
+
+@pytest.fixture
+def recording(server, name):
+    server.create(RECORDING, name=name)
+    return name
+
+
+@pytest.fixture
+def collector(server):
+    function = unique("collector")
+    server.create(COLLECT, name=function)
+    return function
+
+
+def send(server, function, event, **more):
+    reply = server.client().invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event), **more)
+    assert reply["StatusCode"] == 202 and reply["Payload"].read() == b""
+    return reply["ResponseMetadata"]["RequestId"]
+
+
+def records(server, collector, count=1):
+    return [json.loads(line.split(" ", 1)[1]) for line in until(
+        lambda: (found := lines(server, collector, "RECORD")) and len(found) >= count and found, 20, "a record")]
+
+
+def test_an_event_runs_once_with_its_request_id(server, recording):
+    request = send(server, recording, {"mark": "a"})
+    assert until(lambda: lines(server, recording, "GOT"), 15) == [f"GOT a {request}"]
+
+
+def test_a_failing_event_is_tried_three_times(server, recording):
+    request = send(server, recording, {"mark": "b", "fail": 1})
+    until(lambda: len(lines(server, recording, "GOT")) == 3, 20, "three tries")
+    assert lines(server, recording, "GOT") == [f"GOT b {request}"] * 3  # the same id each time
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_fewer_retries_and_the_failure_destination(server, lam, recording, collector, retries):
+    lam.put_function_event_invoke_config(
+        FunctionName=recording, MaximumRetryAttempts=retries,
+        DestinationConfig={"OnFailure": {"Destination": arn(collector)}})
+    request = send(server, recording, {"mark": "c", "fail": 1})
+    record = records(server, collector)[0]
+    assert record["version"] == "1.0" and record["requestPayload"] == {"mark": "c", "fail": 1}
+    context = record["requestContext"]
+    assert context["requestId"] == request and context["functionArn"] == arn(recording, "$LATEST")
+    assert context["condition"] == "RetriesExhausted"
+    assert context["approximateInvokeCount"] == retries + 1
+    assert record["responseContext"] == {
+        "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+    assert record["responsePayload"]["errorType"] == "ValueError"
+    assert len(lines(server, recording, "GOT")) == retries + 1
+
+
+def test_the_success_destination(server, lam, recording, collector):
+    lam.put_function_event_invoke_config(
+        FunctionName=recording, DestinationConfig={"OnSuccess": {"Destination": arn(collector)}})
+    send(server, recording, {"mark": "d"})
+    record = records(server, collector)[0]
+    assert record["requestContext"]["condition"] == "Success"
+    assert record["responsePayload"] == {"answer": "d"}
+
+
+def test_the_dead_letter_target(server, lam, recording, collector):
+    lam.update_function_configuration(FunctionName=recording, DeadLetterConfig={"TargetArn": arn(collector)})
+    server.updated(recording)
+    lam.put_function_event_invoke_config(FunctionName=recording, MaximumRetryAttempts=0)
+    send(server, recording, {"mark": "e", "fail": 1})
+    assert records(server, collector)[0] == {"mark": "e", "fail": 1}  # the event itself, unlike a destination's
+
+
+def test_events_wait_out_a_throttle(server, lam, recording):
+    lam.put_function_concurrency(FunctionName=recording, ReservedConcurrentExecutions=0)
+    send(server, recording, {"mark": "f"})
+    assert lines(server, recording, "GOT") == []
+    lam.delete_function_concurrency(FunctionName=recording)
+    until(lambda: lines(server, recording, "GOT"), 20, "the event after the throttle")
+
+
+def test_an_event_too_old_goes_to_the_failure_destination(fresh):
+    """Its age is over 60 s only after a minute, so the server's clock of the event is not waited for:
+    a function without concurrency keeps it until then."""
+    server = fresh("async.retry_backoff=300ms")
+    function, collector = unique(), unique("collector")
+    server.create(RECORDING, name=function)
+    server.create(COLLECT, name=collector)
+    lam = server.client()
+    lam.put_function_event_invoke_config(
+        FunctionName=function, MaximumEventAgeInSeconds=60,
+        DestinationConfig={"OnFailure": {"Destination": arn(collector)}})
+    lam.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+    send(server, function, {"mark": "old"})
+    record = until(lambda: lines(server, collector, "RECORD"), 90, "the record of the aged event")[0]
+    assert json.loads(record.split(" ", 1)[1])["requestContext"]["condition"] == "EventAgeExceeded"
+    assert lines(server, function, "GOT") == []
+
+
+def test_an_event_over_a_megabyte_is_refused(server, recording):
+    with refused("RequestTooLargeException", 413):
+        send(server, recording, {"mark": "x" * (1024 * 1024 + 100)})
+
+
+def test_what_is_no_json_is_refused(server, recording):
+    with refused("InvalidRequestContentException", 400):
+        server.client().invoke(FunctionName=recording, InvocationType="Event", Payload=b"{")
+
+
+def test_retries_are_bounded(server, lam, recording):
+    from botocore.exceptions import ClientError
+    with pytest.raises(ClientError) as caught:
+        lam.put_function_event_invoke_config(FunctionName=recording, MaximumRetryAttempts=3)
+    assert caught.value.response["Error"]["Code"] in (BAD, "ValidationException")
+
+
+def test_events_survive_kill_9(fresh):
+    server = fresh("async.retry_backoff=300ms")
+    function = unique()
+    server.create(RECORDING, name=function)
+    marks = [f"m{i}" for i in range(60)]
+    for mark in marks:
+        send(server, function, {"mark": mark})
+    server.kill9()
+    server.start()
+    until(lambda: {line.split()[1] for line in lines(server, function, "GOT")} >= set(marks), 40,
+          "every acknowledged event")
