@@ -29,7 +29,7 @@ Result<std::size_t> MetaSize(std::span<const std::string_view> fields) {
   std::size_t size = fields.empty() ? 0 : fields.size() - 1;
   for (std::string_view field : fields) {
     size += field.size();
-    if (std::memchr(field.data(), '\0', field.size()) != nullptr) {
+    if (field.find('\0') != std::string_view::npos) {
       return Fail(Code::kInvalid, "a field of a frame has a NUL byte in it");
     }
   }

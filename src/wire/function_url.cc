@@ -46,7 +46,7 @@ json::object HeadersOf(const UrlRequest& request) {
     headers["x-forwarded-port"] = request.port;
     headers["x-forwarded-proto"] = request.scheme;
   }
-  if (!request.trace_id.empty()) headers["x-amzn-trace-id"] = request.trace_id;
+  if (!request.trace_id.empty()) headers["x-amzn-trace-id"] = Text(request.trace_id);
   return headers;
 }
 
@@ -130,7 +130,7 @@ bool IsBinaryContent(std::string_view content_type, std::string_view content_enc
 
 std::string UrlEvent(const UrlRequest& request) {
   std::string decoded = PercentDecode(request.path).value_or(std::string(request.path));
-  std::string path = IsUtf8(decoded) ? decoded : std::string(request.path);
+  std::string path = IsUtf8(decoded) ? decoded : Text(request.path);
   json::object event{{"version", "2.0"},
                      {"routeKey", "$default"},
                      {"rawPath", path},

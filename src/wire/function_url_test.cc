@@ -90,11 +90,14 @@ TEST(FunctionUrl, SendsBinaryBodiesAsBase64) {
 TEST(FunctionUrl, WritesJsonForAnyBytes) {
   Fields headers{{"X-Bad", "\xff\"\\"}};
   UrlRequest request = Request(headers);
-  request.path = "/%ff%zz";
   request.raw_query = "%ff=\xfe";
-  boost::json::error_code error;
-  boost::json::parse(UrlEvent(request), error);
-  EXPECT_FALSE(error);
+  request.trace_id = "\xff";
+  for (std::string_view path : {"/%ff%zz", "/%ff", "/\xaa", "/%2\xaa"}) {
+    request.path = path;
+    boost::json::error_code error;
+    boost::json::parse(UrlEvent(request), error);
+    EXPECT_FALSE(error) << path;
+  }
 }
 
 struct AnswerCase {
