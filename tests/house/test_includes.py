@@ -113,10 +113,14 @@ def test_headers_compile_alone():
     passed = json.loads(stamp.read_text()) if stamp.is_file() else {}
     now = {str(p): fingerprint(p) for p in sources() if p.suffix == ".h"}
     todo = [name for name, print_ in now.items() if passed.get(name) != print_]
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        results = dict(zip(todo, pool.map(lambda name: compile_alone(compiler, name), todo)))
-    good = {name: print_ for name, print_ in now.items() if not results.get(name)}
+    good = {name: print_ for name, print_ in now.items() if name not in todo}
+    failures = []
     BUILD.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps(good, indent=1))
-    failures = [result for result in results.values() if result]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, failure in zip(todo, pool.map(lambda name: compile_alone(compiler, name), todo)):
+            if failure:
+                failures.append(failure)
+                continue
+            good[name] = now[name]
+            stamp.write_text(json.dumps(good, indent=1))  # so that a run cut off is not in vain
     assert not failures, "\n".join(failures)
