@@ -356,11 +356,10 @@ def set_up_path():
     """sys.path as on Lambda: the code, the layers, then the interpreter's own."""
     own = os.path.dirname(os.path.abspath(__file__))
     task = _environ("LAMBDA_TASK_ROOT", "/var/task")
-    opt = _environ("SAMOVAR_LAYERS", "/opt")
-    layers = [
-        "%s/python/lib/python%d.%d/site-packages" % ((opt,) + sys.version_info[:2]),
-        "%s/python" % opt,
-    ]
+    site = "python/lib/python%d.%d/site-packages" % sys.version_info[:2]
+    layers = []
+    for opt in _environ("SAMOVAR_LAYERS", "/opt").split(":"):
+        layers += ["%s/%s" % (opt, site), "%s/python" % opt]
     sys.path[:] = [task] + layers + [entry for entry in sys.path if entry not in (own, task, "")]
 
 

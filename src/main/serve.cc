@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -29,8 +30,12 @@ namespace {
 // The rooms of one running server, from the ground up: each line needs only those above it.
 class Server {
  public:
-  Server(const Config& config, const RuntimeCatalog& runtimes, ServerSide side)
-      : config_(config), runtimes_(runtimes), side_(std::move(side)) {}
+  Server(const Config& config, const RuntimeCatalog& runtimes, std::string runtimes_dir,
+         ServerSide side)
+      : config_(config),
+        runtimes_(runtimes),
+        side_(std::move(side)),
+        runtimes_dir_(std::move(runtimes_dir)) {}
 
   Result<void> Open(const ListenAddress& address);
   int Run();
@@ -49,6 +54,8 @@ class Server {
   Config config_;
   const RuntimeCatalog& runtimes_;
   ServerSide side_;
+  std::string runtimes_dir_;
+  LaunchOptions launch_;
   SystemClock clock_;
   asio::io_context loop_{1};
   BlockingPool pool_{std::max(4u, std::thread::hardware_concurrency())};
@@ -91,8 +98,8 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
     if (found) return std::nullopt;
     return found.error().message;
   };
-  TRY(registry_, samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(),
-                                       clock_));
+  TRY(registry_,
+      samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(), clock_));
   return {};
 }
 
@@ -108,7 +115,7 @@ void Server::OpenInstances() {
   }
   auto plan = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {
     TRY(const Runtime runtime, runtimes_.Find(version.runtime));
-    return PlanLaunch(version, runtime, id, clock_.Wall());
+    return PlanLaunch(version, runtime, id, clock_.Wall(), launch_);
   };
   instances_ = std::make_unique<InstanceService>(loop_.get_executor(), clock_, options, *sandboxes_,
                                                  plan, *logs_, *books_);
@@ -231,13 +238,30 @@ int Server::Run() {
   return 0;
 }
 
-int Serve(const Config& config, const RuntimeCatalog& runtimes, ServerSide side) {
+// Where runtimes/ lies: beside an installed program, else in the source tree it was built in.
+Result<std::string> FindRuntimes() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  const fs::path here = program.parent_path();
+  for (const fs::path& folder :
+       {here / "../share/samovar/runtimes", here / "runtimes", here / "../../runtimes"}) {
+    if (fs::exists(folder / "python/samovar_runtime.py", error)) {
+      return fs::weakly_canonical(folder, error).string();
+    }
+  }
+  return Fail(Code::kNotFound, "no runtimes/ beside " + program.string() +
+                                   ": install it to ../share/samovar/runtimes");
+}
+
+int Serve(const Config& config, const RuntimeCatalog& runtimes, const std::string& runtimes_dir,
+          ServerSide side) {
   auto address = ParseListen(config.listen);
   if (!address) {
     LogError("{}", address.error().message);
     return 2;
   }
-  Server server(config, runtimes, std::move(side));
+  Server server(config, runtimes, runtimes_dir, std::move(side));
   if (auto opened = server.Open(*address); !opened) {
     LogError("cannot start: {}", opened.error().message);
     return opened.error().code == Code::kInvalid ? 2 : 6;
@@ -252,6 +276,11 @@ int RunServe(const ServeOptions& options) {
   // Before the server gives its privileges up: interpreters may lie where only root can look.
   const RuntimeCatalog runtimes = RuntimeCatalog::Discover(
       {.python_paths = config.runtimes.python_paths, .node_paths = config.runtimes.node_paths});
+  auto runtimes_dir = FindRuntimes();
+  if (!runtimes_dir) {
+    LogError("cannot start: {}", runtimes_dir.error().message);
+    return 6;
+  }
   auto user = ResolveUser(config.user);
   if (!user) {
     LogError("{}", user.error().message);
@@ -261,10 +290,9 @@ int RunServe(const ServeOptions& options) {
   supervisor.data_dir = config.data_dir;
   supervisor.uid = user->uid;
   supervisor.gid = user->gid;
-  supervisor.isolation =
-      config.isolation == Config::Isolation::kProcess ? "process" : "full";
+  supervisor.isolation = config.isolation == Config::Isolation::kProcess ? "process" : "full";
   return RunSupervised(supervisor, [&](ServerSide side) {
-    return Serve(config, runtimes, std::move(side));
+    return Serve(config, runtimes, *runtimes_dir, std::move(side));
   });
 }
 

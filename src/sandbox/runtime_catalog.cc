@@ -190,9 +190,10 @@ RuntimeCatalog RuntimeCatalog::Discover(const RuntimeSearch& search) {
   for (const char* name : {"provided", "provided.al2", "provided.al2023"}) {
     catalog.runtimes_.push_back({Runtime::Kind::kProvided, name, "", "", {}});
   }
-  std::ranges::stable_sort(catalog.runtimes_, [](const Runtime& a, const Runtime& b) {
+  std::ranges::sort(catalog.runtimes_, [](const Runtime& a, const Runtime& b) {
     if (a.kind != b.kind) return a.kind < b.kind;
-    return CompareVersions(a.version, b.version) < 0;
+    const int order = CompareVersions(a.version, b.version);
+    return order != 0 ? order < 0 : a.name < b.name;
   });
   return catalog;
 }
