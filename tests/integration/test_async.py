@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
 from errors import BAD, refused
 from harness import arn, unique, until
@@ -49,8 +50,11 @@ def send(server, function, event, **more):
 
 
 def records(server, collector, count=1):
-    return [json.loads(line.split(" ", 1)[1]) for line in until(
-        lambda: (found := lines(server, collector, "RECORD")) and len(found) >= count and found, 20, "a record")]
+    def enough():
+        found = lines(server, collector, "RECORD")
+        return found if len(found) >= count else None
+
+    return [json.loads(line.split(" ", 1)[1]) for line in until(enough, 20, "a record")]
 
 
 def test_an_event_runs_once_with_its_request_id(server, recording):
@@ -136,7 +140,6 @@ def test_what_is_no_json_is_refused(server, recording):
 
 
 def test_retries_are_bounded(server, lam, recording):
-    from botocore.exceptions import ClientError
     with pytest.raises(ClientError) as caught:
         lam.put_function_event_invoke_config(FunctionName=recording, MaximumRetryAttempts=3)
     assert caught.value.response["Error"]["Code"] in (BAD, "ValidationException")
