@@ -15,14 +15,22 @@ namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
 
-Task<void> Acquire(LogFile& file) {
-  while (file.busy) co_await file.idle.async_wait(kTuple);
-  file.busy = true;
-}
+// Has the files of one log for itself while it lives.
+class Hold {
+ public:
+  explicit Hold(LogFile& file) : file_(file) { file_.busy = true; }
+  Hold(const Hold&) = delete;
+  ~Hold() {
+    file_.busy = false;
+    file_.idle.cancel();
+  }
 
-void Release(LogFile& file) {
-  file.busy = false;
-  file.idle.cancel();
+ private:
+  LogFile& file_;
+};
+
+Task<void> UntilIdle(LogFile& file) {
+  while (file.busy) co_await file.idle.async_wait(kTuple);
 }
 
 // The buffer as it is written, a line about dropped ones included.
@@ -52,7 +60,7 @@ void LogWriter::Append(WallTime time, std::string_view text) {
   }
   if (file_->buffer.size() < store_->options_.flush_at.count || file_->queued) return;
   file_->queued = true;
-  store_->tasks_.Spawn(store_->FlushFile(file_));
+  store_->tasks_.Spawn(store_->FlushSoon(file_));
 }
 
 LogStore::LogStore(Executor loop, BlockingPool& pool, LogOptions options)
@@ -89,14 +97,23 @@ LogWriter LogStore::Open(const std::string& function, const std::string& stream,
   return writer;
 }
 
+// A flush that was begun ends, also while the store stops: what it took off the buffer is written.
 Task<void> LogStore::FlushLoop() {
+  co_await asio::this_coro::throw_if_cancelled(false);
   LogTimer timer(loop_);
   while (true) {
     timer.expires_after(options_.flush_every);
     auto [error] = co_await timer.async_wait(kTuple);
     if (error) co_return;
     co_await Flush();
+    auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
   }
+}
+
+Task<void> LogStore::FlushSoon(std::shared_ptr<LogFile> file) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await FlushFile(std::move(file));
 }
 
 Task<void> LogStore::Flush() {
@@ -108,7 +125,8 @@ Task<void> LogStore::Flush() {
 }
 
 Task<void> LogStore::FlushFile(std::shared_ptr<LogFile> file) {
-  co_await Acquire(*file);
+  co_await UntilIdle(*file);
+  Hold hold(*file);
   file->queued = false;
   std::string text = TakeBuffer(*file);
   if (!text.empty()) {
@@ -117,7 +135,6 @@ Task<void> LogStore::FlushFile(std::shared_ptr<LogFile> file) {
     });
     if (!done) LogError("a function's log is not written: {}", done.error().message);
   }
-  Release(*file);
 }
 
 Task<Result<std::vector<LogRecord>>> LogStore::Read(std::string function, LogQuery query) {
@@ -128,7 +145,8 @@ Task<Result<std::vector<LogRecord>>> LogStore::Read(std::string function, LogQue
 Task<Result<std::vector<LogRecord>>> LogStore::ReadFile(std::shared_ptr<LogFile> file,
                                                         LogQuery query,
                                                         LogFollowerState* follower) {
-  co_await Acquire(*file);
+  co_await UntilIdle(*file);
+  Hold hold(*file);
   // What comes from here on is the follower's; what came before is read back below.
   std::string text = TakeBuffer(*file);
   if (follower) file->followers.push_back(follower);
@@ -139,7 +157,6 @@ Task<Result<std::vector<LogRecord>>> LogStore::ReadFile(std::shared_ptr<LogFile>
         }
         return ReadLog(file->directory, query, options_.max_answer);
       });
-  Release(*file);
   co_return lines;
 }
 

@@ -91,6 +91,7 @@ class LogStore {
   friend class LogFollower;
   std::shared_ptr<LogFile> Find(const std::string& function);
   Task<void> FlushLoop();
+  Task<void> FlushSoon(std::shared_ptr<LogFile> file);
   Task<void> FlushFile(std::shared_ptr<LogFile> file);
   Task<Result<std::vector<LogRecord>>> ReadFile(std::shared_ptr<LogFile> file, LogQuery query,
                                                 LogFollowerState* follower);
