@@ -47,6 +47,22 @@ Result<void> Cgroup::Join() {
   return {};
 }
 
+Result<void> Cgroup::SetLimits(Bytes hard_memory, int max_processes) {
+  std::string limit = std::to_string(hard_memory.count);
+  int memory = Dir("memory");
+  if (v2_) {
+    TRY(WriteSmallFileAt(memory, "memory.max", limit));
+    (void)WriteSmallFileAt(memory, "memory.swap.max", "0");
+    TRY(WriteSmallFileAt(memory, "memory.oom.group", "1"));
+  } else {
+    TRY(WriteSmallFileAt(memory, "memory.limit_in_bytes", limit));
+    // Absent where the kernel was built or booted without swap accounting.
+    (void)WriteSmallFileAt(memory, "memory.memsw.limit_in_bytes", limit);
+    (void)WriteSmallFileAt(memory, "memory.swappiness", "0");
+  }
+  return WriteSmallFileAt(Dir("pids"), "pids.max", std::to_string(max_processes));
+}
+
 Result<void> Cgroup::SetCpus(double cpus) {
   int quota = std::max(kLeastQuotaUs, static_cast<int>(std::lround(cpus * kPeriodUs)));
   if (v2_) return WriteSmallFileAt(Dir("cpu"), "cpu.max", fmt::format("{} {}", quota, kPeriodUs));
@@ -60,13 +76,15 @@ Result<void> Cgroup::Freeze(bool frozen) {
 }
 
 CgroupMemory Cgroup::Memory() {
-  auto text = ReadSmallFileAt(Dir("memory"), "memory.stat");
-  return text ? ParseMemoryStat(*text) : CgroupMemory{};
+  char text[8192];
+  ssize_t got = stat_ ? ::pread(stat_.Get(), text, sizeof text, 0) : -1;
+  return got > 0 ? ParseMemoryStat({text, static_cast<std::size_t>(got)}) : CgroupMemory{};
 }
 
 Bytes Cgroup::Usage() {
-  auto text = ReadSmallFileAt(Dir("memory"), v2_ ? "memory.current" : "memory.usage_in_bytes");
-  return text ? Bytes{NumberAfter(*text, "")} : Bytes{};
+  char text[32] = {};
+  ssize_t got = usage_ ? ::pread(usage_.Get(), text, sizeof text - 1, 0) : -1;
+  return got > 0 ? Bytes{std::strtoull(text, nullptr, 10)} : Bytes{};
 }
 
 Bytes Cgroup::PeakUsage() {
@@ -83,16 +101,14 @@ Fd Cgroup::OpenMemoryStat() {
   return Fd(::openat(Dir("memory"), "memory.stat", O_RDONLY | O_CLOEXEC));
 }
 
-Fd Cgroup::WatchUsage(Bytes first, Bytes step, Bytes last) {
+Fd Cgroup::WatchOom() {
   if (v2_) return {};
   Fd bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  Fd usage(::openat(Dir("memory"), "memory.usage_in_bytes", O_RDONLY | O_CLOEXEC));
+  Fd watched(::openat(Dir("memory"), "memory.oom_control", O_RDONLY | O_CLOEXEC));
   Fd control(::openat(Dir("memory"), "cgroup.event_control", O_WRONLY | O_CLOEXEC));
-  if (!bell || !usage || !control || step.count == 0) return {};
-  for (Bytes at = first; at <= last; at = at + step) {
-    auto line = fmt::format("{} {} {}", bell.Get(), usage.Get(), at.count);
-    if (::write(control.Get(), line.data(), line.size()) < 0) break;
-  }
+  if (!bell || !watched || !control) return {};
+  auto line = fmt::format("{} {}", bell.Get(), watched.Get());
+  if (::write(control.Get(), line.data(), line.size()) < 0) return {};
   return bell;
 }
 

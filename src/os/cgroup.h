@@ -34,6 +34,8 @@ class Cgroup {
   Cgroup& operator=(Cgroup&&) = default;
 
   Result<void> Join();  // the calling process, and what it forks from now on
+  // `hard_memory` is the kernel's bound on everything charged.
+  Result<void> SetLimits(Bytes hard_memory, int max_processes);
   Result<void> SetCpus(double cpus);
   Result<void> Freeze(bool frozen);
   CgroupMemory Memory();
@@ -41,9 +43,10 @@ class Cgroup {
   Bytes PeakUsage();    // the most of it; 0 where the kernel does not keep it
   bool KernelOom();     // the kernel's own OOM killer struck here
   Fd OpenMemoryStat();  // for reading; empty where it cannot be
-  // An eventfd that rings when Usage() passes first, first + step, ... up to last. Version 1 only;
-  // empty otherwise.
-  Fd WatchUsage(Bytes first, Bytes step, Bytes last);
+  // An eventfd that rings when the kernel's OOM killer strikes. Version 1 only, as version 2 kills
+  // the whole group itself; empty otherwise. (Usage thresholds would be the bell to have, but
+  // arming one waits 20 ms for an RCU grace period.)
+  Fd WatchOom();
   void KillAll();  // SIGKILL to every member, thawed
   bool Remove();   // false while something is still in it
 
@@ -57,6 +60,7 @@ class Cgroup {
 
   bool v2_ = false;
   std::vector<Part> parts_;  // memory, cpu, pids, freezer; one alone in version 2
+  Fd usage_, stat_;          // kept open: both are read again and again
 };
 
 class CgroupTree {
@@ -65,8 +69,7 @@ class CgroupTree {
   // below it (killing it first).
   static Result<CgroupTree> Open(const std::string& name);
 
-  // `hard_memory` is the kernel's bound on everything charged.
-  Result<Cgroup> Create(const std::string& leaf, Bytes hard_memory, int max_processes);
+  Result<Cgroup> Create(const std::string& leaf);
   // Kills and removes all below, then the parent itself.
   void Remove();
   const std::vector<std::string>& Paths() const { return paths_; }

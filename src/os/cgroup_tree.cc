@@ -166,7 +166,7 @@ Result<CgroupTree> CgroupTree::Open(const std::string& name) {
   return tree;
 }
 
-Result<Cgroup> CgroupTree::Create(const std::string& leaf, Bytes hard_memory, int max_processes) {
+Result<Cgroup> CgroupTree::Create(const std::string& leaf) {
   Cgroup group;
   group.v2_ = v2_;
   auto fill = [&]() -> Result<void> {
@@ -176,19 +176,11 @@ Result<Cgroup> CgroupTree::Create(const std::string& leaf, Bytes hard_memory, in
       group.parts_.push_back({path, Fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))});
       if (!group.parts_.back().dir) return std::unexpected(ErrnoError("open " + path));
     }
-    std::string limit = std::to_string(hard_memory.count);
-    int memory = group.Dir("memory");
-    if (v2_) {
-      TRY(WriteSmallFileAt(memory, "memory.max", limit));
-      (void)WriteSmallFileAt(memory, "memory.swap.max", "0");
-      TRY(WriteSmallFileAt(memory, "memory.oom.group", "1"));
-    } else {
-      TRY(WriteSmallFileAt(memory, "memory.limit_in_bytes", limit));
-      // Absent where the kernel was built or booted without swap accounting.
-      (void)WriteSmallFileAt(memory, "memory.memsw.limit_in_bytes", limit);
-      (void)WriteSmallFileAt(memory, "memory.swappiness", "0");
-    }
-    return WriteSmallFileAt(group.Dir("pids"), "pids.max", std::to_string(max_processes));
+    const char* usage = v2_ ? "memory.current" : "memory.usage_in_bytes";
+    group.usage_ = Fd(::openat(group.Dir("memory"), usage, O_RDONLY | O_CLOEXEC));
+    group.stat_ = group.OpenMemoryStat();
+    if (!group.usage_ || !group.stat_) return std::unexpected(ErrnoError("open " + leaf));
+    return {};
   };
   if (auto filled = fill(); !filled) {
     group.Remove();

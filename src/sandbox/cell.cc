@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "os/packet_socket.h"
 
 namespace samovar {
@@ -12,6 +14,11 @@ constexpr int kLogPipe = 1 << 20;  // what a burst of output may run ahead of th
 constexpr int kChannelBuffer = 1 << 20;
 
 }  // namespace
+
+std::chrono::milliseconds TimeToFill(Bytes left) {
+  auto ms = static_cast<std::int64_t>(left.WholeMiB() / 2);
+  return std::chrono::milliseconds(std::clamp<std::int64_t>(ms, 5, 1000));
+}
 
 Result<CellPipes> CellPipes::Make(const SandboxSpec& spec) {
   CellPipes pipes;
@@ -26,9 +33,6 @@ Result<CellPipes> CellPipes::Make(const SandboxSpec& spec) {
     pipes.channel_ours = std::move(pair.first);
     pipes.channel_theirs = std::move(pair.second);
   }
-  TRY(auto setup, PacketSocketPair());
-  pipes.setup_ours = std::move(setup.first);
-  pipes.setup_theirs = std::move(setup.second);
   return pipes;
 }
 

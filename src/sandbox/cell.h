@@ -5,6 +5,7 @@
 //          spawner's loop tells it what happened; it never waits.
 // Threads  The spawner's only one.
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,8 +35,8 @@ class Cell {
   virtual void Kill() = 0;
   virtual Result<void> Freeze(bool frozen) = 0;
   virtual Result<void> UseCpuLimit() = 0;
-  // Looks at the memory in use and kills the sandbox when it is over. True: look again soon.
-  virtual bool CheckMemory() = 0;
+  // Looks at the memory in use and kills the sandbox when it is over. Answers when to look again.
+  virtual std::chrono::milliseconds CheckMemory() = 0;
   // After the pidfd became readable: reaps.
   virtual SandboxExit Reap() = 0;
   // Removes what is left of it on the host; false: try again.
@@ -48,10 +49,16 @@ class Cell {
   Fd pidfd_, setup_, bell_;
 };
 
+// How long a sandbox with that much memory left can hardly take to use it up: programs fill some
+// 2 GiB a second. From 5 ms to 1 s.
+std::chrono::milliseconds TimeToFill(Bytes left);
+
 class CellMaker {
  public:
   virtual ~CellMaker() = default;
-  virtual Result<std::unique_ptr<Cell>> Make(SandboxSpec spec, std::uint64_t number) = 0;
+  virtual Result<std::unique_ptr<Cell>> Make(SandboxSpec spec) = 0;
+  // Makes one thing ready for a later Make(), when there is time. False: there was nothing to do.
+  virtual bool Refill() { return false; }
 };
 
 // "full": REQUIRES root. `name` is unique for the server's data directory.
@@ -63,7 +70,6 @@ std::unique_ptr<CellMaker> MakeProcessCells();
 struct CellPipes {
   Fd log_read, log_write;
   Fd channel_ours, channel_theirs;
-  Fd setup_ours, setup_theirs;
   static Result<CellPipes> Make(const SandboxSpec& spec);
 };
 

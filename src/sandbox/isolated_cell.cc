@@ -1,6 +1,7 @@
 // Cells of isolation "full": namespaces, cgroups, seccomp, the shared root tree.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -11,10 +12,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <deque>
+#include <optional>
 #include <set>
 
 #include "os/cgroup.h"
 #include "os/linux.h"
+#include "os/packet_socket.h"
 #include "os/seccomp_filter.h"
 #include "sandbox/cell.h"
 #include "sandbox/egress.h"
@@ -25,6 +29,7 @@ namespace samovar {
 namespace {
 
 constexpr unsigned kSlots = 1 << 14;  // sandboxes at once
+constexpr std::size_t kSpares = 4;    // shells kept ready: about 0.3 MB each
 constexpr std::uint64_t kNamespaces =
     CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 
@@ -44,55 +49,96 @@ struct Shared {
   std::set<unsigned> free_slots;
 };
 
-class IsolatedCell final : public Cell {
+// A process in namespaces and a cgroup of its own that waits for its order; see sandbox_child.h.
+class Shell {
  public:
-  IsolatedCell(SandboxSpec spec, Shared& shared)
-      : Cell(std::move(spec)), shared_(shared), slot_(*shared.free_slots.begin()) {
+  explicit Shell(Shared& shared) : shared_(shared), slot_(*shared.free_slots.begin()) {
     shared_.free_slots.erase(slot_);
     shared_.statuses[slot_].store(0);
   }
-  ~IsolatedCell() override { shared_.free_slots.insert(slot_); }
+  Shell(const Shell&) = delete;
+  ~Shell() { shared_.free_slots.insert(slot_); }
 
   Result<void> Start(std::uint64_t number) {
+    TRY(cgroup, shared_.cgroups.Create(fmt::format("s{}", number)));
+    TRY(auto sockets, PacketSocketPair());
+    int descriptor = -1;
+    pid = CloneProcess(kNamespaces, &descriptor);
+    if (pid == 0) {
+      RunShell({.root = shared_.root.path(),
+                .host_uid = uid(),
+                .cgroup = &cgroup,
+                .filter = &shared_.filter,
+                .setup = sockets.second.Get(),
+                .status = &shared_.statuses[slot_]});
+    }
+    if (pid < 0) {
+      Error error = ErrnoError("clone a sandbox");
+      cgroup.Remove();
+      error.code = Code::kUnavailable;
+      return std::unexpected(std::move(error));
+    }
+    pidfd = Fd(descriptor);
+    setup = std::move(sockets.first);
+    return {};
+  }
+
+  bool Alive() const {
+    pollfd end{pidfd.Get(), POLLIN, 0};
+    return ::poll(&end, 1, 0) == 0;
+  }
+  uid_t uid() const { return shared_.first_uid + slot_; }
+  // Wait status of the user's program, or nothing where it never ended by itself.
+  std::optional<int> ProgramStatus() const {
+    std::int32_t stored = shared_.statuses[slot_].load();
+    return stored == 0 ? std::nullopt : std::optional(stored - 1);
+  }
+
+  pid_t pid = -1;
+  Fd pidfd, setup;
+  Cgroup cgroup;
+
+ private:
+  Shared& shared_;
+  unsigned slot_;
+};
+
+class IsolatedCell final : public Cell {
+ public:
+  IsolatedCell(SandboxSpec spec, std::unique_ptr<Shell> shell)
+      : Cell(std::move(spec)), shell_(std::move(shell)) {
+    pidfd_ = std::move(shell_->pidfd);
+    setup_ = std::move(shell_->setup);
+  }
+
+  Result<void> Start(RootTree& root) {
     for (const auto& mount : spec_.mounts) {
       struct stat status{};
       if (::stat(mount.source.c_str(), &status) != 0) {
         return Fail(Code::kInvalid, ErrnoError("sandbox mount source " + mount.source).message);
       }
-      TRY(shared_.root.MakeMountPoint(mount.target, S_ISDIR(status.st_mode)));
+      TRY(root.MakeMountPoint(mount.target, S_ISDIR(status.st_mode)));
     }
     TRY(auto pipes, CellPipes::Make(spec_));
-    uid_t uid = shared_.first_uid + slot_;
     // So that /dev/stdout can be opened by name inside.
-    (void)::fchown(pipes.log_write.Get(), uid, uid);
-    TRY(cgroup_, shared_.cgroups.Create(fmt::format("{}.{}", spec_.id, number), HardMemory(spec_),
-                                        spec_.max_processes + 1));
-    Bytes step = std::max(Bytes::MiB(4), Bytes{spec_.tmp_size.count / 64});
-    bell_ = cgroup_.WatchUsage(spec_.memory, step, HardMemory(spec_));
-    int pidfd = -1;
-    pid_ = CloneProcess(kNamespaces, &pidfd);
-    if (pid_ == 0) {
-      RunSandboxChild({.spec = spec_,
-                       .root = shared_.root.path(),
-                       .host_uid = uid,
-                       .cgroup = &cgroup_,
-                       .filter = &shared_.filter,
-                       .log_write = pipes.log_write.Get(),
-                       .channel = pipes.channel_theirs.Get(),
-                       .setup = pipes.setup_theirs.Get(),
-                       .status = &shared_.statuses[slot_]});
-    }
-    if (pid_ < 0) {
-      Error error = ErrnoError("clone a sandbox");
-      cgroup_.Remove();
-      error.code = Code::kUnavailable;
-      return std::unexpected(std::move(error));
-    }
-    pidfd_ = Fd(pidfd);
-    setup_ = std::move(pipes.setup_ours);
+    (void)::fchown(pipes.log_write.Get(), shell_->uid(), shell_->uid());
+    TRY(shell_->cgroup.SetLimits(HardMemory(spec_), spec_.max_processes + 1));
+    bell_ = shell_->cgroup.WatchOom();
+    std::vector<int> fds{pipes.log_write.Get()};
+    if (spec_.channel) fds.push_back(pipes.channel_theirs.Get());
+    auto order = EncodeOrder({SpawnerOrder::Kind::kCreate, 0, spec_});
+    TRY(auto sent, SendPacket(setup_.Get(), order, fds));
+    if (!sent) return Fail(Code::kInternal, "a sandbox takes no order");
     log_ = std::move(pipes.log_read);
     channel_ = std::move(pipes.channel_ours);
     return {};
+  }
+
+  // After a Start() that failed: what would have been reported by the loop.
+  void Discard() {
+    Kill();
+    (void)Reap();
+    while (!Remove()) ::usleep(1000);
   }
 
   Result<bool> Ready(std::vector<Fd> fds) override {
@@ -100,7 +146,7 @@ class IsolatedCell final : public Cell {
     tmp_ = std::move(fds[0]);
     if (fds.size() > 1) listener_ = std::move(fds[1]);
     if (spec_.network != Network::kEgress) return false;
-    TRY(egress_, StartEgress(pid_, setup_.Get()));
+    TRY(egress_, StartEgress(shell_->pid, setup_.Get()));
     return true;
   }
 
@@ -114,7 +160,7 @@ class IsolatedCell final : public Cell {
     hand(std::move(log_));
     report.channel = hand(std::move(channel_));
     report.runtime_api = hand(std::move(listener_));
-    report.memory = hand(cgroup_.OpenMemoryStat());
+    report.memory = hand(shell_->cgroup.OpenMemoryStat());
     report.tmp = hand(Fd(DuplicateAbove(tmp_.Get(), 3)));
     return fds;
   }
@@ -125,71 +171,75 @@ class IsolatedCell final : public Cell {
   }
 
   Result<void> Freeze(bool frozen) override {
-    TRY(cgroup_.Freeze(frozen));
+    TRY(shell_->cgroup.Freeze(frozen));
     frozen_ = frozen;
     return {};
   }
 
-  Result<void> UseCpuLimit() override { return cgroup_.SetCpus(spec_.cpus); }
+  Result<void> UseCpuLimit() override { return shell_->cgroup.SetCpus(spec_.cpus); }
 
-  bool CheckMemory() override {
+  std::chrono::milliseconds CheckMemory() override {
+    constexpr std::chrono::milliseconds kLater{1000};
     std::uint64_t rings;
-    if (bell_) (void)!::read(bell_.Get(), &rings, sizeof rings);
-    if (!tmp_ || out_of_memory_) return false;
-    if (cgroup_.Usage() <= spec_.memory) return !bell_;
-    CgroupMemory now = cgroup_.Memory();
+    bool rang = bell_ && ::read(bell_.Get(), &rings, sizeof rings) > 0;
+    if (!tmp_ || out_of_memory_) return kLater;
+    if (rang && shell_->cgroup.KernelOom()) return OutOfMemory();
+    if (frozen_) return kLater;
+    Bytes all = shell_->cgroup.Usage();
+    if (all <= spec_.memory) {
+      return TimeToFill(spec_.memory - all);
+    }
+    CgroupMemory now = shell_->cgroup.Memory();
     struct statfs tmp{};
     ::fstatfs(tmp_.Get(), &tmp);
     Bytes in_tmp{(tmp.f_blocks - tmp.f_bfree) * static_cast<std::uint64_t>(tmp.f_bsize)};
     Bytes own = now.anonymous + (now.shared - in_tmp);
-    peak_ = std::max(peak_, own);
-    if (own > spec_.memory) {
-      out_of_memory_ = true;
-      Kill();
-      return false;
-    }
-    return true;
+    most_own_ = std::max(most_own_, own);
+    if (own > spec_.memory) return OutOfMemory();
+    return TimeToFill(spec_.memory - own);
   }
 
   SandboxExit Reap() override {
     int status = 0;
     rusage usage{};
-    while (::wait4(pid_, &status, __WALL, &usage) < 0 && errno == EINTR) {
+    while (::wait4(shell_->pid, &status, __WALL, &usage) < 0 && errno == EINTR) {
     }
-    std::int32_t stored = shared_.statuses[slot_].load();
-    if (stored != 0) status = stored - 1;
+    status = shell_->ProgramStatus().value_or(status);
     SandboxExit exit;
     if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
     if (WIFEXITED(status)) exit.code = WEXITSTATUS(status);
-    exit.out_of_memory = out_of_memory_ || cgroup_.KernelOom();
+    exit.out_of_memory = out_of_memory_ || shell_->cgroup.KernelOom();
     if (exit.out_of_memory) {
       exit.code = 0;
       exit.signal = SIGKILL;
       exit.max_memory = spec_.memory;
     } else {
-      // The largest process (children of process 1), unless more was ever seen together.
+      // The largest process (children of process 1), unless more was seen in all.
       Bytes largest{static_cast<std::uint64_t>(usage.ru_maxrss) << 10};
-      Bytes peak = cgroup_.PeakUsage();
+      Bytes peak = shell_->cgroup.PeakUsage();
       if (peak.count != 0) largest = std::min(largest, peak);
-      exit.max_memory = std::min(std::max(peak_, largest), spec_.memory);
+      exit.max_memory = std::min(std::max(most_own_, largest), spec_.memory);
     }
     tmp_ = Fd();
     egress_.reset();
     return exit;
   }
 
-  bool Remove() override { return cgroup_.Remove(); }
+  bool Remove() override { return shell_->cgroup.Remove(); }
 
  private:
-  Shared& shared_;
-  unsigned slot_;
-  pid_t pid_ = -1;
-  Cgroup cgroup_;
+  std::chrono::milliseconds OutOfMemory() {
+    out_of_memory_ = true;
+    Kill();
+    return std::chrono::milliseconds(1000);
+  }
+
+  std::unique_ptr<Shell> shell_;
   Fd log_, channel_, listener_, tmp_;
   std::unique_ptr<Egress> egress_;
   bool frozen_ = false;
   bool out_of_memory_ = false;
-  Bytes peak_;
+  Bytes most_own_;
 };
 
 class IsolatedCells final : public CellMaker {
@@ -199,17 +249,49 @@ class IsolatedCells final : public CellMaker {
   }
   ~IsolatedCells() override { shared_.cgroups.Remove(); }
 
-  Result<std::unique_ptr<Cell>> Make(SandboxSpec spec, std::uint64_t number) override {
-    if (shared_.free_slots.empty()) {
-      return Fail(Code::kUnavailable, fmt::format("{} sandboxes are the most at once", kSlots));
+  Result<std::unique_ptr<Cell>> Make(SandboxSpec spec) override {
+    TRY(auto shell, TakeShell());
+    auto cell = std::make_unique<IsolatedCell>(std::move(spec), std::move(shell));
+    if (auto started = cell->Start(shared_.root); !started) {
+      cell->Discard();
+      return std::unexpected(started.error());
     }
-    auto cell = std::make_unique<IsolatedCell>(std::move(spec), shared_);
-    TRY(cell->Start(number));
     return cell;
   }
 
+  bool Refill() override {
+    if (spares_.size() >= kSpares) return false;
+    auto shell = NewShell();
+    if (!shell) return false;
+    spares_.push_back(std::move(*shell));
+    return true;
+  }
+
  private:
+  Result<std::unique_ptr<Shell>> NewShell() {
+    if (shared_.free_slots.empty()) {
+      return Fail(Code::kUnavailable, fmt::format("{} sandboxes are the most at once", kSlots));
+    }
+    auto shell = std::make_unique<Shell>(shared_);
+    TRY(shell->Start(++made_));
+    return shell;
+  }
+
+  Result<std::unique_ptr<Shell>> TakeShell() {
+    while (!spares_.empty()) {
+      auto shell = std::move(spares_.front());
+      spares_.pop_front();
+      if (shell->Alive()) return shell;
+      while (::waitpid(shell->pid, nullptr, __WALL) < 0 && errno == EINTR) {
+      }
+      shell->cgroup.Remove();
+    }
+    return NewShell();
+  }
+
   Shared shared_;
+  std::deque<std::unique_ptr<Shell>> spares_;
+  std::uint64_t made_ = 0;
 };
 
 // Whether an ordinary user of this host may make a user namespace, as each sandbox does.

@@ -27,8 +27,7 @@ std::uint16_t PortOf(int listener) {
   return ntohs(address.sin_port);
 }
 
-[[noreturn]] void RunChild(const SandboxSpec& mapped, const CellPipes& pipes) {
-  int setup = pipes.setup_theirs.Get();
+[[noreturn]] void RunChild(const SandboxSpec& mapped, const CellPipes& pipes, int setup) {
   auto prepare = [&]() -> Result<void> {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
       return std::unexpected(ErrnoError("prctl"));
@@ -47,9 +46,6 @@ class ProcessCell final : public Cell {
   ~ProcessCell() override { (void)Remove(); }
 
   Result<void> Start() {
-    if (spec_.network == Network::kEgress) {
-      // Every process of this kind has the host's own network; nothing to add.
-    }
     std::string tmp = (std::filesystem::temp_directory_path() / "samovar-XXXXXX").string();
     if (!::mkdtemp(tmp.data())) return std::unexpected(ErrnoError("make a folder for TMPDIR"));
     tmp_ = tmp;
@@ -59,13 +55,14 @@ class ProcessCell final : public Cell {
       api = fmt::format("127.0.0.1:{}", PortOf(listener_.Get()));
     }
     TRY(auto pipes, CellPipes::Make(spec_));
+    TRY(auto setup, PacketSocketPair());
     const SandboxSpec mapped = ToHostPaths(spec_, tmp_, api);
     int pidfd = -1;
     pid_ = CloneProcess(0, &pidfd);
-    if (pid_ == 0) RunChild(mapped, pipes);
+    if (pid_ == 0) RunChild(mapped, pipes, setup.second.Get());
     if (pid_ < 0) return std::unexpected(ErrnoError("start a process"));
     pidfd_ = Fd(pidfd);
-    setup_ = std::move(pipes.setup_ours);
+    setup_ = std::move(setup.first);
     log_ = std::move(pipes.log_read);
     channel_ = std::move(pipes.channel_ours);
     statm_ = Fd(::open(fmt::format("/proc/{}/statm", pid_).c_str(), O_RDONLY | O_CLOEXEC));
@@ -99,19 +96,19 @@ class ProcessCell final : public Cell {
 
   Result<void> UseCpuLimit() override { return {}; }  // docs/isolation.md
 
-  bool CheckMemory() override {
+  std::chrono::milliseconds CheckMemory() override {
+    constexpr std::chrono::milliseconds kLater{100};
     char text[128] = {};
-    if (::pread(statm_.Get(), text, sizeof text - 1, 0) <= 0) return true;
+    if (::pread(statm_.Get(), text, sizeof text - 1, 0) <= 0) return kLater;
     unsigned long total = 0, resident = 0, shared = 0;
-    if (std::sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3) return true;
+    if (std::sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3) return kLater;
     Bytes own{(resident - std::min(resident, shared)) *
               static_cast<std::uint64_t>(::getpagesize())};
-    if (own > spec_.memory) {
+    if (own > spec_.memory && !out_of_memory_) {
       out_of_memory_ = true;
       Kill();
-      return false;
     }
-    return true;
+    return std::max(kLater, TimeToFill(spec_.memory - own));
   }
 
   SandboxExit Reap() override {
@@ -145,7 +142,7 @@ class ProcessCell final : public Cell {
 
 class ProcessCells final : public CellMaker {
  public:
-  Result<std::unique_ptr<Cell>> Make(SandboxSpec spec, std::uint64_t) override {
+  Result<std::unique_ptr<Cell>> Make(SandboxSpec spec) override {
     auto cell = std::make_unique<ProcessCell>(std::move(spec));
     TRY(cell->Start());
     return cell;

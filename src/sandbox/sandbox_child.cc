@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -23,6 +24,7 @@
 #include "os/linux.h"
 #include "os/packet_socket.h"
 #include "sandbox/root_tree.h"
+#include "sandbox/spawner_protocol.h"
 
 namespace samovar {
 namespace {
@@ -112,9 +114,10 @@ Result<void> MountProc() {
 }
 
 // One tmpfs behind /tmp and /dev/shm, so that both share the budget. Answers a descriptor on it.
+// It stays mounted where only root may look: unmounting waits for a grace period.
 Result<Fd> MountTmp(const SandboxSpec& spec) {
   // An inode costs kernel memory of about a kilobyte, which the hard limit has room for.
-  auto options = fmt::format("size={},nr_inodes={},mode=755", spec.tmp_size.count,
+  auto options = fmt::format("size={},nr_inodes={},mode=700", spec.tmp_size.count,
                              std::max<std::uint64_t>(1024, spec.tmp_size.count / (16 << 10)));
   TRY(Checked(::mount("tmpfs", "/mnt", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()),
               "mount /tmp"));
@@ -125,7 +128,6 @@ Result<Fd> MountTmp(const SandboxSpec& spec) {
   }
   TRY(Checked(::mount("/mnt/tmp", "/tmp", nullptr, MS_BIND, nullptr), "mount /tmp"));
   TRY(Checked(::mount("/mnt/shm", "/dev/shm", nullptr, MS_BIND, nullptr), "mount /dev/shm"));
-  TRY(Checked(::umount2("/mnt", MNT_DETACH), "umount /mnt"));
   Fd tmp(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!tmp) return std::unexpected(ErrnoError("open /tmp"));
   return tmp;
@@ -167,50 +169,100 @@ Result<void> DropCapabilities() {
   return Checked(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
 }
 
-Result<void> EnterRoot(const ChildPlan& plan, Fd* tmp) {
-  TRY(auto sources, OpenSources(plan.spec));
-  TRY(Checked(::chdir(plan.root.c_str()), "enter the root tree"));
+Result<Fd> EnterRoot(const std::string& root, const SandboxSpec& spec) {
+  TRY(auto sources, OpenSources(spec));
+  TRY(Checked(::chdir(root.c_str()), "enter the root tree"));
   TRY(Checked(PivotRoot(".", "."), "pivot_root"));  // now "." is the old root, "/" the new one
   TRY(MountProc());
-  TRY(*tmp, MountTmp(plan.spec));
+  TRY(auto tmp, MountTmp(spec));
   TRY(MountSources(sources));
   TRY(Checked(::umount2(".", MNT_DETACH), "leave the host's root"));
-  return Checked(::chdir("/"), "chdir");
+  TRY(Checked(::chdir("/"), "chdir"));
+  return tmp;
 }
 
-Result<void> Prepare(const ChildPlan& plan, int* setup) {
+// Keeps descriptors 0 to 2 and `setup`, as 3: copies of the spawner's others would keep sockets
+// open that should close with it.
+Result<void> CloseOthers(int* setup) {
+  TRY(Checked(::dup2(*setup, 3) == 3 ? 0 : -1, "dup2"));
+  *setup = 3;
+  return Checked(CloseRange(4, ~0u, 0), "close_range");
+}
+
+// All that needs no order.
+Result<void> PrepareShell(const ShellPlan& plan, int* setup) {
+  TRY(Checked(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl"));
   TRY(plan.cgroup->Join());
+  TRY(CloseOthers(setup));
   constexpr std::string_view kHostName = "sandbox";
   TRY(Checked(::sethostname(kHostName.data(), kHostName.size()), "sethostname"));
-  TRY(RaiseLoopback());
-  Fd listener, tmp;
-  if (plan.spec.runtime_api) {
+  return RaiseLoopback();
+}
+
+struct Order {
+  SandboxSpec spec;
+  Fd log, channel;
+};
+
+Result<Packet> WaitForPacket(int setup) {
+  for (;;) {
+    pollfd wait{setup, POLLIN, 0};
+    (void)::poll(&wait, 1, -1);
+    TRY(auto packet, ReceivePacket(setup));
+    if (packet) return std::move(*packet);
+  }
+}
+
+Result<Order> WaitForOrder(int setup) {
+  TRY(auto packet, WaitForPacket(setup));
+  TRY(auto order, DecodeOrder(packet.body));
+  if (packet.fds.size() != (order.spec.channel ? 2 : 1)) {
+    return Fail(Code::kInternal, "an order came without its descriptors");
+  }
+  Order taken{.spec = std::move(order.spec), .log = std::move(packet.fds[0]), .channel = {}};
+  if (taken.spec.channel) taken.channel = std::move(packet.fds[1]);
+  return taken;
+}
+
+Result<void> Prepare(const ShellPlan& plan, const Order& order, int* setup) {
+  Fd listener;
+  if (order.spec.runtime_api) {
     TRY(listener, ListenOnLoopback(9001));
   }
-  TRY(EnterRoot(plan, &tmp));
+  TRY(auto tmp, EnterRoot(plan.root, order.spec));
   TRY(BecomeNobody(plan.host_uid));
   TRY(DropCapabilities());
   // Nothing of the spawner's memory, of which process 1 is a copy, can be looked at from inside.
   TRY(Checked(::prctl(PR_SET_DUMPABLE, 0), "prctl"));
-  // After the last change of identity, which would clear it.
+  // Again, as the change of identity cleared it.
   TRY(Checked(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl"));
   std::vector<int> fds{tmp.Get()};
   if (listener) fds.push_back(listener.Get());
   // A spawner that died before the line above is noticed here: nobody holds the other end.
   TRY(SendPacket(*setup, "R", fds));
-  TRY(PlaceDescriptors(plan.log_write, plan.channel, setup));
+  if (order.spec.network == Network::kEgress) {
+    TRY(WaitForPacket(*setup));
+  }
+  TRY(PlaceDescriptors(order.log.Get(), order.channel.Get(), setup));
   TRY(LimitResources());
   return plan.filter->Install();
 }
 
 }  // namespace
 
-void RunSandboxChild(const ChildPlan& plan) {
+void RunShell(const ShellPlan& plan) {
   int setup = plan.setup;
-  if (auto prepared = Prepare(plan, &setup); !prepared) ReportAndExit(setup, prepared.error());
+  if (auto prepared = PrepareShell(plan, &setup); !prepared) {
+    ReportAndExit(setup, prepared.error());
+  }
+  auto order = WaitForOrder(setup);
+  if (!order) ReportAndExit(setup, order.error());
+  if (auto prepared = Prepare(plan, *order, &setup); !prepared) {
+    ReportAndExit(setup, prepared.error());
+  }
   pid_t program = ::fork();
   if (program < 0) ReportAndExit(setup, ErrnoError("fork"));
-  if (program == 0) RunProgram(plan.spec, setup);
+  if (program == 0) RunProgram(order->spec, setup);
   CloseRange(0, ~0u, 0);
   for (;;) {
     int status = 0;

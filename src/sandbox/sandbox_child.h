@@ -1,14 +1,19 @@
 #pragma once
-// RunSandboxChild: what a new sandbox process does between its clone and its program.
+// RunShell: what a new sandbox process does between its clone and its program.
 //
-// How      It starts as root in new pid, mount, ipc, uts and network namespaces, joins its cgroup,
-//          puts its mounts and network up, makes the shared tree its root, becomes an unprivileged
-//          user of the host in a user namespace of its own, drops every capability and installs the
-//          seccomp filter. It stays as process 1 and reaps, the user's program is its child: so
-//          signals and aborts mean to that program what they mean anywhere.
+// How      It starts as root in new pid, mount, ipc, uts and network namespaces, joins its cgroup
+// and
+//          raises its loopback: so far it is anybody's shell, made before it is needed, since
+//          joining a cgroup may wait tens of milliseconds for a grace period of the kernel. Then it
+//          receives its sandbox (an order as JSON, descriptors for the log and the channel), puts
+//          its mounts up, makes the shared tree its root, becomes an unprivileged user of the host
+//          in a user namespace of its own, drops every capability and installs the seccomp filter.
+//          It stays as process 1 and reaps, the user's program is its child: so signals and aborts
+//          mean to that program what they mean anywhere.
 // Errors   Over `setup`: 'E', the Code as a digit, the message. Success: 'R' with descriptors
 // (/tmp,
-//          and the Runtime API's listener where there is one), then the end of the socket at exec.
+//          and the Runtime API's listener where there is one), then, with egress, it waits for one
+//          packet; at last the end of the socket, at exec.
 
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -27,21 +32,18 @@ namespace samovar {
 // In memory that spawner and process 1 share: wait status of the user's program + 1, or 0.
 using SharedStatus = std::atomic<std::int32_t>;
 
-struct ChildPlan {
-  const SandboxSpec& spec;
+struct ShellPlan {
   std::string root;  // RootTree::path()
   uid_t host_uid;    // unprivileged, of no other process; also the gid
   Cgroup* cgroup;
   const SeccompFilter* filter;
-  int log_write;
-  int channel;  // -1 for none
   int setup;
   SharedStatus* status;
 };
 
-[[noreturn]] void RunSandboxChild(const ChildPlan& plan);
+[[noreturn]] void RunShell(const ShellPlan& plan);
 
-// The rest, for both kinds of isolation: descriptors 0 to 3 (from ones above 9), then the program.
+// The rest, for both kinds of isolation: descriptors 0 to 3, limits, then the program.
 [[noreturn]] void RunProgram(const SandboxSpec& spec, int setup);
 Result<void> PlaceDescriptors(int log_write, int channel, int* setup);
 Result<void> LimitResources();

@@ -78,7 +78,10 @@ Result<void> LimitResources() {
 
 void RunProgram(const SandboxSpec& spec, int setup) {
   ::setsid();
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  // Handlers go at exec, but what our caller ignored (nohup) would stay ignored.
+  for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGCHLD}) {
+    ::signal(signal, SIG_DFL);
+  }
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

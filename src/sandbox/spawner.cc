@@ -23,7 +23,9 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr auto kTick = std::chrono::milliseconds(20);
+constexpr auto kRemoveAgain = std::chrono::milliseconds(20);
+constexpr auto kRefillPause = std::chrono::milliseconds(30);  // after the last Create
+constexpr auto kLeastTick = std::chrono::milliseconds(5);
 constexpr auto kMostSetup = std::chrono::seconds(30);   // a disk that does not answer, say
 constexpr auto kMostGoodbye = std::chrono::seconds(5);  // for the last sandboxes to die
 
@@ -42,7 +44,7 @@ class Spawner {
     bool ready = false;
     Error error{Code::kInternal, "the sandbox ended during its set-up"};
     steady_clock::time_point started;
-    bool watched = false;  // its memory, at each tick
+    steady_clock::time_point look;  // when to look at its memory again, or at its set-up
   };
   using Boxes = std::map<std::uint64_t, Box>;
 
@@ -55,6 +57,7 @@ class Spawner {
   void HearSetup(std::uint64_t number, Box& box);
   void Started(std::uint64_t number, Box& box);
   void Ended(Boxes::iterator at);
+  void CheckMemory(Box& box);
   void Tick();
   void ArmTick();
   void Report(SpawnerReport report, std::vector<Fd> fds = {});
@@ -66,7 +69,8 @@ class Spawner {
   Boxes boxes_;
   std::list<std::unique_ptr<Cell>> removing_;
   std::deque<std::pair<std::string, std::vector<Fd>>> outbox_;
-  bool ticking_ = false;
+  steady_clock::time_point refill_ = steady_clock::now();  // when to make spares
+  steady_clock::time_point armed_ = steady_clock::time_point::max();
   bool stop_ = false;
 };
 
@@ -104,6 +108,7 @@ int Spawner::Run() {
     LogError("spawner: {}", ErrnoError("start").message);
     return 1;
   }
+  ArmTick();
   while (!stop_) {
     epoll_event events[64];
     int count = ::epoll_wait(epoll_.Get(), events, 64, -1);
@@ -133,7 +138,7 @@ void Spawner::Handle(const epoll_event& event) {
   auto at = boxes_.find(event.data.u64 >> 3);
   if (at == boxes_.end()) return;  // an event that was overtaken by the end
   if (source == Source::kSetup) HearSetup(at->first, at->second);
-  if (source == Source::kBell && at->second.cell->CheckMemory()) at->second.watched = true;
+  if (source == Source::kBell) CheckMemory(at->second);
   if (source == Source::kEnd) Ended(at);
 }
 
@@ -175,14 +180,16 @@ void Spawner::Obey(SpawnerOrder order) {
       break;
   }
   if (!done) LogError("sandbox {}: {}", cell.spec().id, done.error().message);
+  CheckMemory(at->second);  // the thawed are due for a look
 }
 
 void Spawner::Create(SpawnerOrder order) {
   std::uint64_t number = order.number;
+  refill_ = steady_clock::now() + kRefillPause;
   auto made = [&]() -> Result<std::unique_ptr<Cell>> {
     if (boxes_.contains(number)) return Fail(Code::kInvalid, "a sandbox number was used twice");
     TRY(CheckSpec(order.spec));
-    return maker_->Make(std::move(order.spec), number);
+    return maker_->Make(std::move(order.spec));
   }();
   if (!made) {
     Report({.kind = SpawnerReport::Kind::kFailed, .number = number, .error = made.error()});
@@ -191,6 +198,7 @@ void Spawner::Create(SpawnerOrder order) {
   Box& box = boxes_[number];
   box.cell = std::move(*made);
   box.started = steady_clock::now();
+  box.look = box.started + kMostSetup;
   Watch(box.cell->setup(), Source::kSetup, number);
   Watch(box.cell->pidfd(), Source::kEnd, number);
   if (box.cell->bell() >= 0) Watch(box.cell->bell(), Source::kBell, number);
@@ -230,8 +238,10 @@ void Spawner::Started(std::uint64_t number, Box& box) {
   SpawnerReport report{.kind = SpawnerReport::Kind::kCreated, .number = number};
   auto fds = box.cell->Handover(report);
   Report(report, std::move(fds));
-  box.watched = box.cell->CheckMemory();
+  CheckMemory(box);
 }
+
+void Spawner::CheckMemory(Box& box) { box.look = steady_clock::now() + box.cell->CheckMemory(); }
 
 void Spawner::Ended(Boxes::iterator at) {
   Box& box = at->second;
@@ -253,30 +263,36 @@ void Spawner::Ended(Boxes::iterator at) {
 }
 
 void Spawner::Tick() {
-  ticking_ = false;
+  armed_ = steady_clock::time_point::max();
   auto now = steady_clock::now();
   for (auto& [number, box] : boxes_) {
-    if (box.watched) box.watched = box.cell->CheckMemory();
-    if (box.state == Box::State::kStarting && now - box.started > kMostSetup) {
+    if (now < box.look) continue;
+    CheckMemory(box);
+    if (box.state == Box::State::kStarting && now - box.started >= kMostSetup) {
       box.state = Box::State::kFailed;
       box.error = {Code::kTimeout, "the sandbox's set-up took too long"};
       box.cell->Kill();
     }
   }
   std::erase_if(removing_, [](auto& cell) { return cell->Remove(); });
+  // One at a time, so that orders are heard in between.
+  if (now >= refill_ && !maker_->Refill()) refill_ = steady_clock::time_point::max();
 }
 
 void Spawner::ArmTick() {
-  if (ticking_) return;
-  bool needed = !removing_.empty();
-  for (const auto& [number, box] : boxes_) {
-    needed = needed || box.watched || box.state == Box::State::kStarting;
-  }
-  if (!needed) return;
+  auto now = steady_clock::now();
+  auto due = removing_.empty() ? steady_clock::time_point::max() : now + kRemoveAgain;
+  due = std::min(due, refill_);
+  for (const auto& [number, box] : boxes_) due = std::min(due, box.look);
+  if (due == steady_clock::time_point::max()) return;
+  due = std::max(due, now + kLeastTick);
+  if (due >= armed_) return;
+  armed_ = due;
+  auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(due - now).count();
   itimerspec when{};
-  when.it_value.tv_nsec = std::chrono::nanoseconds(kTick).count();
+  when.it_value.tv_sec = left / 1'000'000'000;
+  when.it_value.tv_nsec = left % 1'000'000'000;
   ::timerfd_settime(timer_.Get(), 0, &when, nullptr);
-  ticking_ = true;
 }
 
 void Spawner::Report(SpawnerReport report, std::vector<Fd> fds) {
@@ -294,7 +310,6 @@ void Spawner::Flush() {
       return;
     }
     if (!*sent) {
-      // Room is waited for; the tick retries where the shortage is not the socket's.
       return Watch(server_.Get(), Source::kServer, 0, EPOLLIN | EPOLLOUT);
     }
     outbox_.pop_front();
