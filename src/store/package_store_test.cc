@@ -249,6 +249,56 @@ TEST_F(PackageStoreTest, StopsAtTheBounds) {
   EXPECT_EQ(Staged(), 0u);
 }
 
+// A zip with more entries than its first form can count: the 64-bit records tell.
+std::string Many(int count) {
+  std::string out(32 << 20, '\0');
+  std::size_t used = 0;
+  archive* zip = archive_write_new();
+  archive_write_set_format_zip(zip);
+  archive_write_set_options(zip, "compression=store");
+  archive_write_open_memory(zip, out.data(), out.size(), &used);
+  for (int i = 0; i < count; ++i) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, ("f" + std::to_string(i)).c_str());
+    archive_entry_set_size(entry, 0);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_write_header(zip, entry);
+    archive_entry_free(entry);
+  }
+  archive_write_close(zip);
+  archive_write_free(zip);
+  out.resize(used);
+  return out;
+}
+
+TEST_F(PackageStoreTest, CountsPastSixteenBits) {
+  const auto bytes = Many(65'600);
+  const auto info = Import(bytes);
+  ASSERT_TRUE(info) << info.error().message;
+  Reopen({.max_files = 65'599});
+  const auto refused = Import(bytes);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "The package has more than 65599 files.");
+}
+
+// As Python's zipfile writes archives above 2 GiB: both records, the first with real numbers.
+TEST_F(PackageStoreTest, TakesSixtyFourBitRecordsWhereTheyWereNotNeeded) {
+  auto bytes = ZipForTests().Add("a.py", "a = 1").Bytes();
+  const auto end = bytes.substr(bytes.size() - 22);
+  const auto number = [](std::uint64_t value, int size) {
+    std::string text;
+    for (int i = 0; i < size; ++i) text += static_cast<char>(value >> (8 * i));
+    return text;
+  };
+  const auto record = bytes.size() - 22;
+  bytes.resize(record);
+  bytes += "PK\6\6" + number(44, 8) + number(45, 2) + number(45, 2) + number(0, 8) + number(1, 8) +
+           number(1, 8) + number(50, 8) + number(record - 50, 8) + "PK\6\7" + number(0, 4) +
+           number(record, 8) + number(1, 4) + end;
+  EXPECT_EQ(ReadFile(Unpacked(bytes) + "/a.py"), "a = 1");
+}
+
 TEST_F(PackageStoreTest, UnpacksOnceForManyWhoAsk) {
   ZipForTests zip;
   for (int i = 0; i < 200; ++i) zip.Add("f" + std::to_string(i), "x");

@@ -58,14 +58,12 @@ std::optional<Directory> ReadDirectory(int fd, std::uint64_t size) {
   const auto end = size - tail_size + *at;
   Directory found{Number(*tail, *at + 10, 2), Number(*tail, *at + 12, 4),
                   Number(*tail, *at + 16, 4), end};
-  if (found.entries != 0xFFFF && found.size != 0xFFFFFFFF && found.offset != 0xFFFFFFFF) {
-    return found;
-  }
-  // 64-bit: a locator right before the record tells where the larger record is.
-  if (end < kLocatorSize + kEnd64Size) return std::nullopt;
+  // 64-bit: a locator right before the record tells where the larger record is. Some writers add it
+  // though every number would fit; the directory then ends before the larger record.
+  if (end < kLocatorSize + kEnd64Size) return found;
   const auto locator = ReadAt(fd, end - kLocatorSize, kLocatorSize);
   if (!locator) return std::nullopt;
-  if (!locator->starts_with(std::string_view("PK\6\7", 4))) return found;  // exactly 65,535 files
+  if (!locator->starts_with(std::string_view("PK\6\7", 4))) return found;
   const auto where = Number(*locator, 8, 8);
   if (where > end - kLocatorSize - kEnd64Size) return std::nullopt;
   const auto record = ReadAt(fd, where, kEnd64Size);
