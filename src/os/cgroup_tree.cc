@@ -111,6 +111,19 @@ void Clear(const std::string& path) {
   }
 }
 
+// An earlier life may have run in another cgroup, and its tree lies below that one.
+void ClearAllNamed(const std::string& path, const std::string& name, int depth) {
+  for (const auto& child : Children(path)) {
+    std::string below = path + "/" + child;
+    if (child == name) {
+      Clear(below);
+      ::rmdir(below.c_str());
+    } else if (depth > 0) {
+      ClearAllNamed(below, name, depth - 1);
+    }
+  }
+}
+
 Result<std::vector<std::string>> OpenV1(const std::vector<Hierarchy>& all,
                                         const std::string& name) {
   std::vector<std::string> paths;
@@ -154,6 +167,12 @@ Result<std::vector<std::string>> OpenV2(const Hierarchy& hierarchy, const std::s
 Result<CgroupTree> CgroupTree::Open(const std::string& name) {
   TRY(auto all, Hierarchies());
   CgroupTree tree;
+  constexpr int kDepth = 8;
+  // The freezer's first: version 1 does not kill the frozen, and clearing thaws.
+  std::partition(all.begin(), all.end(), [](const Hierarchy& h) {
+    return h.options.find(",freezer,") != std::string::npos;
+  });
+  for (const auto& hierarchy : all) ClearAllNamed(hierarchy.mount, name, kDepth);
   auto v2 = std::find_if(all.begin(), all.end(), [](const Hierarchy& h) {
     if (!h.v2) return false;
     auto has = ReadSmallFile(h.mount + "/cgroup.controllers");
@@ -161,8 +180,6 @@ Result<CgroupTree> CgroupTree::Open(const std::string& name) {
   });
   tree.v2_ = v2 != all.end();
   TRY(tree.paths_, tree.v2_ ? OpenV2(*v2, name) : OpenV1(all, name));
-  // The memory hierarchy last would do as well; freezer first, as v1 does not kill the frozen.
-  for (auto at = tree.paths_.rbegin(); at != tree.paths_.rend(); ++at) Clear(*at);
   return tree;
 }
 

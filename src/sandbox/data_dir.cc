@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <thread>
 
 namespace samovar {
 namespace {
@@ -47,6 +48,15 @@ Result<void> CheckWay(const std::filesystem::path& path, uid_t uid, gid_t gid) {
   return {};
 }
 
+bool LockWithin(int fd, std::chrono::milliseconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
 uid_t g_new_uid;  // nftw() passes nothing on
 gid_t g_new_gid;
 
@@ -65,8 +75,12 @@ Result<void> GiveTo(const std::string& path, uid_t uid, gid_t gid) {
 
 }  // namespace
 
+std::string DataDirName(const std::string& path) {
+  return fmt::format("samovar-{:012x}", HashOf(path) & 0xffffffffffff);
+}
+
 Result<DataDir> OpenDataDir(const std::string& path, std::optional<uid_t> uid,
-                            std::optional<gid_t> gid) {
+                            std::optional<gid_t> gid, std::chrono::milliseconds patience) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);
   if (failed) return std::unexpected(ErrnoError("make data directory " + path, failed.value()));
@@ -74,13 +88,13 @@ Result<DataDir> OpenDataDir(const std::string& path, std::optional<uid_t> uid,
   if (failed) return std::unexpected(ErrnoError("data directory " + path, failed.value()));
   DataDir dir;
   dir.path = canonical.string();
-  dir.name = fmt::format("samovar-{:012x}", HashOf(dir.path) & 0xffffffffffff);
+  dir.name = DataDirName(dir.path);
   dir.lock = Fd(::open(dir.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   struct stat status{};
   if (!dir.lock || ::fstat(dir.lock.Get(), &status) != 0) {
     return std::unexpected(ErrnoError("data directory " + dir.path));
   }
-  if (::flock(dir.lock.Get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!LockWithin(dir.lock.Get(), patience)) {
     return Fail(Code::kConflict, "another server runs on data directory " + dir.path);
   }
   if (::geteuid() != 0) {
