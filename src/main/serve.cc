@@ -105,6 +105,9 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
 
 void Server::OpenInstances() {
   sandboxes_ = OpenSandboxHost(loop_.get_executor(), std::move(side_));
+  launch_.region = config_.region;
+  launch_.runtimes_dir = runtimes_dir_;
+  launch_.egress_by_default = config_.network.default_network == Config::DefaultNetwork::kEgress;
   InstanceOptions options;
   options.account_concurrency = config_.limits.account_concurrency;
   options.memory_budget = config_.limits.memory_budget.Of(HostMemory());
@@ -274,8 +277,10 @@ int Serve(const Config& config, const RuntimeCatalog& runtimes, const std::strin
 int RunServe(const ServeOptions& options) {
   const Config& config = options.config;
   // Before the server gives its privileges up: interpreters may lie where only root can look.
-  const RuntimeCatalog runtimes = RuntimeCatalog::Discover(
-      {.python_paths = config.runtimes.python_paths, .node_paths = config.runtimes.node_paths});
+  RuntimeSearch search;
+  search.python_paths = config.runtimes.python_paths;
+  search.node_paths = config.runtimes.node_paths;
+  const RuntimeCatalog runtimes = RuntimeCatalog::Discover(search);
   auto runtimes_dir = FindRuntimes();
   if (!runtimes_dir) {
     LogError("cannot start: {}", runtimes_dir.error().message);

@@ -96,8 +96,9 @@ std::vector<std::string> Candidates(const std::vector<std::string>& folders,
   std::set<std::string> seen;
   std::error_code ignored;
   for (const std::string& folder : folders) {
-    auto here = fs::is_directory(folder, ignored) ? ProgramsIn(folder, fits)
-                                                  : std::vector<std::string>{folder};
+    // A configured path may be an interpreter itself; a folder on PATH need not exist.
+    auto here = fs::is_regular_file(folder, ignored) ? std::vector<std::string>{folder}
+                                                     : ProgramsIn(folder, fits);
     for (const std::string& program : here) {
       const std::string real = fs::canonical(program, ignored).string();
       // A virtual environment's interpreter is a link to the real one, which is what counts.
