@@ -131,7 +131,8 @@ void SayWarnings(const Session& session, const Plan& plan, const std::string& fi
   }
 }
 
-boost::json::object ReportJson(const Plan& plan, const Deployer& deployer) {
+boost::json::object ReportJson(const Plan& plan, const Deployer& deployer,
+                               const std::string& file) {
   boost::json::array changes, warnings;
   for (const Change& change : deployer.Changes()) {
     changes.push_back(boost::json::object{{"kind", change.kind},
@@ -140,10 +141,10 @@ boost::json::object ReportJson(const Plan& plan, const Deployer& deployer) {
                                           {"detail", change.detail}});
   }
   for (const Warning& warning : plan.warnings) {
-    warnings.push_back(boost::json::object{{"line", warning.line}, {"message", warning.message}});
+    warnings.emplace_back(fmt::format("{}:{}: {}", file, warning.line, warning.message));
   }
   for (const std::string& warning : deployer.Warnings()) {
-    warnings.push_back(boost::json::object{{"message", warning}});
+    warnings.emplace_back(warning);
   }
   boost::json::object outputs;
   for (const OutputPlan& output : plan.outputs) {
@@ -193,8 +194,8 @@ void PrintPlan(const Session& session, const Plan& plan) {
   session.Say("a dry run: nothing was built or sent");
 }
 
-Result<int> Run(const Session& session, const Options& options, const ApiClient& client,
-                const Plan& plan, const ServerFacts& facts, const std::string& project) {
+Result<int> Run(const Session& session, const ApiClient& client, const Plan& plan,
+                const ServerFacts& facts, const std::string& project, const std::string& file) {
   const BuildContext context{.project = project,
                              .build_folder = (fs::path(project) / ".samovar-build").string(),
                              .runtimes = facts.runtimes,
@@ -206,9 +207,8 @@ Result<int> Run(const Session& session, const Options& options, const ApiClient&
     if (!session.json && !deployer.Changes().empty()) PrintReport(session, {}, deployer);
     return std::unexpected(done.error());
   }
-  (void)options;
   if (session.json) {
-    session.PrintJson(ReportJson(plan, deployer));
+    session.PrintJson(ReportJson(plan, deployer, file));
   } else {
     PrintReport(session, plan, deployer);
   }
@@ -235,7 +235,7 @@ Result<int> Deploy(const Session& session, const Options& options) {
   std::error_code error;
   const fs::path base = file.empty() ? fs::path(options.folder) : fs::path(file).parent_path();
   const std::string project = fs::weakly_canonical(base.empty() ? "." : base, error).string();
-  return Run(session, options, client, *plan, facts, project);
+  return Run(session, client, *plan, facts, project, file);
 }
 
 }  // namespace

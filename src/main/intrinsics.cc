@@ -36,6 +36,11 @@ YamlNode NoValue(int line) {
   return out;
 }
 
+bool KnownButNotServed(const std::string& name) {
+  return name == "Fn::ImportValue" || name == "Fn::Cidr" || name == "Fn::Transform" ||
+         name == "Fn::ToJsonString" || name.starts_with("Fn::ForEach");
+}
+
 bool HasPlaceholder(const std::string& text) { return !PlaceholderIds(text).empty(); }
 
 std::string LowerService(const std::string& type) {  // "AWS::SQS::Queue" -> "sqs"
@@ -128,11 +133,11 @@ Result<YamlNode> Intrinsics::Evaluate(const Call& call, int line) {
     if (!list.IsList()) return At(line, "Fn::Length: expected a list");
     return Scalar(fmt::to_string(list.items.size()), line);
   }
-  if (call.name.starts_with("Fn::")) {
+  if (KnownButNotServed(call.name)) {
     Warn(line, fmt::format("{} is not supported; what it stands for is left out", call.name));
     return NoValue(line);
   }
-  return At(line, fmt::format("{}: no such intrinsic function here", call.name));
+  return At(line, fmt::format("{}: no such intrinsic function", call.name));
 }
 
 Result<YamlNode> Intrinsics::Ref(const std::string& name, int line) {
