@@ -197,8 +197,9 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     # --- clients
-    def client(self, service="lambda", **more):
-        config = Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=128)
+    def client(self, service="lambda", parameter_validation=True, **more):
+        config = Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=128,
+                        parameter_validation=parameter_validation)
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=config,
                             **{**DUMMY, **more})
 
