@@ -70,6 +70,9 @@ class CgroupTree {
   static Result<CgroupTree> Open(const std::string& name);
 
   Result<Cgroup> Create(const std::string& leaf);
+  // A version 2 cgroup without controllers below the tree, for programs of the network
+  // (os/egress_guard.h); empty where no version 2 hierarchy is mounted.
+  Fd OpenNetworkGroup();
   // Kills and removes all below, then the parent itself.
   void Remove();
   const std::vector<std::string>& Paths() const { return paths_; }
@@ -77,6 +80,7 @@ class CgroupTree {
  private:
   bool v2_ = false;
   std::vector<std::string> paths_;  // of the parent: memory, cpu, pids, freezer
+  std::string network_path_;        // of the parent in the version 2 hierarchy, or ""
 };
 
 }  // namespace samovar

@@ -179,8 +179,24 @@ Result<CgroupTree> CgroupTree::Open(const std::string& name) {
     return has && has->find("memory") != std::string::npos;
   });
   tree.v2_ = v2 != all.end();
+  auto any_v2 = std::find_if(all.begin(), all.end(), [](const Hierarchy& h) { return h.v2; });
   TRY(tree.paths_, tree.v2_ ? OpenV2(*v2, name) : OpenV1(all, name));
+  if (tree.v2_) {
+    tree.network_path_ = tree.paths_[0];
+  } else if (any_v2 != all.end()) {
+    auto own = OwnPath("");
+    if (own) tree.network_path_ = Below(*any_v2, *own) + "/" + name;
+  }
   return tree;
+}
+
+Fd CgroupTree::OpenNetworkGroup() {
+  if (network_path_.empty()) return {};
+  std::string path = network_path_ + "/network";
+  for (const std::string& dir : {network_path_, path}) {
+    if (::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) return {};
+  }
+  return Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 Result<Cgroup> CgroupTree::Create(const std::string& leaf) {
@@ -207,6 +223,10 @@ Result<Cgroup> CgroupTree::Create(const std::string& leaf) {
 }
 
 void CgroupTree::Remove() {
+  if (!v2_ && !network_path_.empty()) {
+    Clear(network_path_);
+    ::rmdir(network_path_.c_str());
+  }
   for (auto at = paths_.rbegin(); at != paths_.rend(); ++at) {
     Clear(*at);
     ::rmdir(at->c_str());

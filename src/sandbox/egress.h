@@ -24,7 +24,11 @@ class Egress {
   virtual ~Egress() = default;  // ends it
 };
 
-// For the network namespace of process `pid`. When the way is open, one byte is written to `go`.
-Result<std::unique_ptr<Egress>> StartEgress(pid_t pid, int go);
+// For the network namespace of process `pid`, in `cgroup` (guarded by os/egress_guard.h). When the
+// way is open, the byte '1' is written to the socket `go`.
+Result<std::unique_ptr<Egress>> StartEgress(pid_t pid, int cgroup, int go);
+
+// The text of resolv.conf for a sandbox with egress.
+Result<std::string> EgressResolver();
 
 }  // namespace samovar

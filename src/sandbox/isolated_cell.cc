@@ -17,6 +17,7 @@
 #include <set>
 
 #include "os/cgroup.h"
+#include "os/egress_guard.h"
 #include "os/linux.h"
 #include "os/packet_socket.h"
 #include "os/seccomp_filter.h"
@@ -105,8 +106,8 @@ class Shell {
 
 class IsolatedCell final : public Cell {
  public:
-  IsolatedCell(SandboxSpec spec, std::unique_ptr<Shell> shell)
-      : Cell(std::move(spec)), shell_(std::move(shell)) {
+  IsolatedCell(SandboxSpec spec, std::unique_ptr<Shell> shell, int network_group)
+      : Cell(std::move(spec)), shell_(std::move(shell)), network_group_(network_group) {
     pidfd_ = std::move(shell_->pidfd);
     setup_ = std::move(shell_->setup);
   }
@@ -146,7 +147,7 @@ class IsolatedCell final : public Cell {
     tmp_ = std::move(fds[0]);
     if (fds.size() > 1) listener_ = std::move(fds[1]);
     if (spec_.network != Network::kEgress) return false;
-    TRY(egress_, StartEgress(shell_->pid, setup_.Get()));
+    TRY(egress_, StartEgress(shell_->pid, network_group_, setup_.Get()));
     return true;
   }
 
@@ -235,6 +236,7 @@ class IsolatedCell final : public Cell {
   }
 
   std::unique_ptr<Shell> shell_;
+  int network_group_;
   Fd log_, channel_, listener_, tmp_;
   std::unique_ptr<Egress> egress_;
   bool frozen_ = false;
@@ -250,8 +252,12 @@ class IsolatedCells final : public CellMaker {
   ~IsolatedCells() override { shared_.cgroups.Remove(); }
 
   Result<std::unique_ptr<Cell>> Make(SandboxSpec spec) override {
+    if (spec.network == Network::kEgress) {
+      TRY(OpenWayOut());
+    }
     TRY(auto shell, TakeShell());
-    auto cell = std::make_unique<IsolatedCell>(std::move(spec), std::move(shell));
+    auto cell =
+        std::make_unique<IsolatedCell>(std::move(spec), std::move(shell), network_group_.Get());
     if (auto started = cell->Start(shared_.root); !started) {
       cell->Discard();
       return std::unexpected(started.error());
@@ -268,6 +274,16 @@ class IsolatedCells final : public CellMaker {
   }
 
  private:
+  // Once: the guarded cgroup in which slirp4netns runs for every sandbox.
+  Result<void> OpenWayOut() {
+    if (network_group_) return {};
+    Fd group = shared_.cgroups.OpenNetworkGroup();
+    if (!group) return {};  // StartEgress() says what is missing
+    TRY(GuardEgress(group.Get()));
+    network_group_ = std::move(group);
+    return {};
+  }
+
   Result<std::unique_ptr<Shell>> NewShell() {
     if (shared_.free_slots.empty()) {
       return Fail(Code::kUnavailable, fmt::format("{} sandboxes are the most at once", kSlots));
@@ -290,6 +306,7 @@ class IsolatedCells final : public CellMaker {
   }
 
   Shared shared_;
+  Fd network_group_;
   std::deque<std::unique_ptr<Shell>> spares_;
   std::uint64_t made_ = 0;
 };

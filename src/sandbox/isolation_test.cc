@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include <fstream>
+#include <thread>
 
 #include "sandbox/sandbox_harness.h"
 
@@ -187,6 +188,52 @@ TEST(Isolation, TheHostsSocketsCannotBeReached) {
       EXPECT_TRUE(outcome);
       if (outcome) EXPECT_THAT(outcome->output, HasSubstr("shut")) << arguments[0];
     }
+  });
+}
+
+// An address of this host that others could reach it at, or "".
+std::string OwnAddress() {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9);
+  to.sin_addr.s_addr = htonl(0xc0000201);  // 192.0.2.1; nothing is sent
+  if (::connect(socket.Get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return "";
+  socklen_t size = sizeof to;
+  ::getsockname(socket.Get(), reinterpret_cast<sockaddr*>(&to), &size);
+  char text[INET_ADDRSTRLEN];
+  return ::inet_ntop(AF_INET, &to.sin_addr, text, sizeof text);
+}
+
+TEST(Isolation, EgressHasAWayOutAndNoneToTheHostItself) {
+  RunInServer([](SandboxHost& host) -> Task<void> {
+    std::uint16_t port = 0;
+    Fd listener = ListenAt(INADDR_ANY, &port);
+    // Greets whoever comes, so that a "shut" means that nobody could.
+    std::thread greeter([fd = listener.Get()] {
+      for (;;) {
+        Fd guest(::accept(fd, nullptr, nullptr));
+        if (!guest) return;
+        (void)::send(guest.Get(), "!", 1, MSG_NOSIGNAL);
+      }
+    });
+    SandboxSpec spec = SpecFor({"/bin/cat", "/proc/net/route", "/etc/resolv.conf"});
+    spec.network = Network::kEgress;
+    auto outcome = co_await RunToEnd(host, std::move(spec));
+    EXPECT_TRUE(outcome) << outcome.error().message;
+    if (outcome) EXPECT_THAT(outcome->output, HasSubstr("tap0\t00000000\t0202000A"));
+    if (outcome) EXPECT_THAT(outcome->output, HasSubstr("nameserver"));
+    std::vector<std::string> addresses = {"127.0.0.1", "10.0.2.2", "10.0.2.3", "0.0.0.0"};
+    if (!OwnAddress().empty()) addresses.push_back(OwnAddress());
+    for (const auto& address : addresses) {
+      spec = Probe({"connect", fmt::format("{}:{}", address, port)});
+      spec.network = Network::kEgress;
+      outcome = co_await RunToEnd(host, std::move(spec));
+      EXPECT_TRUE(outcome) << outcome.error().message;
+      if (outcome) EXPECT_THAT(outcome->output, HasSubstr("shut")) << address;
+    }
+    ::shutdown(listener.Get(), SHUT_RDWR);
+    greeter.join();
   });
 }
 

@@ -23,6 +23,7 @@
 
 #include "os/linux.h"
 #include "os/packet_socket.h"
+#include "sandbox/egress.h"
 #include "sandbox/root_tree.h"
 #include "sandbox/spawner_protocol.h"
 
@@ -169,13 +170,31 @@ Result<void> DropCapabilities() {
   return Checked(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
 }
 
+// A resolver's address is of use only where there is a way to it.
+Result<void> MountResolver(const std::string& text) {
+  Fd file(::open("/mnt/resolv.conf", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!file || ::write(file.Get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return std::unexpected(ErrnoError("write resolv.conf"));
+  }
+  Fd tree(OpenTreeClone("/mnt/resolv.conf"));
+  TRY(Checked(tree ? SealMount(tree.Get()) : -1, "seal resolv.conf"));
+  return Checked(MoveMount(tree.Get(), "/etc/resolv.conf"), "mount resolv.conf");
+}
+
 Result<Fd> EnterRoot(const std::string& root, const SandboxSpec& spec) {
   TRY(auto sources, OpenSources(spec));
+  std::string resolver;
+  if (spec.network == Network::kEgress) {
+    TRY(resolver, EgressResolver());
+  }
   TRY(Checked(::chdir(root.c_str()), "enter the root tree"));
   TRY(Checked(PivotRoot(".", "."), "pivot_root"));  // now "." is the old root, "/" the new one
   TRY(MountProc());
   TRY(auto tmp, MountTmp(spec));
   TRY(MountSources(sources));
+  if (!resolver.empty()) {
+    TRY(MountResolver(resolver));
+  }
   TRY(Checked(::umount2(".", MNT_DETACH), "leave the host's root"));
   TRY(Checked(::chdir("/"), "chdir"));
   return tmp;
@@ -224,6 +243,17 @@ Result<Order> WaitForOrder(int setup) {
   return taken;
 }
 
+// slirp4netns writes '1' once its interface is up.
+Result<void> WaitForEgress(int setup) {
+  constexpr int kPatienceMs = 10'000;
+  pollfd wait{setup, POLLIN, 0};
+  char byte = 0;
+  if (::poll(&wait, 1, kPatienceMs) == 1 && ::recv(setup, &byte, 1, 0) == 1 && byte == '1') {
+    return {};
+  }
+  return Fail(Code::kUnavailable, "slirp4netns did not open the way out");
+}
+
 Result<void> Prepare(const ShellPlan& plan, const Order& order, int* setup) {
   Fd listener;
   if (order.spec.runtime_api) {
@@ -241,7 +271,7 @@ Result<void> Prepare(const ShellPlan& plan, const Order& order, int* setup) {
   // A spawner that died before the line above is noticed here: nobody holds the other end.
   TRY(SendPacket(*setup, "R", fds));
   if (order.spec.network == Network::kEgress) {
-    TRY(WaitForPacket(*setup));
+    TRY(WaitForEgress(*setup));
   }
   TRY(PlaceDescriptors(order.log.Get(), order.channel.Get(), setup));
   TRY(LimitResources());

@@ -12,8 +12,8 @@
 //          mean to that program what they mean anywhere.
 // Errors   Over `setup`: 'E', the Code as a digit, the message. Success: 'R' with descriptors
 // (/tmp,
-//          and the Runtime API's listener where there is one), then, with egress, it waits for one
-//          packet; at last the end of the socket, at exec.
+//          and the Runtime API's listener where there is one), then, with egress, it waits for
+//          the byte '1'; at last the end of the socket, at exec.
 
 #include <sys/types.h>
 #include <sys/wait.h>
