@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from harness import BINARY, ROLE, pack, run, unique, until
 
 SEED = int(os.environ.get("SAMOVAR_CRASH_SEED", random.SystemRandom().randrange(10 ** 6)))
-EVENT_SINK = "def handler(event, context):\n    print('GOT', event)\n"
+# The log is on disk within 200 ms, before the event's end can be: so a line lost is an event lost.
+EVENT_SINK = "import time\ndef handler(event, context):\n    print('GOT', event, flush=True)\n    time.sleep(1)\n"
 
 
 class Load:

@@ -236,6 +236,10 @@ def test_a_body_that_is_no_json_is_refused(server, echo):
             server.client().invoke(FunctionName=echo, Payload=body)
 
 
+def test_no_payload_is_an_empty_object(server, echo):
+    assert Answer(server.client().invoke(FunctionName=echo)).payload == {}
+
+
 def test_a_dry_run_runs_nothing(server, echo):
     before = usage_of(server, echo)
     assert server.client().invoke(FunctionName=echo, InvocationType="DryRun")["StatusCode"] == 204
