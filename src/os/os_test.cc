@@ -1,0 +1,153 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/cgroup.h"
+#include "os/linux.h"
+#include "os/packet_socket.h"
+#include "os/seccomp_filter.h"
+
+namespace samovar {
+namespace {
+
+TEST(PacketSocket, CarriesBodiesOfAnySizeWithDescriptors) {
+  auto pair = PacketSocketPair();
+  ASSERT_TRUE(pair);
+  for (std::size_t size : {0ul, 1ul, 32ul << 10, (32ul << 10) + 1, 1ul << 20}) {
+    std::string body(size, 'b');
+    int pipe[2];
+    ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+    Fd read_end(pipe[0]), write_end(pipe[1]);
+    int fds[] = {write_end.Get()};
+    auto sent = SendPacket(pair->first.Get(), body, fds);
+    ASSERT_TRUE(sent && *sent) << size;
+    auto got = ReceivePacket(pair->second.Get());
+    ASSERT_TRUE(got && *got) << size;
+    EXPECT_EQ((*got)->body, body);
+    ASSERT_EQ((*got)->fds.size(), 1u);
+    EXPECT_EQ(::write((*got)->fds[0].Get(), "x", 1), 1);
+    char byte = 0;
+    EXPECT_EQ(::read(read_end.Get(), &byte, 1), 1);
+    EXPECT_EQ(::fcntl((*got)->fds[0].Get(), F_GETFD), FD_CLOEXEC);
+  }
+}
+
+TEST(PacketSocket, TellsNothingYetFromTheEndAndRefusesTooMuch) {
+  auto pair = PacketSocketPair();
+  ASSERT_TRUE(pair);
+  auto got = ReceivePacket(pair->second.Get());
+  ASSERT_TRUE(got);
+  EXPECT_FALSE(*got);
+  auto sent = SendPacket(pair->first.Get(), std::string(kMaxPacketBody + 1, 'x'));
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, Code::kTooLarge);
+  pair->first = Fd();
+  got = ReceivePacket(pair->second.Get());
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, Code::kUnavailable);
+  sent = SendPacket(pair->second.Get(), "x");
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, Code::kUnavailable);
+}
+
+TEST(PacketSocket, SaysWhenItsBufferIsFull) {
+  auto pair = PacketSocketPair();
+  ASSERT_TRUE(pair);
+  std::string body(30'000, 'x');
+  int sent = 0;
+  for (;; ++sent) {
+    auto result = SendPacket(pair->first.Get(), body);
+    ASSERT_TRUE(result);
+    if (!*result) break;
+    ASSERT_LT(sent, 100'000);
+  }
+  for (int i = 0; i < sent; ++i) {
+    auto got = ReceivePacket(pair->second.Get());
+    ASSERT_TRUE(got && *got);
+    EXPECT_EQ((*got)->body.size(), body.size());
+  }
+}
+
+TEST(PacketSocket, RefusesAPacketOfAnotherForm) {
+  auto pair = PacketSocketPair();
+  ASSERT_TRUE(pair);
+  for (std::string_view text : {"X", "M", "Mbody"}) {
+    ASSERT_GT(::send(pair->first.Get(), text.data(), text.size(), 0), 0);
+    EXPECT_FALSE(ReceivePacket(pair->second.Get())) << text;
+  }
+}
+
+TEST(Cgroup, ReadsMemoryStatOfBothVersions) {
+  auto one = ParseMemoryStat(
+      "cache 5\nrss 1\nshmem 2\ntotal_cache 50\ntotal_rss 4096\ntotal_shmem 8192\n");
+  EXPECT_EQ(one.anonymous.count, 4096u);
+  EXPECT_EQ(one.shared.count, 8192u);
+  auto two = ParseMemoryStat("anon 100\nfile 7\nkernel 9\nshmem 200\nanon_thp 3\n");
+  EXPECT_EQ(two.anonymous.count, 100u);
+  EXPECT_EQ(two.shared.count, 200u);
+  EXPECT_EQ(ParseMemoryStat("").anonymous.count, 0u);
+}
+
+TEST(Linux, NumberAfterFindsTheLineHeadOnly) {
+  EXPECT_EQ(NumberAfter("oom_kill_disable 0\nunder_oom 1\noom_kill 3\n", "oom_kill "), 3u);
+  EXPECT_EQ(NumberAfter("xoom_kill 3\n", "oom_kill "), 0u);
+  EXPECT_EQ(NumberAfter("42\n", ""), 42u);
+}
+
+// errno that a call gets behind the filter, in a child; 0 where it works, -signal where it is
+// ended.
+int BehindFilter(const SeccompFilter& filter, long number, long a = 0, long b = 0, long c = 0) {
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (!filter.Install()) ::_exit(126);
+    errno = 0;
+    long answer = ::syscall(number, a, b, c, 0, 0, 0);
+    ::_exit(answer < 0 ? errno : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST(SeccompFilter, AllowsRefusesAndEndsAsListed) {
+  auto filter = SeccompFilter::Build();
+  ASSERT_TRUE(filter) << filter.error().message;
+  struct Case {
+    const char* what;
+    long number, a, b, c;
+    int answer;
+  };
+  const Case kCases[] = {
+      {"getpid", SYS_getpid, 0, 0, 0, 0},
+      {"tcp", SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0},
+      {"udp6", SYS_socket, AF_INET6, SOCK_DGRAM, 17, 0},
+      {"unix seqpacket", SYS_socket, AF_UNIX, SOCK_SEQPACKET, 0, 0},
+      {"rtnetlink", SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0, 0},
+      {"netfilter", SYS_socket, AF_NETLINK, SOCK_RAW, 12, EPERM},
+      {"raw", SYS_socket, AF_INET, SOCK_RAW, 1, EPERM},
+      {"packet", SYS_socket, AF_PACKET, SOCK_RAW, 0, EPERM},
+      {"vsock", SYS_socket, 40, SOCK_STREAM, 0, EPERM},
+      {"family 0", SYS_socket, 0, SOCK_STREAM, 0, EPERM},
+      {"sctp", SYS_socket, AF_INET, SOCK_STREAM, 132, EPERM},
+      {"unshare", SYS_unshare, 0, 0, 0, EPERM},
+      {"mount", SYS_mount, 0, 0, 0, EPERM},
+      {"ptrace", SYS_ptrace, 0, 0, 0, EPERM},
+      {"bpf", SYS_bpf, 0, 0, 0, EPERM},
+      {"clone of a user namespace", SYS_clone, 0x10000000, 0, 0, EPERM},
+      {"clone3", SYS_clone3, 0, 0, 0, ENOSYS},
+      {"an unknown call", 4242, 0, 0, 0, ENOSYS},
+      {"kexec_load", SYS_kexec_load, 0, 0, 0, -SIGSYS},
+      {"init_module", SYS_init_module, 0, 0, 0, -SIGSYS}};
+  for (const auto& c : kCases) {
+    EXPECT_EQ(BehindFilter(*filter, c.number, c.a, c.b, c.c), c.answer) << c.what;
+  }
+}
+
+}  // namespace
+}  // namespace samovar
