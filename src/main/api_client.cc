@@ -48,15 +48,16 @@ Result<HttpReply> ApiClient::Call(HttpCall call, std::string sha256,
   if (sha256.empty()) {
     sha256 = call.body_file.empty() ? Sha256Hex(call.body) : std::string("UNSIGNED-PAYLOAD");
   }
-  call.headers.Set("Host", http_.Endpoint().HostField());
   call.headers.Set("X-Amz-Content-Sha256", sha256);
+  Fields sent = call.headers.All();
+  sent.emplace_back("Host", http_.Endpoint().HostField());  // HttpClient adds it
   const std::size_t query = call.target.find('?');
   const std::string_view target = call.target;
   const RequestHead head{
       .method = call.method,
       .path = target.substr(0, query),
       .raw_query = query == std::string::npos ? std::string_view() : target.substr(query + 1),
-      .headers = call.headers.All()};
+      .headers = sent};
   for (const Field& field :
        SignRequest(head, sha256, credentials_.keys, credentials_.region, "lambda", clock_.Wall())) {
     call.headers.Set(field.first, field.second);

@@ -43,7 +43,9 @@ Result<void> RunTool(const BuildContext& context, const std::string& label, cons
     return {};
   }
   std::string message = fmt::format("{} ended with status {}", call.argv[0], status);
-  for (const std::string& line : last) message += "\n  " + line;
+  if (context.terminal.Interactive()) {  // elsewhere every line was printed already
+    for (const std::string& line : last) message += "\n  " + line;
+  }
   return Fail(Code::kInvalid, std::move(message));
 }
 
@@ -100,19 +102,19 @@ Result<std::string> InstallPython(const BuildContext& context, const std::string
                  "--progress-bar", "off", "--no-compile", "--target", staging, "-r", requirements},
         .folder = code_folder,
         .environment = {{"PIP_ROOT_USER_ACTION", "ignore"}, {"PYTHONDONTWRITEBYTECODE", "1"}}};
-    const auto done = RunTool(
-        context, fmt::format("{}: pip installs requirements.txt for Python {}", id, python.version),
-        pip);
-    if (!done) {
-      Error error = done.error();
-      if (error.message.find("No module named pip") != std::string::npos) {
-        error.message += fmt::format(
-            "\ngive that interpreter pip: {} -m ensurepip, or apt-get "
-            "install python3-pip",
-            python.path);
-      }
-      return std::unexpected(std::move(error));
+    TRY(int no_pip, RunChild({.argv = {python.path, "-m", "pip", "--version"},
+                              .folder = code_folder,
+                              .environment = {}},
+                             [](std::string_view) {}));
+    if (no_pip != 0) {
+      return Fail(Code::kInvalid,
+                  fmt::format("{}: Python {} has no pip to install requirements.txt with; give it "
+                              "one: {} -m ensurepip, or apt-get install python3-pip",
+                              id, python.version, python.path));
     }
+    TRY(RunTool(context,
+                fmt::format("{}: pip installs requirements.txt for Python {}", id, python.version),
+                pip));
     // Files for other Python versions in a package do not compile; that is no failure.
     const ChildCall compile{
         .argv = {python.path, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode",

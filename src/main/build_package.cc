@@ -112,7 +112,8 @@ Result<BuiltPackage> Pack(const BuildContext& context, const BuildOrder& order,
   const auto written =
       WriteZip(listing, zip, [&](std::uint64_t done) { progress.Bytes(done, listing.total); });
   if (!written) return std::unexpected(written.error());
-  progress.Done(fmt::format("{}: packaged {} files, {}", order.id, listing.entries.size(),
+  progress.Done(fmt::format("{}: packaged {} {}, {}", order.id, listing.entries.size(),
+                            listing.entries.size() == 1 ? "file" : "files",
                             HumanSize(written->size)));
   // Files that changed while they were read must not be remembered under the older fingerprint.
   TRY(FolderListing again, ListFolders(roots));

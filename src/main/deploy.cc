@@ -47,8 +47,16 @@ void Deployer::Note(std::string kind, std::string name, std::string what, std::s
 }
 
 Result<void> Deployer::Deploy(const Plan& plan) {
-  for (const LayerPlan& layer : plan.layers) TRY(DeployLayer(layer));
-  for (const FunctionPlan& function : plan.functions) TRY(DeployFunction(function));
+  const auto named = [](const std::string& id, Result<void> done) {
+    if (!done && !done.error().message.starts_with(id)) {
+      done.error().message = id + ": " + done.error().message;
+    }
+    return done;
+  };
+  for (const LayerPlan& layer : plan.layers) TRY(named(layer.logical_id, DeployLayer(layer)));
+  for (const FunctionPlan& function : plan.functions) {
+    TRY(named(function.logical_id, DeployFunction(function)));
+  }
   for (const std::string& path : old_layer_versions_) {
     TRY(boost::json::value gone, client_.Json("DELETE", path));
   }

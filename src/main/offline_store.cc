@@ -47,6 +47,11 @@ Result<AccessKey> CreateKeyOffline(const std::string& data_dir, const std::strin
   if (error) {
     return Fail(Code::kInvalid, fmt::format("--data-dir {}: {}", data_dir, error.message()));
   }
+  // Secrets lie in there: nobody but its owner may look.
+  fs::create_directory(StoreFolder(data_dir), error);
+  if (chmod(StoreFolder(data_dir).c_str(), 0700) != 0) {
+    return std::unexpected(ErrnoError("chmod " + StoreFolder(data_dir)));
+  }
   Result<AccessKey> made = Fail(Code::kInternal, "not made");
   {
     auto store = OpenRocksStore(StoreFolder(data_dir));

@@ -36,7 +36,7 @@ std::string HumanSize(std::uint64_t bytes) {
 }
 
 Progress::Progress(const Terminal& terminal, const Clock& clock, std::string label)
-    : terminal_(terminal), clock_(clock), label_(std::move(label)) {
+    : terminal_(terminal), clock_(clock), label_(std::move(label)), started_(clock.Now()) {
   if (terminal_.Interactive()) {
     Rewrite(label_);
   } else {
@@ -56,7 +56,8 @@ void Progress::Rewrite(const std::string& text) {
 void Progress::Bytes(std::uint64_t done, std::uint64_t total) {
   if (!terminal_.Interactive()) {
     const std::uint64_t quarter = total == 0 ? 0 : done * 4 / total;
-    if (quarter > last_quarter_ && quarter < 4) {
+    const bool long_work = clock_.Now() - started_ > std::chrono::seconds(1);
+    if (quarter > last_quarter_ && quarter < 4 && long_work) {
       Write(fmt::format("{}: {}%\n", label_, quarter * 25));
     }
     last_quarter_ = quarter;

@@ -2,7 +2,7 @@
 // Progress: how far a long piece of work is, on standard error.
 //
 // How      On a terminal one line that is rewritten at most ten times a second; elsewhere a line at
-//          the start, at each quarter and at the end.
+//          the start, at each quarter of what takes longer than a second, and at the end.
 // Threads  One.
 
 #include <cstdint>
@@ -32,6 +32,7 @@ class Progress {
   const Terminal& terminal_;
   const Clock& clock_;
   std::string label_;
+  SteadyTime started_;
   SteadyTime last_drawn_{};
   std::uint64_t last_quarter_ = 0;
   bool drawn_ = false;
