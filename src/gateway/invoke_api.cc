@@ -109,6 +109,7 @@ Task<Result<HttpResponse>> InvokeApi::Answer(HttpRequest& request, const RouteMa
   CO_TRY(invocation.payload, co_await ReadEvent(request, asked));
   CO_TRY(FinishWithBody(signature, invocation.payload));
   CO_TRY(CheckInvokePayload(invocation.payload));
+  if (invocation.payload.empty()) invocation.payload = "{}";  // as Lambda hands on no payload
   CO_TRY(auto resolved, co_await parts.registry.Resolve(std::move(asked.function_name),
                                                         std::move(asked.qualifier)));
   invocation.request_id = id;
