@@ -111,6 +111,7 @@ class Server:
         self.base, self.data_dir, self.log_path = base, base / "data", base / "server.log"
         self.settings, self.environment = list(settings), environment or {}
         self.listen, self.process, self.seen, self.cgroups = listen, None, {}, set()
+        self.endpoint = "http://127.0.0.1:1"  # until it has started
         if expect_start:
             self.start()
 

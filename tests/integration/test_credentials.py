@@ -32,7 +32,7 @@ def own(server):
 def test_without_keys_any_signature_will_do_and_the_log_says_so(server, lam):
     assert "FunctionName" not in lam.list_functions()
     assert server.raw("GET", "/2015-03-31/functions/").status == 200
-    assert "any signature" in server.log() or "no key" in server.log(), server.log()[:2000]
+    assert "no access key exists" in server.log(), server.log()[:2000]
 
 
 def test_with_a_key_only_its_signature_is_accepted(keyed):
@@ -124,9 +124,10 @@ def test_the_health_needs_no_signature(keyed):
     assert keyed.raw("GET", "/samovar/v1/health").status == 200
 
 
-def test_an_open_address_without_a_key_does_not_start(tmp_path):
+def test_an_open_address_without_a_key_does_not_start(fresh):
+    data = fresh(expect_start=False).data_dir
     for listen in ("0.0.0.0:0", "[::]:0"):
-        done = subprocess.run([BINARY, "serve", "--listen", listen, "--data-dir", tmp_path / "data"],
+        done = subprocess.run([BINARY, "serve", "--listen", listen, "--data-dir", data],
                               capture_output=True, text=True, timeout=60, env=clean_environment())
         assert done.returncode != 0
         assert "samovar keys create" in done.stderr, done.stderr

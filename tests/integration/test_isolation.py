@@ -55,7 +55,8 @@ def refused(result, *names):
     return isinstance(result, str) and (not names or any(name in result for name in names))
 
 
-NO = ("EPERM", "EACCES", "ENOSYS", "ENOENT", "EINVAL", "Permission", "not permitted", "No such", "Read-only")
+NO = ("EPERM", "EACCES", "ENOSYS", "ENOENT", "EINVAL", "Permission", "not permitted", "No such", "Read-only",
+      "Invalid argument")
 
 
 def test_it_is_nobody_and_stays_so(probe):
@@ -104,8 +105,9 @@ def test_the_root_shows_only_what_a_runtime_needs(probe):
 return {"root": sorted(os.listdir("/")), "home": tried(os.listdir, "/root"), "dev": sorted(os.listdir("/dev")),
     "users": tried(os.listdir, "/home"), "var": sorted(os.listdir("/var")), "mounts": open("/proc/self/mounts").read()}
 """)
-    assert refused(seen["home"], "Error") or seen["home"] == []
-    assert refused(seen["users"], "Error") or seen["users"] == []
+    # An interpreter below a home directory (pyenv's) shows the way to itself and nothing beside it.
+    assert refused(seen["home"], "Error") or set(seen["home"]) <= {".pyenv"}, seen["home"]
+    assert refused(seen["users"], "Error") or set(seen["users"]) <= {"sbx_user1051"}, seen["users"]  # its own
     assert not {"work", "srv", "mnt", "boot", "media"} & set(seen["root"]), seen["root"]
     assert set(seen["dev"]) <= {"null", "zero", "full", "random", "urandom", "fd", "stdin", "stdout", "stderr", "shm",
                                 "tty"}, seen["dev"]
@@ -210,9 +212,12 @@ return 'EPERM' if struct.unpack('=i', s.recv(64)[16:20])[0] == -1 else 0""",
 
 
 @pytest.mark.parametrize("what", DANGEROUS)
-def test_a_dangerous_call_is_refused(probe, what):
-    result = probe(DANGEROUS[what], pid=1)
-    assert isinstance(result, str), f"{what} succeeded: {result!r}"
+def test_a_dangerous_call_is_refused(server, probe, what):
+    answer = server.invoke(probe.function, {"code": DANGEROUS[what], "pid": 1})
+    if answer.error:  # the filter may end the caller instead of answering it
+        assert answer.payload["errorMessage"].endswith("signal: bad system call"), answer.payload
+    else:
+        assert isinstance(answer.payload, str), f"{what} succeeded: {answer.payload!r}"
 
 
 def test_the_hosts_loopback_cannot_be_reached(server, probe):
@@ -252,22 +257,27 @@ return {"loopback": tried(reach, "127.0.0.1", event["port"]), "v6": tried(reach,
         assert refused(result, "Error", "error", "timed out"), (target, result)
 
 
-def test_a_fork_bomb_stays_in_its_pot(server, probe, echo):
-    made = probe("""
-pids, why = [], None
-try:
-    while len(pids) < 5000:
-        pid = os.fork()
-        if pid == 0:
-            time.sleep(60); os._exit(0)
-        pids.append(pid)
-except BaseException as error:
-    why = str(error)
-for pid in pids: os.kill(pid, signal.SIGKILL)
-for pid in pids: os.waitpid(pid, 0)
-return [len(pids), why]
-""")
-    assert made[0] <= 1024 and made[1], made
+def test_a_fork_bomb_stays_in_its_pot(server, echo):
+    function = unique("forks")
+    server.create("""
+import os, signal, time
+def handler(event, context):
+    pids, why = [], None
+    try:
+        while len(pids) < 5000:
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(60)
+                os._exit(0)
+            pids.append(pid)
+    except BaseException as error:
+        why = str(error)
+    for pid in pids: os.kill(pid, signal.SIGKILL)
+    for pid in pids: os.waitpid(pid, 0)
+    return [len(pids), why]
+""", name=function, MemorySize=3008, Timeout=60)
+    count, why = server.invoke(function).payload
+    assert 100 < count <= 1024 and why == "[Errno 11] Resource temporarily unavailable", (count, why)
     assert server.invoke(echo, "alive").payload == "alive"
 
 
