@@ -145,7 +145,7 @@ TEST_F(ChangesTest, LeaveEverythingAsItWasWhereTheWriteFails) {
     // And the disk's recovery is all that is needed.
     const auto again = Try(operation, input());
     ASSERT_TRUE(again) << operation << ": " << again.error().message;
-    Settle("fn");
+    for (const auto& name : registry_->Names()) Settle(name);
     EXPECT_NE(kv_.Contents(), stored) << operation;
   }
   // What the API shows is what the disk holds.

@@ -22,6 +22,11 @@ constexpr std::size_t kPage = 50;
 LambdaRegistry::Answer LambdaRegistry::CreateFunction(json::object input) {
   CO_TRY(const auto target, ParseTarget(TextOf(input, "FunctionName"), ""));
   const auto& name = target.name;
+  if (!target.qualifier.empty()) {
+    co_return InvalidParameter(
+        fmt::format("A function is created without a qualifier: '{}' names one.",
+                    TextOf(input, "FunctionName")));
+  }
   if (name.size() > kMaxName) {
     co_return InvalidParameter(
         fmt::format("1 validation error detected: Value '{}' at 'functionName' failed to satisfy "

@@ -83,6 +83,8 @@ TEST_F(RegistryTest, RefusesBadCreationsByAwsWords) {
       {R"({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}})",
        "InvalidParameterValueException: DeadLetterConfig.TargetArn"},
       {R"({"CodeSigningConfigArn": "x"})", "CodeSigningConfigNotFoundException: "},
+      {R"({"FunctionName": "fn:live"})",
+       "InvalidParameterValueException: A function is created without a qualifier: 'fn:live'"},
       {R"({"FunctionName": "bad name"})",
        "ValidationException: 1 validation error detected: Value 'bad name' at 'functionName'"},
       {R"({"FunctionName": "arn:aws:lambda:eu-west-1:000000000000:function:fn"})",
