@@ -1,5 +1,6 @@
 // How the end of a call reads: the answer's error and the lines in the log, in Lambda's words.
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <csignal>
 
@@ -135,7 +136,8 @@ void Instance::LogStart(const Invocation& call) {
 void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
   using std::chrono::nanoseconds;
   result.billed = BilledDuration(result.duration + result.init.value_or(nanoseconds(0)));
-  result.max_memory = max_memory_;
+  // A process may pass its bound for a moment before it is ended; Lambda never reports more.
+  result.max_memory = std::min(max_memory_, version_->memory);
   if (!log_) return;
   InvocationReport report;
   report.request_id = call.request_id;

@@ -59,7 +59,6 @@ struct Config {
     int queue_per_function = 0;
     int queue_total = 0;
     std::chrono::milliseconds queue_wait{0};
-    std::chrono::seconds max_timeout{0};
   } limits;
 
   struct KeepAlive {
@@ -80,10 +79,6 @@ struct Config {
     std::chrono::milliseconds retry_backoff{0};  // before the first retry; doubles
     int max_queue = 0;                           // events on disk, all functions together
   } async;
-
-  struct Credentials {
-    std::chrono::seconds clock_skew{0};
-  } credentials;
 
   struct NetworkOptions {
     DefaultNetwork default_network = DefaultNetwork::kLoopback;  // network.default

@@ -261,9 +261,6 @@ void AddLimitKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(
       DurationKey("limits.queue_wait", "1m", "How long an invocation may wait for an instance.",
                   FIELD(limits.queue_wait), std::chrono::milliseconds(1), std::chrono::hours(1)));
-  keys.push_back(DurationKey(
-      "limits.max_timeout", "15m", "Largest Timeout that a function may have (AWS: 15m).",
-      FIELD(limits.max_timeout), std::chrono::seconds(1), std::chrono::hours(24)));
 }
 
 void AddOtherKeys(std::vector<ConfigKey>& keys) {
@@ -295,10 +292,6 @@ void AddOtherKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(IntKey("async.max_queue", "100000",
                         "Asynchronous events on disk, all functions together; more answer 429.",
                         FIELD(async.max_queue), 1, 100'000'000));
-  keys.push_back(DurationKey("credentials.clock_skew", "5m",
-                             "Largest difference between a request's time and the server's.",
-                             FIELD(credentials.clock_skew), std::chrono::seconds(1),
-                             std::chrono::hours(24)));
   keys.push_back(ChoiceKey<Config::DefaultNetwork>(
       "network.default", "loopback",
       "Network of functions without the tag samovar:network. loopback: none but the platform's. "

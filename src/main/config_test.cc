@@ -94,7 +94,6 @@ TEST(Config, NamesLineKeyAndExpectationOfWhatIsWrong) {
       {"limits: {account_concurrency: 0}\n", "expected a whole number from 1 to 1000000"},
       {"limits: {account_concurrency: 1e3}\n", "expected a whole number from 1 to 1000000"},
       {"limits: {memory_budget: 120%}\n", "from 1% to 100%"},
-      {"credentials: {clock_skew: 1500ms}\n", "in whole seconds"},
       {"user: root\n", "a user name or uid other than root"},
       {"runtimes: {python_paths: [bin]}\n", "a list of absolute paths, got [bin]"},
       {"region: us-east-1\nregion: b\n", "c.yaml:2: region: given twice"},

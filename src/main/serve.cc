@@ -73,7 +73,12 @@ class Server {
 };
 
 Result<void> Server::OpenStores() {
-  TRY(store_, OpenRocksStore(config_.data_dir + "/state"));
+  const std::string state = config_.data_dir + "/state";
+  TRY(store_, OpenRocksStore(state));
+  // It holds the secrets of access keys.
+  std::error_code error;
+  std::filesystem::permissions(state, std::filesystem::perms::owner_all, error);
+  if (error) return Fail(Code::kDenied, state + ": " + error.message());
   PackageOptions bounds;
   bounds.max_zip = config_.limits.max_package;
   bounds.max_unpacked = config_.limits.max_unpacked;
@@ -92,6 +97,9 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
   options.region = config_.region;
   options.account_id = config_.account_id;
   options.url_suffix = config_.UrlSuffix(port);
+  options.endpoint = "http://" + config_.listen;
+  options.max_package = config_.limits.max_package;
+  options.max_unpacked = config_.limits.max_unpacked;
   options.account_concurrency = config_.limits.account_concurrency;
   options.missing_runtime = [this](std::string_view name) -> std::optional<std::string> {
     auto found = runtimes_.Find(name);
