@@ -9,31 +9,23 @@ Units    Deadlines are Unix milliseconds.
 Needs    CPython 3.9 or newer and its standard library only.
 """
 
+import gc
 import json
-import logging
 import os
 import sys
-import time
-from decimal import Decimal
 from struct import Struct
 
+import _samovar_log as log
+from _samovar_context import LambdaContext
+from _samovar_json import to_json
+from _samovar_log import Fault, describe, log_error
+
 CHANNEL = 3
+MAX_FRAME = 256 << 20
 INVOKE, SHUTDOWN = 1, 2
 READY, INIT_ERROR, RESPONSE, ERROR, STREAM_BEGIN, STREAM_CHUNK, STREAM_END = range(16, 23)
 HEAD = Struct("<IBBH")  # length after this field, type, flags, length of meta
-JSON_LOGS = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-
-request_id = ""  # of the invocation that runs; log records carry it
-
-
-class Fault(Exception):
-    """An error that the runtime names itself, such as Runtime.ImportModuleError."""
-
-    def __init__(self, error_type, message, trace=None):
-        super().__init__(message)
-        self.error_type = error_type
-        self.message = message
-        self.trace = trace
+HTTP_PRELUDE = b"application/vnd.awslambda.http-integration-response"
 
 
 # ---- the channel -------------------------------------------------------------------------------
@@ -66,6 +58,8 @@ class Frames:
             data += more
         length, kind, _, meta = HEAD.unpack_from(data)
         end = 4 + length
+        if length < 4 + meta or length > MAX_FRAME:
+            sys.exit("samovar: a frame of %d bytes" % length)
         if len(data) < end:
             data = self._fill(data, end)
             if data is None:
@@ -78,241 +72,34 @@ class Frames:
         whole = bytearray(end)
         have = len(data)
         whole[:have] = data
-        view = memoryview(whole)
-        while have < end:
-            got = os.readv(CHANNEL, [view[have:]])
-            if not got:
-                return None
-            have += got
-        view.release()
+        with memoryview(whole) as view:
+            while have < end:
+                got = os.readv(CHANNEL, [view[have:]])
+                if not got:
+                    return None
+                have += got
         return bytes(whole)
 
 
-# ---- JSON as AWS's runtime writes it -----------------------------------------------------------
-
-
-class Encoder:
-    """json.dumps, but a Decimal keeps its digits (a NaN becomes NaN)."""
-
-    def __init__(self):
-        # Since 3.12 AWS leaves non-ASCII text as it is.
-        self._mark = "decimal-" + os.urandom(8).hex() + "-"
-        self._decimals = []
-        self._encode = json.JSONEncoder(
-            ensure_ascii=sys.version_info < (3, 12), default=self._default
-        ).encode
-
-    def _default(self, value):
-        if isinstance(value, Decimal):
-            if value.is_nan():
-                return float("nan")
-            self._decimals.append(str(value))
-            return "%s%d" % (self._mark, len(self._decimals) - 1)
-        raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
-
-    def __call__(self, value):
-        try:
-            text = self._encode(value)
-            for index in range(len(self._decimals) - 1, -1, -1):
-                text = text.replace('"%s%d"' % (self._mark, index), self._decimals[index])
-            return text
-        finally:
-            if self._decimals:
-                self._decimals = []
-
-
-to_json = Encoder()
-
-
-# ---- the context object ------------------------------------------------------------------------
-
-
-class _Record:
-    """A plain object with given attributes, None where the source has none."""
-
-    _fields = ()
-
-    def __init__(self, values):
-        for name in self._fields:
-            setattr(self, name, values.get(name))
-
-    def __repr__(self):
-        inside = ",".join("%s=%s" % (name, getattr(self, name)) for name in self._fields)
-        return "%s([%s])" % (type(self).__name__, inside)
-
-
-class CognitoIdentity(_Record):
-    _fields = ("cognito_identity_id", "cognito_identity_pool_id")
-
-
-class Client(_Record):
-    _fields = (
-        "installation_id",
-        "app_title",
-        "app_version_name",
-        "app_version_code",
-        "app_package_name",
-    )
-
-
-class ClientContext(_Record):
-    _fields = ("custom", "env", "client")
-
-
-_environ = os.environ.get
-_FIXED = {
-    "log_group_name": _environ("AWS_LAMBDA_LOG_GROUP_NAME"),
-    "log_stream_name": _environ("AWS_LAMBDA_LOG_STREAM_NAME"),
-    "function_name": _environ("AWS_LAMBDA_FUNCTION_NAME"),
-    "memory_limit_in_mb": _environ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
-    "function_version": _environ("AWS_LAMBDA_FUNCTION_VERSION"),
-}
-
-
-class LambdaContext:
-    """What a handler gets as its second argument; the attributes are AWS's."""
-
-    def __init__(self, invoke_id, deadline_ms, arn, client_context, identity, tenant_id):
-        self.__dict__.update(_FIXED)
-        self.aws_request_id = invoke_id
-        self.invoked_function_arn = arn
-        self.tenant_id = tenant_id or None
-        self._epoch_deadline_time_in_ms = deadline_ms
-        self.client_context = None
-        if client_context:
-            self.client_context = ClientContext(_parse("Client Context", client_context))
-            if self.client_context.client is not None:
-                self.client_context.client = Client(self.client_context.client)
-        values = _parse("Cognito Identity", identity) if identity else {}
-        self.identity = CognitoIdentity(
-            {
-                "cognito_identity_id": values.get("cognitoIdentityId"),
-                "cognito_identity_pool_id": values.get("cognitoIdentityPoolId"),
-            }
-        )
-
-    def get_remaining_time_in_millis(self):
-        left = self._epoch_deadline_time_in_ms - int(time.time() * 1000)
-        return left if left > 0 else 0
-
-    def log(self, msg):
-        sys.stdout.write(str(msg))
-
-    def __repr__(self):
-        return "LambdaContext([%s])" % ",".join("%s=%s" % item for item in vars(self).items())
-
-
-def _parse(what, text):
+def flush():
+    """What the handler wrote goes out before its answer does. It may have put anything there."""
     try:
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError("expected an object")
-        return values
-    except Exception as error:
-        raise Fault(
-            "Runtime.LambdaContextUnmarshalError", "Unable to parse %s JSON: %s" % (what, error)
-        )
+        sys.stdout.flush()
+    except Exception:
+        pass
+    try:
+        sys.stderr.flush()
+    except Exception:
+        pass
 
 
-# ---- logging -----------------------------------------------------------------------------------
-
-
-class _WithRequestId(logging.Filter):
-    def filter(self, record):
-        record.aws_request_id = request_id
-        return True
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a record, with the members that Lambda writes."""
-
-    _own = frozenset(vars(logging.makeLogRecord({}))) | {"aws_request_id", "message", "asctime"}
-
-    def format(self, record):
-        error = record.exc_info or (None, None, None)
-        plain = isinstance(record.msg, dict) and not record.args
-        out = {
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname,
-            "message": record.msg if plain else record.getMessage(),
-            "logger": record.name,
-        }
-        if error[0] is not None:
-            import traceback
-
-            out["stackTrace"] = traceback.format_tb(error[2])
-            out["errorType"] = error[0].__name__
-            out["errorMessage"] = str(error[1])
-            out["location"] = "%s:%s:%d" % (record.pathname, record.funcName, record.lineno)
-        if request_id:
-            out["requestId"] = request_id
-        for name, value in vars(record).items():
-            if name not in self._own and name not in out:
-                out[name] = value
-        return json.dumps(out, ensure_ascii=False, default=str)
-
-
-def set_up_logging():
-    logging.Formatter.converter = time.gmtime
-    handler = logging.StreamHandler(sys.stdout)
-    if JSON_LOGS:
-        handler.setFormatter(JsonFormatter())
-    else:
-        handler.setFormatter(
-            logging.Formatter(
-                "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s",
-                "%Y-%m-%dT%H:%M:%S",
-            )
-        )
-    handler.addFilter(_WithRequestId())
-    root = logging.getLogger()
-    root.addHandler(handler)
-    level = _environ("AWS_LAMBDA_LOG_LEVEL", "").upper()
-    level = "DEBUG" if level == "TRACE" else level
-    if level in ("DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "FATAL"):
-        root.setLevel({"WARN": "WARNING", "FATAL": "CRITICAL"}.get(level, level))
-
-
-def log_error(error):
-    """Writes an error document the way Lambda's log shows it."""
-    if JSON_LOGS:
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        sys.stdout.write(to_json({"timestamp": stamp, "level": "ERROR", **error}) + "\n")
-        return
-    lines = ["[ERROR] %s: %s" % (error["errorType"], error["errorMessage"])]
-    lines.append("Traceback (most recent call last):")
-    for entry in error["stackTrace"]:
-        for line in entry.splitlines():
-            text = line.lstrip(" ")
-            lines.append("\u00a0" * (len(line) - len(text)) + text)
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
-# ---- errors ------------------------------------------------------------------------------------
-
-
-def describe(error, invoke_id=""):
-    """The error document of an exception: Lambda's errorMessage, errorType, requestId, stackTrace."""
-    if isinstance(error, Fault):
-        kind, message, trace = error.error_type, error.message, error.trace or []
-    else:
-        import traceback
-
-        frames = traceback.extract_tb(error.__traceback__)
-        for first, frame in enumerate(frames):
-            if frame.filename != __file__ and not frame.filename.startswith("<frozen importlib"):
-                frames = frames[first:]
-                break
-        kind, message = type(error).__name__, str(error)
-        # As tuples: newer Pythons would add lines of carets that AWS's runtime does not send.
-        plain = [(f.filename, f.lineno, f.name, f.line) for f in frames]
-        trace = traceback.format_list(plain)
-    return {
-        "errorMessage": message,
-        "errorType": kind,
-        "requestId": invoke_id,
-        "stackTrace": trace,
-    }
+def send_error(kind, error):
+    """Tells log and server of an exception of the user's."""
+    document = describe(error, log.request_id or "")
+    log_error(document)
+    flush()
+    name = document["errorType"].encode("utf-8", "replace").replace(b"\0", b"")[:1024]
+    send(kind, name, to_json(document).encode("utf-8", "replace"))
 
 
 # ---- the handler -------------------------------------------------------------------------------
@@ -353,48 +140,67 @@ def find_handler(name):
 
 
 def set_up_path():
-    """sys.path as on Lambda: the code, the layers, then the interpreter's own."""
+    """sys.path as on Lambda: the code, the layers, the interpreter's own, and what Lambda has."""
     own = os.path.dirname(os.path.abspath(__file__))
-    task = _environ("LAMBDA_TASK_ROOT", "/var/task")
+    task = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     site = "python/lib/python%d.%d/site-packages" % sys.version_info[:2]
     layers = []
-    for opt in _environ("SAMOVAR_LAYERS", "/opt").split(":"):
+    for opt in os.environ.get("SAMOVAR_LAYERS", "/opt").split(":"):
         layers += ["%s/%s" % (opt, site), "%s/python" % opt]
-    sys.path[:] = [task] + layers + [entry for entry in sys.path if entry not in (own, task, "")]
+    rest = [entry for entry in sys.path if entry not in (own, task, "")]
+    sys.path[:] = [task, *layers, *rest, own + "/compat"]
+
+
+def chunk_bytes(chunk):
+    """One piece of a streamed answer."""
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return bytes(chunk)
+    return chunk.encode() if isinstance(chunk, str) else to_json(chunk).encode()
 
 
 def send_stream(chunks):
-    """A generator's pieces as a streamed answer."""
-    send(STREAM_BEGIN, b"application/octet-stream")
+    """An iterator's pieces as a streamed answer; a dict as the first piece is an HTTP answer's head."""
+    begun = False
     try:
         for chunk in chunks:
-            if isinstance(chunk, str):
-                chunk = chunk.encode()
-            if chunk:
-                send(STREAM_CHUNK, b"", chunk)
+            if not begun:
+                prelude = isinstance(chunk, dict)
+                piece = to_json(chunk).encode() + bytes(8) if prelude else chunk_bytes(chunk)
+                send(STREAM_BEGIN, HTTP_PRELUDE if prelude else b"application/octet-stream")
+                begun = True
+            else:
+                piece = chunk_bytes(chunk)
+            if piece:
+                send(STREAM_CHUNK, b"", piece)
     except Exception as error:
-        document = describe(error, request_id)
-        log_error(document)
-        sys.stdout.flush()
-        send(STREAM_END, document["errorType"].encode(), to_json(document).encode())
+        send_error(STREAM_END if begun else ERROR, error)
         return
-    sys.stdout.flush()
+    flush()
+    if not begun:
+        send(STREAM_BEGIN, b"application/octet-stream")
     send(STREAM_END)
+
+
+def marshal(result):
+    """The content type and the bytes of an answer."""
+    if isinstance(result, bytes):
+        return b"application/unknown", result
+    try:
+        return b"", to_json(result).encode()
+    except Exception as error:
+        raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error)
 
 
 def answer(handler, meta, payload):
     """Runs the handler on one event and sends what came of it."""
-    global request_id
-    fields = meta.decode().split("\0")
-    request_id, deadline, arn, trace_id, client_context, identity, mode, tenant_id = fields[:8]
+    invoke_id, deadline, arn, trace_id, client, identity, mode, tenant_id = meta.decode().split("\0")
+    log.request_id, log.tenant_id = invoke_id, tenant_id or None
     if trace_id:
         os.environ["_X_AMZN_TRACE_ID"] = trace_id
     else:
         os.environ.pop("_X_AMZN_TRACE_ID", None)
     try:
-        context = LambdaContext(
-            request_id, int(deadline), arn, client_context, identity, tenant_id
-        )
+        context = LambdaContext(invoke_id, int(deadline), arn, client, identity, tenant_id)
         try:
             event = json.loads(payload)
         except Exception as error:
@@ -403,40 +209,27 @@ def answer(handler, meta, payload):
         if mode == "streaming" and hasattr(result, "__next__"):
             send_stream(result)
             return
-        if isinstance(result, bytes):
-            content_type, body = b"application/unknown", result
-        else:
-            content_type = b""
-            try:
-                body = to_json(result).encode("utf-8", "surrogatepass")
-            except Exception as error:
-                raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error)
+        content_type, body = marshal(result)
     except Exception as error:
-        document = describe(error, request_id)
-        log_error(document)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        send(ERROR, document["errorType"].encode(), to_json(document).encode())
+        send_error(ERROR, error)
         return
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     send(RESPONSE, content_type, body)
 
 
 def main():
+    os.set_inheritable(CHANNEL, False)  # a program that the handler starts does not get it
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
     set_up_path()
-    set_up_logging()
+    log.set_up()
     try:
-        handler = find_handler(_environ("_HANDLER", ""))
+        handler = find_handler(os.environ.get("_HANDLER", ""))
     except Exception as error:
-        document = describe(error)
-        log_error(document)
-        sys.stdout.flush()
-        send(INIT_ERROR, document["errorType"].encode(), to_json(document).encode())
+        send_error(INIT_ERROR, error)
         sys.exit(1)
-    sys.stdout.flush()
+    gc.freeze()  # what is there now stays; the collector need not walk it again
+    flush()
     frames = Frames()
     send(READY, ("python%d.%d.%d" % sys.version_info[:3]).encode())
     while True:

@@ -1,0 +1,100 @@
+"""The interpreters of this host, and AWS's own runtime client to compare ours with."""
+
+import glob
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from channel import ROOT, Process
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = ROOT / "build/tests/runtimes"
+
+
+def interpreters():
+    """{"python3.11": path}: one of each minor version from 3.9 on."""
+    places = [*os.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"]
+    places += glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin"))
+    found = {}
+    for place in places:
+        for path in glob.glob(f"{place}/python3.[0-9]*"):
+            name = os.path.basename(path)
+            minor = name.partition(".")[2]
+            if "/shims/" in path or not minor.isdigit() or int(minor) < 9 or name in found:
+                continue
+            found[name] = os.path.realpath(path)
+    return dict(sorted(found.items(), key=lambda item: int(item[0].partition(".")[2])))
+
+
+PYTHONS = interpreters()
+
+
+@pytest.fixture(params=PYTHONS, scope="session")
+def python(request):
+    return PYTHONS[request.param]
+
+
+@pytest.fixture(scope="session")
+def node():
+    folder = ROOT / "build/node/bin/node"
+    found = shutil.which("node") or (str(folder) if folder.exists() else None)
+    assert found, "no Node.js; tools/setup installs one"
+    return found
+
+
+@pytest.fixture(scope="session")
+def awslambdaric():
+    """A folder with AWS's client. Its C module fits one Python only, and none is needed here."""
+    wanted = (HERE / "requirements.txt").read_bytes() + sys.version.encode()
+    folder = BUILD / f"awslambdaric-{hashlib.sha256(wanted).hexdigest()[:12]}"
+    if not folder.exists():
+        part = folder.with_suffix(f".{os.getpid()}")
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", part,
+                        "-r", HERE / "requirements.txt"], check=True)
+        part.rename(folder)
+    return folder
+
+
+@pytest.fixture
+def task(tmp_path):
+    """Writes a package: task({"app.py": text}) answers its folder."""
+    def write(files):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path
+    return write
+
+
+@pytest.fixture
+def start():
+    """Starts runtimes that end with the test."""
+    started = []
+
+    def begin(argv, folder, **more):
+        started.append(Process(argv, folder, **more))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def python_runtime(start, python):
+    def begin(folder, **more):
+        return start([python, ROOT / "runtimes/python/samovar_runtime.py"], folder, **more)
+    return begin
+
+
+@pytest.fixture
+def node_runtime(start, node):
+    def begin(folder, **more):
+        return start([node, ROOT / "runtimes/nodejs/index.cjs"], folder, **more)
+    return begin
