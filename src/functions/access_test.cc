@@ -225,12 +225,14 @@ TEST_F(AccessTest, ReservesConcurrencyWithinTheAccount) {
   const auto settings = Run("GetAccountSettings", "{}");
   EXPECT_EQ(settings.at("AccountLimit").at("ConcurrentExecutions"), 1000);
   EXPECT_EQ(settings.at("AccountLimit").at("UnreservedConcurrentExecutions"), 100);
+  EXPECT_EQ(registry_->ReservedTotal(), 900);
   EXPECT_EQ(settings.at("AccountUsage").at("FunctionCount").to_number<int>(), 2);
   EXPECT_EQ(ErrorOf("PutFunctionConcurrency", put("fn:live", 1)),
             "InvalidParameterValueException: This operation is permitted on Lambda functions only. "
             "Aliases and versions do not support this operation. Please specify either a function "
             "name or an unqualified function ARN.");
   Run("DeleteFunctionConcurrency", R"({"FunctionName": "fn"})");
+  EXPECT_EQ(registry_->ReservedTotal(), 400);
   EXPECT_EQ(Run("GetFunctionConcurrency", R"({"FunctionName": "fn"})"), json::object());
   EXPECT_EQ(Resolve("fn")->reserved_concurrency, std::nullopt);
 }

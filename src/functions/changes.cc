@@ -81,6 +81,8 @@ Task<Result<void>> LambdaRegistry::Store(FunctionPtr before, FunctionPtr after) 
 
 void LambdaRegistry::Publish(const FunctionPtr& before, const FunctionPtr& after) {
   const auto name = after ? after->name : before->name;
+  if (before) reserved_total_ -= before->reserved_concurrency.value_or(0);
+  if (after) reserved_total_ += after->reserved_concurrency.value_or(0);
   if (before) {
     for (const auto& [qualifier, url] : before->urls) urls_.erase(url.id);
   }

@@ -36,6 +36,7 @@ class LambdaRegistry final : public Registry {
   bool PolicyAllowsAll(const std::string& function, const std::string& qualifier,
                        std::string_view action) override;
   void OnRetired(std::function<void(const std::string& version_key)> callback) override;
+  int ReservedTotal() const override { return reserved_total_; }
   std::vector<std::string> Names() const override;
 
  private:
@@ -136,6 +137,7 @@ class LambdaRegistry final : public Registry {
   Answer DeleteFunctionConcurrency(Object input);
   Answer GetAccountSettings(Object input);
   int ReservedByOthers(std::string_view name) const;
+  int reserved_total_ = 0;  // of functions_, kept by Publish
 
   // url_config.cc
   Result<Target> UrlTarget(const Object& input) const;

@@ -92,6 +92,8 @@ class Registry {
                                std::string_view action) = 0;
   // Called on the loop when instances of a key (Version::Key) must not serve new calls any more.
   virtual void OnRetired(std::function<void(const std::string& version_key)> callback) = 0;
+  // What all functions have reserved together. Cheap: asked at each admission.
+  virtual int ReservedTotal() const { return 0; }
   // Names of all functions, sorted.
   virtual std::vector<std::string> Names() const = 0;
 };

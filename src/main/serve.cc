@@ -118,6 +118,7 @@ void Server::OpenInstances() {
   launch_.egress_by_default = config_.network.default_network == Config::DefaultNetwork::kEgress;
   InstanceOptions options;
   options.account_concurrency = config_.limits.account_concurrency;
+  options.reserved_total = [this] { return registry_->ReservedTotal(); };
   options.memory_budget = config_.limits.memory_budget.Of(HostMemory());
   options.queue_per_function = static_cast<std::size_t>(config_.limits.queue_per_function);
   options.queue_total = static_cast<std::size_t>(config_.limits.queue_total);
