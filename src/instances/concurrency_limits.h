@@ -8,6 +8,7 @@
 // Threads  The event loop only. A Permit must not outlive its limits.
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>

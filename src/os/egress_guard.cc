@@ -49,7 +49,7 @@ constexpr bpf_insn kProgram[] = {
     IfEqual(BPF_REG_2, kLoopbackIndex, 12),  // to drop
     Load32(BPF_REG_2, BPF_REG_6, offsetof(__sk_buff, protocol)),
     IfNotEqual(BPF_REG_2, __builtin_bswap16(ETH_P_IP), 12),  // to send
-    Copy(BPF_REG_1, BPF_REG_6), Set(BPF_REG_2, 16),         // of the destination in an IPv4 header
+    Copy(BPF_REG_1, BPF_REG_6), Set(BPF_REG_2, 16),          // of the destination in an IPv4 header
     Copy(BPF_REG_3, BPF_REG_10), Add(BPF_REG_3, -8), Set(BPF_REG_4, 2),
     Call(BPF_FUNC_skb_load_bytes), IfNotEqual(BPF_REG_0, 0, 3),  // to drop
     Insn(BPF_LDX | BPF_MEM | BPF_H, BPF_REG_2, BPF_REG_10, -8, 0),
