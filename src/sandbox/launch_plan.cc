@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -12,6 +13,9 @@ namespace {
 
 constexpr double kMebibytesPerCpu = 1769;
 constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
+// A variable of the function's: "aws" runs the unmodified AWS client that its package brings.
+constexpr const char* kClientVariable = "SAMOVAR_RUNTIME_CLIENT";
+using Environment = std::map<std::string, std::string>;
 
 // "2026/11/24/[7]1f0c...": a day, a version, and hex digits of the instance.
 std::string LogStream(const Version& version, const std::string& id, WallTime now) {
@@ -22,12 +26,8 @@ std::string LogStream(const Version& version, const std::string& id, WallTime no
   return fmt::format("{:%Y/%m/%d}/[{}]{}", now, version.number, digits);
 }
 
-std::string LayerPath(const Version& version, std::string_view under) {
-  return version.layer_dirs.empty() ? "" : fmt::format("/opt/{}", under);
-}
-
-void AddPlatform(std::map<std::string, std::string>& env, const Version& version,
-                 const std::string& id, WallTime now, const LaunchOptions& options) {
+void AddPlatform(Environment& env, const Version& version, const std::string& id, WallTime now,
+                 const LaunchOptions& options) {
   env["AWS_LAMBDA_FUNCTION_NAME"] = version.function;
   env["AWS_LAMBDA_FUNCTION_VERSION"] = version.number;
   env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = std::to_string(version.memory.WholeMiB());
@@ -44,64 +44,139 @@ void AddPlatform(std::map<std::string, std::string>& env, const Version& version
   env["LAMBDA_TASK_ROOT"] = "/var/task";
   env["LAMBDA_RUNTIME_DIR"] = "/var/runtime";
   env["_HANDLER"] = version.handler;
-  env["LD_LIBRARY_PATH"] =
-      version.layer_dirs.empty() ? "/var/task:/var/task/lib" : "/var/task:/var/task/lib:/opt/lib";
-  env["PATH"] = version.layer_dirs.empty() ? kSystemPath : fmt::format("{}:/opt/bin", kSystemPath);
 }
 
-// Defaults that the user's own variables replace.
-void AddDefaults(std::map<std::string, std::string>& env, const Version& version) {
+// Defaults that the user's own variables replace, as on Lambda.
+void AddDefaults(Environment& env, const Version& version, const Runtime& runtime,
+                 const LaunchOptions& options) {
+  const bool layers = !version.layer_dirs.empty();
   env["TZ"] = ":UTC";
   env["LANG"] = "C.UTF-8";
   env["HOME"] = "/tmp";
+  env["AWS_XRAY_CONTEXT_MISSING"] = "LOG_ERROR";
+  env["LD_LIBRARY_PATH"] = layers ? "/var/task:/var/task/lib:/opt/lib" : "/var/task:/var/task/lib";
+  // The interpreter's own folder first, so that `python3` in a program that the handler starts is
+  // the one that runs the handler.
+  std::string path =
+      runtime.mounts.empty()
+          ? kSystemPath
+          : std::filesystem::path(runtime.interpreter).parent_path().string() + ":" + kSystemPath;
+  env["PATH"] = layers ? path + ":/opt/bin" : path;
+  if (version.log_format == "JSON") env["AWS_LAMBDA_LOG_LEVEL"] = "INFO";
   // Numeric libraries start a thread a core of the host; the function has a share of them.
-  const auto threads = std::max<std::uint64_t>(
-      1, static_cast<std::uint64_t>(
-             static_cast<double>(version.memory.WholeMiB()) / kMebibytesPerCpu + 0.5));
+  const auto share = std::lround(static_cast<double>(version.memory.WholeMiB()) / kMebibytesPerCpu);
+  const auto threads = std::clamp<long>(share, 1, std::max(1, options.host_cpus));
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
     env[name] = std::to_string(threads);
   }
 }
 
-void PlanPython(SandboxSpec& spec, std::map<std::string, std::string>& env, const Version& version,
-                const Runtime& runtime) {
+// Whether the function wants AWS's own client instead of our runtime.
+Result<bool> WantsAwsClient(const Version& version) {
+  const auto found = version.environment.find(kClientVariable);
+  if (found == version.environment.end() || found->second == "samovar") return false;
+  if (found->second == "aws") return true;
+  return Fail(
+      Code::kInvalid,
+      fmt::format("{} is \"{}\"; it may be \"samovar\" or \"aws\"", kClientVariable, found->second),
+      "Runtime.InvalidEntrypoint");
+}
+
+void SpeakRuntimeApi(SandboxSpec& spec, Environment& env) {
+  spec.runtime_api = true;
+  env["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:9001";
+}
+
+Result<void> PlanPython(SandboxSpec& spec, Environment& env, const Version& version,
+                        const Runtime& runtime, const LaunchOptions& options) {
+  env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + version.runtime;
+  const bool layers = !version.layer_dirs.empty();
+  TRY(const bool aws, WantsAwsClient(version));
+  if (aws) {
+    spec.argv = {runtime.interpreter, "-m", "awslambdaric", version.handler};
+    SpeakRuntimeApi(spec, env);
+    if (layers && !env.contains("PYTHONPATH")) {
+      env["PYTHONPATH"] =
+          fmt::format("/opt/python/lib/{}/site-packages:/opt/python", version.runtime);
+    }
+    return {};
+  }
   spec.argv = {runtime.interpreter, "/var/runtime/samovar_runtime.py"};
   spec.channel = true;
+  spec.mounts.push_back({options.runtimes_dir + "/python", "/var/runtime", {}});
+  if (layers) env["SAMOVAR_LAYERS"] = "/opt";
+  return {};
+}
+
+Result<void> PlanNode(SandboxSpec& spec, Environment& env, const Version& version,
+                      const Runtime& runtime, const LaunchOptions& options) {
   env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + version.runtime;
-  if (!version.layer_dirs.empty()) env["SAMOVAR_LAYERS"] = "/opt";
-}
-
-void PlanNode(SandboxSpec& spec, std::map<std::string, std::string>& env, const Version& version,
-              const Runtime& runtime) {
-  spec.argv = {runtime.interpreter, "/var/runtime/index.mjs"};
-  spec.channel = true;
-  env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + version.runtime;
-  const std::string layers = LayerPath(version, "nodejs/node_modules");
-  env["NODE_PATH"] = layers.empty() ? "/var/task/node_modules" : "/var/task/node_modules:" + layers;
-}
-
-bool Exists(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored);
-}
-
-Result<void> PlanProvided(SandboxSpec& spec, std::map<std::string, std::string>& env,
-                          const Version& version) {
-  std::string bootstrap;
-  if (Exists(version.code_dir + "/bootstrap")) bootstrap = "/var/task/bootstrap";
-  for (const std::string& layer : version.layer_dirs) {
-    if (bootstrap.empty() && Exists(layer + "/bootstrap")) bootstrap = "/opt/bootstrap";
+  if (!env.contains("NODE_PATH")) {
+    const std::string major =
+        version.runtime.substr(6, version.runtime.find('.') - 6);  // nodejsNN.x
+    const std::string layers =
+        version.layer_dirs.empty()
+            ? ""
+            : fmt::format(":/opt/nodejs/node{}/node_modules:/opt/nodejs/node_modules", major);
+    env["NODE_PATH"] = "/var/task/node_modules" + layers;
   }
-  if (bootstrap.empty()) {
+  TRY(const bool aws, WantsAwsClient(version));
+  if (aws) {
+    spec.argv = {runtime.interpreter, "/var/task/node_modules/aws-lambda-ric/bin/index.mjs",
+                 version.handler};
+    SpeakRuntimeApi(spec, env);
+    return {};
+  }
+  spec.argv = {runtime.interpreter, "/var/runtime/index.cjs"};
+  spec.channel = true;
+  spec.mounts.push_back({options.runtimes_dir + "/nodejs", "/var/runtime", {}});
+  return {};
+}
+
+// A bootstrap as it is found: absent, there, or there and not to be executed.
+enum class Program : std::uint8_t { kAbsent, kUnusable, kUsable };
+
+Program Look(const std::string& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  if (!std::filesystem::exists(status)) return Program::kAbsent;
+  using std::filesystem::perms;
+  const auto execute = perms::owner_exec | perms::group_exec | perms::others_exec;
+  const bool runs = (status.permissions() & execute) != perms::none;
+  return std::filesystem::is_regular_file(status) && runs ? Program::kUsable : Program::kUnusable;
+}
+
+Result<void> PlanProvided(SandboxSpec& spec, Environment& env, const Version& version) {
+  std::string path = "/var/task/bootstrap";
+  Program found = Look(version.code_dir + "/bootstrap");
+  if (found == Program::kAbsent) path = "/opt/bootstrap";
+  // The last layer that has it covers the others.
+  for (auto layer = version.layer_dirs.rbegin();
+       found == Program::kAbsent && layer != version.layer_dirs.rend(); ++layer) {
+    found = Look(*layer + "/bootstrap");
+  }
+  if (found == Program::kAbsent) {
     return Fail(Code::kInvalid,
                 "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]",
                 "Runtime.InvalidEntrypoint");
   }
-  spec.argv = {bootstrap};
-  spec.runtime_api = true;
-  env["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:9001";
-  env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + version.runtime;
+  if (found == Program::kUnusable) {
+    return Fail(Code::kInvalid, fmt::format("fork/exec {}: permission denied", path),
+                "Runtime.InvalidEntrypoint");
+  }
+  spec.argv = {path};
+  SpeakRuntimeApi(spec, env);
   return {};
+}
+
+void AddMounts(SandboxSpec& spec, const Version& version, const Runtime& runtime) {
+  spec.mounts.push_back({version.code_dir, "/var/task", {}});
+  if (!version.layer_dirs.empty()) {
+    spec.mounts.push_back({version.layer_dirs.front(),
+                           "/opt",
+                           {version.layer_dirs.begin() + 1, version.layer_dirs.end()}});
+  }
+  for (const std::string& folder : runtime.mounts) spec.mounts.push_back({folder, folder, {}});
 }
 
 }  // namespace
@@ -116,38 +191,26 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
   spec.cpus = static_cast<double>(version.memory.WholeMiB()) / kMebibytesPerCpu;
   spec.network =
       version.egress || options.egress_by_default ? Network::kEgress : Network::kLoopback;
-  spec.mounts.push_back({version.code_dir, "/var/task", {}});
-  if (!version.layer_dirs.empty()) {
-    spec.mounts.push_back({version.layer_dirs.front(),
-                           "/opt",
-                           {version.layer_dirs.begin() + 1, version.layer_dirs.end()}});
-  }
-  for (const std::string& folder : runtime.mounts) spec.mounts.push_back({folder, folder, {}});
+  AddMounts(spec, version, runtime);
 
-  std::map<std::string, std::string> env;
-  AddDefaults(env, version);
+  Environment env;
+  AddDefaults(env, version, runtime, options);
   for (const auto& [name, value] : version.environment) env[name] = value;
   AddPlatform(env, version, instance_id, now, options);
   switch (runtime.kind) {
     case Runtime::Kind::kPython:
-      PlanPython(spec, env, version, runtime);
-      spec.mounts.push_back({options.runtimes_dir + "/python", "/var/runtime", {}});
+      TRY(PlanPython(spec, env, version, runtime, options));
       break;
     case Runtime::Kind::kNode:
-      PlanNode(spec, env, version, runtime);
-      spec.mounts.push_back({options.runtimes_dir + "/nodejs", "/var/runtime", {}});
+      TRY(PlanNode(spec, env, version, runtime, options));
       break;
     case Runtime::Kind::kProvided:
       TRY(PlanProvided(spec, env, version));
       break;
   }
-  // These few of the user's own count more than ours, as on Lambda.
-  for (const char* name : {"PATH", "LD_LIBRARY_PATH", "NODE_PATH"}) {
-    if (auto own = version.environment.find(name); own != version.environment.end()) {
-      env[name] = own->second;
-    }
-  }
-  if (auto wrapper = env.find("AWS_LAMBDA_EXEC_WRAPPER"); wrapper != env.end()) {
+  // Where there is an interpreter; a bootstrap of the user's own reads the variable itself.
+  const auto wrapper = env.find("AWS_LAMBDA_EXEC_WRAPPER");
+  if (wrapper != env.end() && runtime.kind != Runtime::Kind::kProvided) {
     spec.argv.insert(spec.argv.begin(), wrapper->second);
   }
   for (const auto& [name, value] : env) spec.env.push_back(name + "=" + value);

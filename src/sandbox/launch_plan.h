@@ -4,12 +4,14 @@
 //
 // Source   Lambda's reserved environment variables and their values (AWS Lambda developer guide,
 //          "Using environment variables"); 1,769 MB are one CPU.
-// Errors   kInvalid with Lambda's own error name for what a call must report
-// (Runtime.InvalidEntrypoint:
-//          a `provided` function without a bootstrap).
+// How      The platform's variables win over the user's, the user's over defaults
+// (docs/runtimes.md). Errors   kInvalid with Lambda's own error name for what a call must report: a
+// `provided` function
+//          without a bootstrap that can be run is Runtime.InvalidEntrypoint.
 // Threads  Pure, but for a look at the package for `bootstrap`.
 
 #include <string>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -23,6 +25,8 @@ struct LaunchOptions {
   std::string region = "us-east-1";
   std::string runtimes_dir;  // holds python/ and nodejs/
   bool egress_by_default = false;
+  // No numeric library is told to use more threads than this.
+  int host_cpus = static_cast<int>(std::thread::hardware_concurrency());
 };
 
 Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,

@@ -130,6 +130,15 @@ Result<Runtime> AskPython(const std::string& program) {
   return Runtime{Runtime::Kind::kPython, "python" + minor, lines[0], lines[1], MountsFor(lines[2])};
 }
 
+// A Node.js of its own folder needs that; one that lies among others' programs needs itself only.
+std::string NodeFolder(const fs::path& program) {
+  const fs::path prefix = program.parent_path().parent_path();
+  std::error_code ignored;
+  const bool own = fs::exists(prefix / "include/node", ignored) ||
+                   fs::exists(prefix / "lib/node_modules", ignored);
+  return own ? prefix.string() : program.parent_path().string();
+}
+
 Result<Runtime> AskNode(const std::string& program) {
   TRY(const std::string said, RunProgram({program, "--version"}, kAskTimeout));
   const std::vector<std::string> lines = Split(said, '\n');
@@ -142,7 +151,7 @@ Result<Runtime> AskNode(const std::string& program) {
   }
   const std::string major = version.substr(0, version.find('.'));
   return Runtime{Runtime::Kind::kNode, "nodejs" + major + ".x", version, program,
-                 MountsFor(fs::path(program).parent_path().parent_path().string())};
+                 MountsFor(NodeFolder(program))};
 }
 
 }  // namespace

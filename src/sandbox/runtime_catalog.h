@@ -9,7 +9,7 @@
 // Errors   Find: kInvalid, naming the runtimes that are there.
 // Threads  Plain data once discovered. Discover blocks and starts processes; it is called before
 // the
-//          server gives up its privileges.
+//          server gives up its privileges, which may be needed to see an interpreter.
 
 #include <string>
 #include <string_view>
