@@ -167,6 +167,7 @@ Bytes InstancePool::StartMemory() const {
 void InstancePool::Begin(std::chrono::nanoseconds init_limit, bool retry) {
   ++starting_;
   ++service_.starting_;
+  service_.starts_moved_ = service_.clock_.Now();
   learned_.scheduler.Started();
   std::string id = RandomHex(32);
   auto made = std::make_unique<Instance>(service_.Context(), version_, id, init_limit);
@@ -191,6 +192,7 @@ Task<void> InstancePool::Live(Instance* instance, Place place, std::function<voi
 void InstancePool::Started(Instance& instance, bool retry) {
   --starting_;
   --service_.starting_;
+  service_.starts_moved_ = service_.clock_.Now();
   if (instance.Failure()) {
     StartFailed(instance, retry);
   } else if (instance.Phase() == Instance::State::kEnding) {

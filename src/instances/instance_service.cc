@@ -19,6 +19,7 @@ constexpr std::chrono::milliseconds kSampleEvery{100};
 constexpr std::chrono::seconds kWriteBooksEvery{1};
 constexpr unsigned kIdleSampleEvery = 10;  // of those
 constexpr std::chrono::seconds kStarvedLong{1};
+constexpr std::chrono::seconds kStartsStand{1};  // all under way, and none begins or ends
 constexpr std::int64_t kLogAllowance = 1 << 20;  // of all instances in a tick
 constexpr int kMaxTries = 3;
 constexpr std::chrono::seconds kKillWait{5};
@@ -156,7 +157,19 @@ void InstanceService::StartWanted() {
     pool.starved_since = std::min(pool.starved_since, now);
   }
   starved_ = starved;
+  StartBeyondBound(now);
   in_start_wanted_ = false;
+}
+
+// One function's long initialisations must not keep the others at zero: while the starts under way
+// stand still, a function without an instance gets one all the same, one a second.
+void InstanceService::StartBeyondBound(SteadyTime now) {
+  if (starting_ < options_.starts_at_a_time || now - starts_moved_ < kStartsStand) return;
+  for (InstancePool* pool : wanting_) {
+    if (pool->Size() > 0 || !pool->WantsStart(now) || !MakeRoom(pool->StartMemory())) continue;
+    pool->Begin(options_.init_timeout, false);
+    return;
+  }
 }
 
 bool InstanceService::MakeRoom(Bytes need) {

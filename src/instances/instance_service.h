@@ -107,6 +107,7 @@ class InstanceService final : public Invoker {
   void Want(InstancePool& pool);  // it may want a start
   // Starts what pools want, as far as memory and the bound on starts let it.
   void StartWanted();
+  void StartBeyondBound(SteadyTime now);
   bool MakeRoom(Bytes need);
   // Whether an instance of this pool, just free, must end so that another pool can start.
   bool MustGiveWay(const InstancePool& pool) const;
@@ -127,9 +128,10 @@ class InstanceService final : public Invoker {
   std::list<InstancePool*> wanting_;  // pools that want a start, longest waiting first
   std::size_t queued_ = 0;
   int starting_ = 0;
-  Bytes memory_used_;     // by all instances
-  Bytes ending_memory_;   // of that, by those which are ending
-  bool starved_ = false;  // some pool has no instance, and no memory for one
+  SteadyTime starts_moved_{};  // when a start last began or ended
+  Bytes memory_used_;          // by all instances
+  Bytes ending_memory_;        // of that, by those which are ending
+  bool starved_ = false;       // some pool has no instance, and no memory for one
   std::int64_t log_allowance_ = 0;
   SteadyTime next_sample_;
   unsigned samples_ = 0;

@@ -361,6 +361,26 @@ TEST_F(InstanceServiceTest, StartsNoMoreAtATimeThanItMay) {
   });
 }
 
+TEST_F(InstanceServiceTest, LetsAFunctionAtZeroStartWhileAnothersStartsTakeLong) {
+  Use([](FakeProcessPtr) -> Task<void> { co_return; });  // never ready
+  Run([&]() -> Task<void> {
+    for (int i = 0; i < 100; ++i) Call();
+    for (int i = 0; i < 10; ++i) Call("{}", "g");
+    auto after = [&](milliseconds wait) -> Task<std::size_t> {
+      clock_.Advance(wait);
+      service_->Tick();
+      co_await Turns(20);
+      co_return host_->processes.size();
+    };
+    EXPECT_EQ(co_await after(milliseconds(990)), 4u);
+    EXPECT_EQ(co_await after(milliseconds(20)), 5u);
+    EXPECT_EQ(co_await after(milliseconds(1'100)), 5u);  // neither is at zero now
+    auto list = service_->Instances();
+    EXPECT_EQ(std::ranges::count(list, "g", &InstanceStatus::function), 1);
+    co_await End();
+  });
+}
+
 TEST_F(InstanceServiceTest, RefusesWhatTheLineCannotHoldAndWhoWaitedTooLong) {
   options_.queue_per_function = 3;
   Use([](FakeProcessPtr) -> Task<void> { co_return; });

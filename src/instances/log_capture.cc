@@ -35,9 +35,13 @@ Task<void> LogCapture::Run() {
     auto [error] = co_await pipe_.async_wait(pipe_.wait_read,
                                              asio::as_tuple(asio::use_awaitable_t<Executor>()));
     if (error || closed_) co_return;
-    if (ReadOnce() < 0) co_return;
-    while (!closed_ && (allowance_ <= 0 || shared_allowance_ <= 0)) co_await refilled_.Wait();
+    if (ReadOnce(shared_allowance_ > 0 ? kRead : kLeast) < 0) co_return;
+    while (!closed_ && !MayRead()) co_await refilled_.Wait();
   }
+}
+
+bool LogCapture::MayRead() const {
+  return allowance_ >= kAllowance || (allowance_ > 0 && shared_allowance_ > 0);
 }
 
 void LogCapture::Drain() {
@@ -79,9 +83,9 @@ std::string LogCapture::TakeTail() {
   return std::exchange(tail_, {});
 }
 
-ssize_t LogCapture::ReadOnce() {
-  std::array<char, 32 << 10> buffer;
-  ssize_t n = ::read(pipe_.native_handle(), buffer.data(), buffer.size());
+ssize_t LogCapture::ReadOnce(std::size_t most) {
+  std::array<char, kRead> buffer;
+  ssize_t n = ::read(pipe_.native_handle(), buffer.data(), most);
   if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
   if (n == 0) return -1;
   auto before = allowance_;

@@ -3,10 +3,11 @@
 //
 // Why      What a handler printed before it answered belongs to that call, so the pipe is emptied
 //          when the answer is there; what it prints in a long call should be seen before it ends.
-// How      Reads as the pipe fills, within an allowance a turn of the ticker, so that a flood waits
-// in
-//          the pipe and blocks only its writer. Drain() reads what is there at once. A line without
-//          an end is cut at 64 KiB, and ends with the call.
+// How      Reads as the pipe fills, within an allowance a turn of the ticker, so that a flood
+//          waits in the pipe and blocks only its writer. Where others have used up what all
+//          share, a little is still read each turn: their flood must not block this writer.
+//          Drain() reads what is there at once. A line without an end is cut at 64 KiB, and ends
+//          with the call.
 // Errors   None: a broken pipe ends the reading.
 // Threads  The event loop only.
 
@@ -46,8 +47,12 @@ class LogCapture {
   std::string TakeTail();  // the last 4 KiB since BeginCall
 
  private:
+  static constexpr std::size_t kRead = 32 << 10;
+  static constexpr std::size_t kLeast = 4 << 10;  // in a turn, whatever others print
+
   // Bytes read; 0 where there is nothing now, negative at the end.
-  ssize_t ReadOnce();
+  ssize_t ReadOnce(std::size_t most = kRead);
+  bool MayRead() const;
   void Take(std::string_view text);
   void Emit(std::string_view text);  // whole lines
 

@@ -108,6 +108,24 @@ TEST_F(LogCaptureTest, StopsForTheAllowanceThatAllShare) {
   });
 }
 
+TEST_F(LogCaptureTest, ReadsALittleEachTurnWhileOthersUseUpWhatAllShare) {
+  Run([&]() -> Task<void> {
+    auto done = Beside([&]() -> Task<bool> {
+      co_await capture_->Run();
+      co_return true;
+    }());
+    for (int turn = 0; turn < 5; ++turn) {
+      capture_->Refill();
+      allowance_ = 0;  // others were faster
+      Print("a\n");
+      co_await Turns(20);
+      EXPECT_EQ((co_await Lines()).size(), static_cast<std::size_t>(turn) + 1);
+    }
+    capture_->Close();
+    EXPECT_TRUE(co_await Until([&] { return done->has_value(); }));
+  });
+}
+
 TEST_F(LogCaptureTest, CutsALineWithoutAnEnd) {
   Run([&]() -> Task<void> {
     for (int i = 0; i < 40; ++i) {

@@ -262,9 +262,11 @@ Task<HttpResponse> RuntimeApiWorker::FunctionError(HttpRequest& request, std::st
 }
 
 Task<HttpResponse> RuntimeApiWorker::InitError(HttpRequest& request) {
-  if (state_ != State::kStarting) co_return WrongState();
+  if (state_ != State::kStarting || init_error_comes_) co_return WrongState();
+  init_error_comes_ = true;
   std::string error_type(request.headers.Get(runtime_header::kErrorType));
   auto body = co_await request.body->ReadAll(max_response_);
+  init_error_comes_ = false;
   if (!body) co_return BrokenBody();
   if (state_ != State::kStarting || reply_) co_return WrongState();
   if (error_type.empty()) error_type = FunctionErrorType(*body, "Runtime.Unknown");

@@ -59,6 +59,7 @@ class RuntimeApiWorker final : public Worker {
   const Clock& clock_;
   Bytes max_response_;
   State state_ = State::kStarting;
+  bool init_error_comes_ = false;  // its body is being read: one at a time, as they are held whole
   std::uint64_t next_number_ = 0;  // of the newest /next
   Invocation* invocation_ = nullptr;
   WallTime deadline_;
