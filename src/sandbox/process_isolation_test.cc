@@ -22,7 +22,7 @@ TEST(ProcessPaths, TurnsInsidePathsIntoTheHosts) {
   spec.cwd = "/var/task";
   spec.mounts = {{"/data/code", "/var/task", {}},
                  {"/data/low", "/opt", {"/data/mid", "/data/high"}},
-                 {"/root/py", "/var/lang", {}},
+                 {"/home/ada/py", "/var/lang", {}},
                  {"/deep", "/var/lang/bin", {}}};
   auto mapped = ToHostPaths(spec, "/tmp/own", "127.0.0.1:5");
   EXPECT_THAT(mapped.argv,

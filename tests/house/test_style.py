@@ -10,7 +10,12 @@ from tree import ROOT, text, tracked
 
 MAX_LINES = 400
 # Files that may be longer, each with its reason.
-LONG = {}
+LONG = {
+    "src/functions/registry_test.cc": "one table of wordings a topic; reads top to bottom",
+    "src/instances/instance_service_test.cc": "one harness, many short lives of instances",
+    "tests/integration/test_isolation.py": "one way out a test, each short",
+    "tests/isolation_probe/isolation_probe.cc": "one way out a function, one table at the end",
+}
 
 CODE = (".h", ".cc", ".py", ".js", ".mjs", ".ts", ".sh", ".cmake")
 
