@@ -26,7 +26,7 @@ FrameType TypeOf(const ChannelFrame& frame) { return static_cast<FrameType>(fram
 std::string FirstField(const std::string& meta) { return std::string(MetaField(meta, 0)); }
 
 std::string InvokeMetaOf(const Invocation& call, WallTime deadline, bool streaming) {
-  auto ms = std::chrono::ceil<std::chrono::milliseconds>(deadline.time_since_epoch()).count();
+  auto ms = std::chrono::floor<std::chrono::milliseconds>(deadline.time_since_epoch()).count();
   fmt::format_int digits(ms);
   std::string_view fields[] = {call.request_id,
                                {digits.data(), digits.size()},

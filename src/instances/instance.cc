@@ -1,5 +1,7 @@
 #include "instances/instance.h"
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <utility>
 
@@ -39,6 +41,16 @@ Instance::Instance(InstanceContext context, VersionPtr version, std::string id,
       deadline_(born_ + init_limit),
       changed_(context_.loop) {}
 
+// A package that cannot be started is a fault of the function, which its caller gets as an answer;
+// anything else is ours, and refuses the call.
+Instance::StartFailure Instance::WhyNotMade(Error error) {
+  if (!error.name.starts_with("Runtime.")) return {.error = std::move(error)};
+  return {.reply = {.ending = Ending::kFailed,
+                    .error_type = std::string(error.name),
+                    .detail = std::move(error.message),
+                    .usable = false}};
+}
+
 Task<void> Instance::Live(Result<SandboxSpec> spec, std::function<void()> started) {
   Result<std::unique_ptr<Sandbox>> made = std::unexpected(Error{Code::kInternal, ""});
   if (spec) {
@@ -47,7 +59,7 @@ Task<void> Instance::Live(Result<SandboxSpec> spec, std::function<void()> starte
     made = std::unexpected(spec.error());
   }
   if (!made) {
-    FailStart({.error = std::move(made.error())}, started);
+    FailStart(WhyNotMade(std::move(made.error())), started);
     while (users_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
     co_return;
   }
@@ -171,6 +183,10 @@ Task<std::optional<InvocationResult>> Instance::Run(Invocation& call, ResponseSi
   if (failure_) {
     LogStart(call);
     WorkerReply reply = failure_->reply;
+    if (reply.ending == Ending::kFailed && reply.payload.empty()) {
+      reply.payload = PlatformErrorJson(
+          reply.error_type, fmt::format("RequestId: {} Error: {}", call.request_id, reply.detail));
+    }
     auto result = Interpret(call, std::move(reply));
     result.duration = timed_out_ ? version_->timeout : init_;
     LogEnd(call, result);

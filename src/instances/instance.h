@@ -90,6 +90,7 @@ class Instance {
   Task<void> Ask();
   Task<void> WaitForExit();
   void MakeWorker(const SandboxSpec& spec);
+  static StartFailure WhyNotMade(Error error);
   void FailStart(StartFailure failure, const std::function<void()>& started);
   void LogFailedInit();
   InvocationResult Interpret(const Invocation& call, WorkerReply reply);

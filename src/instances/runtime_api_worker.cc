@@ -145,7 +145,7 @@ HttpResponse RuntimeApiWorker::EventResponse() {
   Invocation& call = *std::exchange(invocation_, nullptr);
   HttpResponse response;
   Headers& headers = response.headers;
-  auto ms = std::chrono::ceil<std::chrono::milliseconds>(deadline_.time_since_epoch()).count();
+  auto ms = std::chrono::floor<std::chrono::milliseconds>(deadline_.time_since_epoch()).count();
   headers.Add("Content-Type", "application/json");
   headers.Add(runtime_header::kRequestId, call.request_id);
   headers.Add(runtime_header::kDeadlineMs, std::to_string(ms));

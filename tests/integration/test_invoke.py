@@ -337,3 +337,11 @@ def test_a_call_on_a_function_deleted_meanwhile_ends(server, lam, name):
     assert got == ["done"]
     with pytest.raises(ClientError):
         server.invoke(name)
+
+
+def test_a_package_that_cannot_start_is_the_functions_own_fault(server, name):
+    server.create({"readme.txt": "no bootstrap"}, name=name, runtime="provided.al2023", handler="any")
+    answer = server.invoke(name, {})
+    assert (answer.status, answer.error) == (200, "Unhandled")
+    assert answer.payload["errorType"] == "Runtime.InvalidEntrypoint"
+    assert "Couldn't find valid bootstrap(s)" in answer.payload["errorMessage"]
