@@ -7,7 +7,7 @@ Why      awslambdaric uses simplejson, whose ideas differ from the standard libr
 Errors   As simplejson words them: TypeError, ValueError, UnicodeDecodeError, RecursionError.
 """
 
-import json
+import json.encoder
 import os
 import re
 import sys
@@ -20,10 +20,17 @@ _MARKED = re.compile('"%s([0-9]+)"' % _MARK)
 class _Encoder:
     def __init__(self):
         self._decimals = []
+        self._seen = {}  # the encoder's own notes against circles
         # Since 3.12 AWS leaves text that is not ASCII as it is.
-        self._encode = json.JSONEncoder(
-            ensure_ascii=sys.version_info < (3, 12), default=self._default
-        ).encode
+        ascii_only = sys.version_info < (3, 12)
+        maker = json.encoder.c_make_encoder
+        if maker is None:
+            self._encode = json.JSONEncoder(ensure_ascii=ascii_only, default=self._default).encode
+            return
+        # JSONEncoder would make this object anew for each answer.
+        text = json.encoder.encode_basestring_ascii if ascii_only else json.encoder.encode_basestring
+        pieces = maker(self._seen, self._default, text, None, ": ", ", ", False, False, True)
+        self._encode = lambda value: "".join(pieces(value, 0))
 
     def __call__(self, value):
         kind = type(value)
@@ -36,6 +43,7 @@ class _Encoder:
                 if not str(error).startswith("keys must be"):
                     raise
                 self._decimals.clear()
+                self._seen.clear()
                 text = self._encode(_plain(value))
             if self._decimals:
                 text = _MARKED.sub(lambda found: self._decimals[int(found[1])], text)
@@ -43,6 +51,8 @@ class _Encoder:
         finally:
             if self._decimals:
                 self._decimals.clear()
+            if self._seen:
+                self._seen.clear()
 
     def _default(self, value):
         decimal = sys.modules.get("decimal")

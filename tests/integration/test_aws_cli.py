@@ -20,7 +20,7 @@ def test_a_day_with_the_aws_cli(server, tmp_path):
     assert answer["StatusCode"] == 200 and "LogResult" in answer
     assert json.loads(out.read_text()) == {"got": {"a": 1}, "v": "$LATEST"}
     aws("update-function-configuration", "--function-name", name, "--timeout", "8", "--environment",
-        "Variables={A=1,B=2}")
+        "Variables={AA=1,BB=2}")
     aws("wait", "function-updated-v2", "--function-name", name)
     assert json.loads(aws("publish-version", "--function-name", name).out)["Version"] == "1"
     aws("create-alias", "--function-name", name, "--name", "live", "--function-version", "1")

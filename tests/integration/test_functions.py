@@ -272,6 +272,7 @@ def test_resource_policy(server, lam, name):
 
 def test_reserved_concurrency_settings(server, lam, name):
     server.create(name=name)
+    free = lam.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
     assert "ReservedConcurrentExecutions" not in lam.get_function_concurrency(FunctionName=name)
     assert lam.put_function_concurrency(
         FunctionName=name, ReservedConcurrentExecutions=7)["ReservedConcurrentExecutions"] == 7
@@ -279,7 +280,7 @@ def test_reserved_concurrency_settings(server, lam, name):
     assert lam.get_function(FunctionName=name)["Concurrency"] == {"ReservedConcurrentExecutions": 7}
     settings = lam.get_account_settings()
     limit = settings["AccountLimit"]
-    assert limit["UnreservedConcurrentExecutions"] == limit["ConcurrentExecutions"] - 7
+    assert limit["UnreservedConcurrentExecutions"] == free - 7
     assert settings["AccountUsage"]["FunctionCount"] >= 1
     with refused(BAD, 400, "UnreservedConcurrentExecution below its minimum value"):
         lam.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=limit["ConcurrentExecutions"])
