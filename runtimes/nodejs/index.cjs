@@ -2,8 +2,8 @@
 //
 // Why      Faster than the Lambda Runtime API over HTTP: one read and one write a call.
 // How      Speaks docs/formats/channel.md over descriptor 3. What a handler sees and what its errors
-//          look like is AWS's own runtime client's (npm aws-lambda-ric, 3.3), which tests compare it
-//          with. As there, the wait for the next event blocks the event loop: what a handler left
+//          look like is AWS's own runtime client's (npm aws-lambda-ric, 3.3); our tests restate it.
+//          As there, the wait for the next event blocks the event loop: what a handler left
 //          behind goes on during the next call, and costs nothing between calls.
 // Errors   A fault of the user's code is an ERROR or INIT_ERROR frame with a line in the log; an
 //          exception that nothing catches is answered, then the process ends, as on Lambda.

@@ -102,13 +102,14 @@ return {path: tried(read, path) for path in event["paths"]}
 
 def test_the_root_shows_only_what_a_runtime_needs(probe):
     seen = probe("""
-return {"root": sorted(os.listdir("/")), "home": tried(os.listdir, "/root"), "dev": sorted(os.listdir("/dev")),
+return {"root": sorted(os.listdir("/")), "mnt": tried(os.listdir, "/mnt"), "home": tried(os.listdir, "/root"), "dev": sorted(os.listdir("/dev")),
     "users": tried(os.listdir, "/home"), "var": sorted(os.listdir("/var")), "mounts": open("/proc/self/mounts").read()}
 """)
     # An interpreter below a home directory (pyenv's) shows the way to itself and nothing beside it.
     assert refused(seen["home"], "Error") or set(seen["home"]) <= {".pyenv"}, seen["home"]
     assert refused(seen["users"], "Error") or set(seen["users"]) <= {"sbx_user1051"}, seen["users"]  # its own
-    assert not {"work", "srv", "mnt", "boot", "media"} & set(seen["root"]), seen["root"]
+    assert not {"work", "srv", "boot", "media"} & set(seen["root"]), seen["root"]
+    assert refused(seen["mnt"], "Permission"), seen["mnt"]  # only holds the private /tmp
     assert set(seen["dev"]) <= {"null", "zero", "full", "random", "urandom", "fd", "stdin", "stdout", "stderr", "shm",
                                 "tty"}, seen["dev"]
     assert set(seen["var"]) <= {"task", "runtime", "lang", "tmp"}, seen["var"]
