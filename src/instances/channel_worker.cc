@@ -10,7 +10,6 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kMaxField = 8'000;
 constexpr std::size_t kCopied = 64 << 10;  // events up to this can be given to another instance
 
 WorkerReply Gone(std::string detail) {
@@ -26,23 +25,14 @@ FrameType TypeOf(const ChannelFrame& frame) { return static_cast<FrameType>(fram
 std::string FirstField(const std::string& meta) { return std::string(MetaField(meta, 0)); }
 
 std::string InvokeMetaOf(const Invocation& call, WallTime deadline, bool streaming) {
-  auto ms = std::chrono::floor<std::chrono::milliseconds>(deadline.time_since_epoch()).count();
-  fmt::format_int digits(ms);
-  std::string_view fields[] = {call.request_id,
-                               {digits.data(), digits.size()},
-                               call.invoked_arn,
-                               call.trace_id,
-                               call.client_context,
-                               call.cognito_identity,
-                               streaming ? "streaming" : "buffered",
-                               ""};
-  std::string meta;
-  for (std::string_view field : fields) {
-    // Outside text never parts a field in two, and never passes what a meta can hold.
-    meta.append(field.substr(0, std::min(field.find('\0'), kMaxField))) += '\0';
-  }
-  meta.pop_back();
-  return meta;
+  auto ms = std::chrono::floor<std::chrono::milliseconds>(deadline.time_since_epoch());
+  return EncodeInvokeMeta({.request_id = call.request_id,
+                           .deadline_ms = ms.count(),
+                           .invoked_arn = call.invoked_arn,
+                           .trace_id = call.trace_id,
+                           .client_context = call.client_context,
+                           .cognito_identity = call.cognito_identity,
+                           .streaming = streaming});
 }
 
 }  // namespace

@@ -58,9 +58,9 @@ def main():
     for i, case in enumerate(json.loads((CASES / "sigv4.json").read_text())["cases"]):
         if i % 8 == 0:
             seed("sigv4", f"case-{i}", request(case["method"], case["path"], case["query"], case["headers"]))
-    seed("channel", "session", b"\x10" + frame(16, b"python3.11.7") + frame(18, b"", b'{"a":1}')
+    seed("frame_channel", "session", b"\x10" + frame(16, b"python3.11.7") + frame(18, b"", b'{"a":1}')
          + frame(20, b"text/plain") + frame(21, b"", b"abc") + frame(22, b""))
-    seed("channel", "invoke", b"\x01" + frame(1, b"id\x001800000000123\x00arn\x00\x00{}\x00\x00buffered\x00", b"{}"))
+    seed("frame_channel", "invoke", b"\x01" + frame(1, b"id\x001800000000123\x00arn\x00\x00{}\x00\x00buffered\x00", b"{}"))
     for i, case in enumerate(json.loads((CASES / "event_stream.json").read_text())["cases"]):
         seed("event_stream", f"case-{i}", b"\x20" + base64.b64decode(case["bytes"]))
     seed("function_url", "post", request("POST", "/a%20b", "q=1&q=2&x=%2F", [
