@@ -195,6 +195,20 @@ TEST_F(RuntimeApiWorkerTest, TakesErrorsOfFunctionAndInitialisation) {
   });
 }
 
+TEST_F(RuntimeApiWorkerTest, HoldsOneInitialisationErrorAtATime) {
+  RunWith([&]() -> Task<void> {
+    Client first = Connect();
+    co_await first.Send("POST " + std::string(kBase) +
+                        "init/error HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{");
+    co_await Turns(50);
+    Client second = Connect();
+    EXPECT_THAT(co_await second.Post("init/error", "{}"), HasSubstr("HTTP/1.1 403 "));
+    co_await first.Send("\"a\":1}");
+    EXPECT_THAT(co_await first.Receive(), HasSubstr("HTTP/1.1 202 "));
+    EXPECT_EQ((co_await Done(Beside(worker_->Init()))).payload, "{\"a\":1}");
+  });
+}
+
 TEST_F(RuntimeApiWorkerTest, RefusesAnAnswerPastTheBoundAndGoesOn) {
   RunWith([&]() -> Task<void> {
     Client client = Connect();
