@@ -32,7 +32,9 @@ std::string InvokeMetaOf(const Invocation& call, WallTime deadline, bool streami
                            .trace_id = call.trace_id,
                            .client_context = call.client_context,
                            .cognito_identity = call.cognito_identity,
-                           .streaming = streaming});
+                           .streaming = streaming,
+                           .content_type = call.content_type,
+                           .accept = call.accept});
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct Invocation {
   std::string invoked_arn;
   std::optional<int> reserved_concurrency;
   std::string payload;         // the event
+  std::string content_type;    // of the payload; "" is application/json
+  std::string accept;          // what the caller wants back; "" is the same kind as came
   std::string client_context;  // JSON, decoded from base64
   std::string cognito_identity;
   std::string trace_id;     // X-Amzn-Trace-Id form
@@ -31,7 +33,7 @@ struct Invocation {
 // How an invocation ended. An error of the user's function is not an Error of ours.
 struct InvocationResult {
   std::string payload;         // the answer, or error JSON
-  std::string content_type;    // of a streamed answer; else application/json
+  std::string content_type;    // of the answer; "" is application/json
   std::string function_error;  // "" or "Unhandled" ("Handled" is history)
   std::string error_type;      // e.g. "Runtime.ExitError", "Sandbox.Timedout", "ValueError"
   std::string log_tail;        // last 4 KiB, when asked for

@@ -7,7 +7,7 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kMaxField = 8'000;  // eight of them fit into a meta of 65,535 bytes
+constexpr std::size_t kMaxField = 6'500;  // ten of them fit into a meta of 65,535 bytes
 
 }  // namespace
 
@@ -24,11 +24,18 @@ std::string EncodeInvokeMeta(const InvokeMeta& meta) {
   std::array<char, 24> digits;
   char* end = std::to_chars(digits.begin(), digits.end(), meta.deadline_ms).ptr;
   std::string out;
+  auto add = [&out](std::string_view field) {
+    out.append(field.substr(0, std::min(field.find('\0'), kMaxField))) += '\0';
+  };
   for (std::string_view field :
        {meta.request_id, std::string_view(digits.data(), end), meta.invoked_arn, meta.trace_id,
         meta.client_context, meta.cognito_identity,
         std::string_view(meta.streaming ? "streaming" : "buffered"), meta.tenant_id}) {
-    out.append(field.substr(0, std::min(field.find('\0'), kMaxField))) += '\0';
+    add(field);
+  }
+  if (!meta.content_type.empty() || !meta.accept.empty()) {
+    add(meta.content_type);
+    add(meta.accept);
   }
   out.pop_back();
   return out;
@@ -41,7 +48,9 @@ Result<InvokeMeta> DecodeInvokeMeta(std::string_view meta) {
                  .client_context = MetaField(meta, 4),
                  .cognito_identity = MetaField(meta, 5),
                  .streaming = MetaField(meta, 6) == "streaming",
-                 .tenant_id = MetaField(meta, 7)};
+                 .tenant_id = MetaField(meta, 7),
+                 .content_type = MetaField(meta, 8),
+                 .accept = MetaField(meta, 9)};
   std::string_view deadline = MetaField(meta, 1);
   auto [end, error] =
       std::from_chars(deadline.data(), deadline.data() + deadline.size(), out.deadline_ms);

@@ -39,9 +39,11 @@ struct InvokeMeta {
   std::string_view cognito_identity = {};  // JSON, or ""
   bool streaming = false;
   std::string_view tenant_id = {};
+  std::string_view content_type = {};  // of the payload; "" is application/json
+  std::string_view accept = {};        // "" is the same kind as came
 };
 // Outside text never parts a field in two, nor passes what a meta can hold: a field ends at its
-// first NUL, and at 8,000 bytes.
+// first NUL, and at 6,500 bytes. The last two are left out where both are empty.
 std::string EncodeInvokeMeta(const InvokeMeta& meta);
 // The meta of an INVOKE read back. Views point into `meta`.
 Result<InvokeMeta> DecodeInvokeMeta(std::string_view meta);

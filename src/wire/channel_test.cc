@@ -33,13 +33,29 @@ TEST(Channel, KeepsOutsideTextWithinItsField) {
                                        .trace_id = large,
                                        .client_context = large,
                                        .cognito_identity = large,
-                                       .tenant_id = large});
+                                       .tenant_id = large,
+                                       .content_type = large,
+                                       .accept = large});
   EXPECT_LE(text.size(), 65'535u);
   auto read = DecodeInvokeMeta(text);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->request_id, "a");
   EXPECT_FALSE(read->streaming);
-  EXPECT_EQ(read->tenant_id.size(), 8'000u);
+  EXPECT_EQ(read->tenant_id.size(), 6'500u);
+  EXPECT_EQ(read->accept.size(), 6'500u);
+}
+
+TEST(Channel, SaysWhatKindThePayloadIsOnlyWhereItIsNotJson) {
+  EXPECT_EQ(EncodeInvokeMeta({.request_id = "id"}), std::string_view("id\0"
+                                                                     "0\0\0\0\0\0buffered\0",
+                                                                     17));
+  for (auto [type, accept] : {std::pair("text/csv", ""), {"", "text/csv"}, {"a/b", "c/d"}}) {
+    std::string text = EncodeInvokeMeta({.content_type = type, .accept = accept});
+    auto read = DecodeInvokeMeta(text);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->content_type, type);
+    EXPECT_EQ(read->accept, accept);
+  }
 }
 
 TEST(Channel, RefusesAnInvocationWithoutADeadline) {
