@@ -6,9 +6,11 @@
 //          privilege either, holds only file descriptors to it.
 // How      SandboxHost asks the spawner (spawner.h: a small root process) over a Unix socket and
 //          gets descriptors back. Destroying a Sandbox kills its whole tree and frees its cgroup.
+//          A clone is a Sandbox made of a running one (the template) that has initialised: memory
+//          is shared until written, all else is its own (docs/isolation.md).
 // Units    Bytes, std::chrono; cpus are whole CPUs (0.072 is 128 MB's share).
 // Errors   kUnavailable: the spawner is gone or the host is out of something. kInvalid: the spec
-//          names a thing that does not exist (message names it).
+//          names a thing that does not exist (message names it). kUnsupported: no cloning here.
 // Threads  The event loop only.
 
 #include <cstdint>
@@ -48,6 +50,14 @@ struct SandboxSpec {
   Network network = Network::kLoopback;
   bool channel = false;      // a framed channel at descriptor 3 inside (docs/formats/channel.md)
   bool runtime_api = false;  // a listener at 127.0.0.1:9001 inside, for the Runtime API
+  // The program may be cloned: it gets a control socket at descriptor 4 on which it is asked to
+  // (docs/isolation.md), and may make the namespaces that a clone needs. REQUIRES channel.
+  bool clonable = false;
+};
+
+struct CloneSpec {
+  std::string id;                // as SandboxSpec::id
+  std::vector<std::string> env;  // "NAME=value", set in the clone over what the template has
 };
 
 struct SandboxExit {
@@ -76,6 +86,12 @@ class Sandbox {
   virtual void Kill() = 0;
   // When the first process of the tree has ended and all others are gone. Many may wait.
   virtual Task<SandboxExit> WaitExit() = 0;
+  // Of a clonable sandbox: another one like it, with its limits, mounts and network, which lives on
+  // when this one ends. kUnsupported where it cannot be cloned, kUnavailable where it has ended, is
+  // busy for too long or the host is out of something.
+  virtual Task<Result<std::unique_ptr<Sandbox>>> Clone(CloneSpec) {
+    co_return Fail(Code::kUnsupported, "this sandbox cannot be cloned");
+  }
 };
 
 class SandboxHost {
