@@ -1,0 +1,6 @@
+#pragma once
+// What the sources of _samovar_native share: Python's header, and the table of each source.
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+extern PyMethodDef clone_methods[];  // clone_module.c
