@@ -25,6 +25,7 @@ enum class FrameType : std::uint8_t {
   kStreamBegin = 20,
   kStreamChunk = 21,
   kStreamEnd = 22,
+  kTemplate = 23,  // after READY: whether the process can be cloned
 };
 
 // Field i of a meta (0 is the first); "" where there are fewer.

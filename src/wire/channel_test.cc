@@ -48,7 +48,7 @@ TEST(Channel, KeepsOutsideTextWithinItsField) {
 TEST(Channel, SaysWhatKindThePayloadIsOnlyWhereItIsNotJson) {
   EXPECT_EQ(EncodeInvokeMeta({.request_id = "id"}), std::string_view("id\0"
                                                                      "0\0\0\0\0\0buffered\0",
-                                                                     17));
+                                                                     18));
   for (auto [type, accept] : {std::pair("text/csv", ""), {"", "text/csv"}, {"a/b", "c/d"}}) {
     std::string text = EncodeInvokeMeta({.content_type = type, .accept = accept});
     auto read = DecodeInvokeMeta(text);

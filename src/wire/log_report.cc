@@ -52,6 +52,10 @@ std::string ReportLine(const InvocationReport& report) {
       report.request_id, Millis(report.duration), report.billed.count(),
       report.memory_size.WholeMiB(), report.max_memory_used.WholeMiB());
   if (report.init) line += fmt::format("Init Duration: {:.2f} ms\t", Millis(*report.init));
+  if (report.restore) {
+    line += fmt::format("Restore Duration: {:.2f} ms\tBilled Restore Duration: {} ms\t",
+                        Millis(*report.restore), BilledDuration(*report.restore).count());
+  }
   if (PlatformEndedIt(report)) {
     line += fmt::format("Status: {}", report.status);
     if (report.status != "timeout") line += fmt::format("\tError Type: {}", report.error_type);
@@ -80,6 +84,10 @@ std::string JsonRuntimeDoneRecord(const InvocationReport& report) {
 std::string JsonReportRecord(const InvocationReport& report) {
   std::string init;
   if (report.init) init = fmt::format(R"(,"initDurationMs":{:.3f})", Millis(*report.init));
+  if (report.restore) {
+    init += fmt::format(R"(,"restoreDurationMs":{:.3f},"billedRestoreDurationMs":{})",
+                        Millis(*report.restore), BilledDuration(*report.restore).count());
+  }
   return Record(
       report.time, "platform.report",
       fmt::format(

@@ -22,6 +22,8 @@ struct InvocationReport {
   Bytes memory_size;
   Bytes max_memory_used;
   std::optional<std::chrono::nanoseconds> init;  // on a cold start
+  // On a cold start of a version with SnapStart, in its place. All of it is billed.
+  std::optional<std::chrono::nanoseconds> restore;
   std::string_view status = "success";           // "error", "timeout", "failure"
   std::string_view error_type;                   // e.g. "Runtime.ExitError", or ""
   WallTime time;                                 // when the line is written
