@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "functions/configuration.h"
 #include "functions/lambda_registry.h"
+#include "functions/version_record.h"
 
 namespace samovar {
 namespace {
@@ -14,33 +15,6 @@ namespace {
 constexpr auto kFirstRetry = std::chrono::milliseconds(50);
 constexpr auto kLastRetry = std::chrono::seconds(5);
 constexpr auto kCollectAgain = std::chrono::minutes(65);  // the store keeps what is an hour old
-
-std::vector<std::string> PackagesOf(const VersionRecord& version) {
-  std::vector<std::string> hashes{version.package};
-  for (const auto& layer : version.layers) hashes.push_back(layer.package);
-  return hashes;
-}
-
-// Directories of the packages, in order. Blocks.
-Result<std::vector<std::string>> UnpackAll(PackageStore& packages,
-                                           const std::vector<std::string>& hashes) {
-  std::vector<std::string> dirs;
-  for (const auto& hash : hashes) {
-    TRY(auto dir, packages.Unpack(hash));
-    dirs.push_back(std::move(dir));
-  }
-  return dirs;
-}
-
-// Background work ends with a value; what else it ends with is cancellation, or a bug to report.
-void LogEscape(std::exception_ptr failed) {
-  if (!failed) return;
-  try {
-    std::rethrow_exception(failed);
-  } catch (const std::exception& error) {
-    LogError("background work of the registry ended: {}", error.what());
-  }
-}
 
 bool IsUnfinished(const VersionRecord& version) {
   return version.state == "Pending" || version.update_status == "InProgress";
@@ -51,27 +25,17 @@ VersionPtr RunnableFrom(const RegistryOptions& options, const FunctionRecord& fu
   return MakeRunnable(options, function, version, dirs.front(), {dirs.begin() + 1, dirs.end()});
 }
 
-void SetActive(VersionRecord& version) {
-  version.state = "Active";
-  version.state_reason.clear();
-  version.state_reason_code.clear();
-  version.update_status = "Successful";
-  version.update_reason.clear();
-  version.update_reason_code.clear();
-}
-
-std::string ReasonCode(const Error& error) {
-  return error.code == Code::kInvalid || error.code == Code::kTooLarge ? "InvalidConfiguration"
-                                                                       : "InternalError";
-}
-
-void SetFailed(VersionRecord& version, const Error& error) {
-  version.state = "Failed";
-  version.state_reason = error.message;
-  version.state_reason_code = ReasonCode(error);
-}
-
 }  // namespace
+
+// Background work ends with a value; what else it ends with is cancellation, or a bug to report.
+void LambdaRegistry::LogEscape(std::exception_ptr failed) {
+  if (!failed) return;
+  try {
+    std::rethrow_exception(failed);
+  } catch (const std::exception& error) {
+    LogError("background work of the registry ended: {}", error.what());
+  }
+}
 
 Result<void> LambdaRegistry::LoadRunnable(FunctionRecord& function) {
   const auto load = [&](VersionRecordPtr& slot) {
@@ -83,7 +47,7 @@ Result<void> LambdaRegistry::LoadRunnable(FunctionRecord& function) {
     } else {
       LogError("function {}:{} cannot run: {}", function.name, version->number,
                dirs.error().message);
-      SetFailed(*version, dirs.error());
+      SetFailed(*version, dirs.error(), ReasonCode(dirs.error()));
     }
     slot = std::move(version);
   };
@@ -97,7 +61,13 @@ void LambdaRegistry::StartActivation(const std::string& name) {
   const auto function = Find(name);
   if (!function) return;
   bool unfinished = IsUnfinished(*function->latest);
-  for (const auto& [number, version] : function->versions) unfinished |= IsUnfinished(*version);
+  for (const auto& [number, version] : function->versions) {
+    if (NeedsPreparing(*version)) {
+      StartPreparing(name, number);
+    } else {
+      unfinished |= IsUnfinished(*version);
+    }
+  }
   if (!unfinished) return;
   asio::co_spawn(loop_, Activate(alive_, name), LogEscape);
 }
@@ -116,6 +86,22 @@ Task<> LambdaRegistry::Activate(std::weak_ptr<LambdaRegistry*> alive, std::strin
   auto& packages = self()->packages_;
   const auto dirs = co_await RunBlocking(
       self()->pool_, [&packages, hashes] { return UnpackAll(packages, hashes); });
+  co_await Settle(alive, name, [&](LambdaRegistry& registry, FunctionRecord& changed) {
+    // Another function of that name: its own activation sees to it.
+    if (changed.latest->instance_revision != revision) return false;
+    registry.FinishActivation(changed, dirs);
+    return true;
+  });
+}
+
+// Changes a function as its background work found, however often the write must be tried. Nothing
+// is done where the function is gone, or `edit` says false.
+Task<> LambdaRegistry::Settle(std::weak_ptr<LambdaRegistry*> alive, std::string name,
+                              SettleEdit edit) {
+  const auto self = [&]() -> LambdaRegistry* {
+    const auto registry = alive.lock();
+    return registry ? *registry : nullptr;
+  };
   for (std::chrono::nanoseconds wait = kFirstRetry;;
        wait = std::min<std::chrono::nanoseconds>(wait * 2, kLastRetry)) {
     if (!self()) co_return;
@@ -123,10 +109,9 @@ Task<> LambdaRegistry::Activate(std::weak_ptr<LambdaRegistry*> alive, std::strin
       const auto guard = co_await self()->changing_.Lock("f/" + name);
       if (!self()) co_return;
       const auto before = self()->Find(name);
-      // Deleted, or another function of that name: its own activation sees to it.
-      if (!before || before->latest->instance_revision != revision) co_return;
+      if (!before) co_return;
       auto after = std::make_shared<FunctionRecord>(*before);
-      self()->FinishActivation(*after, dirs);
+      if (!edit(*self(), *after)) co_return;
       auto& kv = self()->kv_;
       const auto batch = std::make_shared<WriteBatch>(Differences(before, after));
       const auto written =
@@ -146,13 +131,13 @@ Task<> LambdaRegistry::Activate(std::weak_ptr<LambdaRegistry*> alive, std::strin
 void LambdaRegistry::FinishActivation(FunctionRecord& function,
                                       const Result<std::vector<std::string>>& dirs) {
   for (auto& [number, slot] : function.versions) {
-    if (!IsUnfinished(*slot)) continue;
+    if (!IsUnfinished(*slot) || NeedsPreparing(*slot)) continue;
     auto version = std::make_shared<VersionRecord>(*slot);
     if (dirs) {
       SetActive(*version);
       version->runnable = RunnableFrom(options_, function, *version, *dirs);
     } else {
-      SetFailed(*version, dirs.error());
+      SetFailed(*version, dirs.error(), ReasonCode(dirs.error()));
     }
     slot = std::move(version);
   }
@@ -168,7 +153,7 @@ void LambdaRegistry::FinishActivation(FunctionRecord& function,
     latest->update_reason = dirs.error().message;
     latest->update_reason_code = ReasonCode(dirs.error());
   } else {
-    SetFailed(*latest, dirs.error());
+    SetFailed(*latest, dirs.error(), ReasonCode(dirs.error()));
   }
   latest->revision_id = NewUuid();
   function.latest = std::move(latest);

@@ -130,6 +130,7 @@ LambdaRegistry::Answer LambdaRegistry::UpdateAlias(json::object input) {
     const auto revision = TextOf(input, "RevisionId");
     if (!revision.empty() && revision != found->second.revision_id) return StaleRevision();
     TRY(ApplyAlias(options_, function, input, found->second));
+    if (function.provisioned.contains(name)) TRY(CheckProvisionedVersions(function, name));
     return DescribeAlias(options_, function.name, name, found->second);
   };
   co_return co_await Change(target.name, MissingFunction(target.name), edit);
@@ -147,6 +148,7 @@ LambdaRegistry::Answer LambdaRegistry::DeleteAlias(json::object input) {
                               changed.policies.erase(name);
                               changed.urls.erase(name);
                               changed.event_invoke.erase(name);
+                              changed.provisioned.erase(name);
                               return json::object();
                             });
 }

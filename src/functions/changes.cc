@@ -81,8 +81,8 @@ Task<Result<void>> LambdaRegistry::Store(FunctionPtr before, FunctionPtr after) 
 
 void LambdaRegistry::Publish(const FunctionPtr& before, const FunctionPtr& after) {
   const auto name = after ? after->name : before->name;
-  if (before) reserved_total_ -= before->reserved_concurrency.value_or(0);
-  if (after) reserved_total_ += after->reserved_concurrency.value_or(0);
+  if (before) reserved_total_ -= before->Claimed();
+  if (after) reserved_total_ += after->Claimed();
   if (before) {
     for (const auto& [qualifier, url] : before->urls) urls_.erase(url.id);
   }
@@ -96,6 +96,9 @@ void LambdaRegistry::Publish(const FunctionPtr& before, const FunctionPtr& after
   }
   Retire(before, after);
   Wake(name);
+  const auto provisioned = [](const FunctionPtr& f) { return f && !f->provisioned.empty(); };
+  if (!provisioned(before) && !provisioned(after)) return;
+  for (const auto& callback : on_provisioned_) callback();
 }
 
 void LambdaRegistry::Retire(const FunctionPtr& before, const FunctionPtr& after) {

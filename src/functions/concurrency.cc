@@ -10,9 +10,6 @@ namespace {
 
 namespace json = boost::json;
 
-// What must stay for functions without a reservation: AWS's 100, or a tenth of a small account.
-int MinimumUnreserved(int account) { return account >= 1000 ? 100 : account / 10; }
-
 // No bound is set on the sum of all code: the largest number that every JSON reader keeps exact.
 constexpr std::int64_t kUnbounded = (std::int64_t{1} << 53) - 1;
 
@@ -21,9 +18,14 @@ constexpr std::int64_t kUnbounded = (std::int64_t{1} << 53) - 1;
 int LambdaRegistry::ReservedByOthers(std::string_view name) const {
   int sum = 0;
   for (const auto& [other, function] : functions_) {
-    if (other != name) sum += function->reserved_concurrency.value_or(0);
+    if (other != name) sum += function->Claimed();
   }
   return sum;
+}
+
+// What must stay for functions without a reservation: AWS's 100, or a tenth of a small account.
+int LambdaRegistry::MinimumUnreserved() const {
+  return options_.account_concurrency >= 1000 ? 100 : options_.account_concurrency / 10;
 }
 
 LambdaRegistry::Answer LambdaRegistry::PutFunctionConcurrency(json::object input) {
@@ -37,7 +39,13 @@ LambdaRegistry::Answer LambdaRegistry::PutFunctionConcurrency(json::object input
   const auto account = co_await changing_.Lock("account");
   const auto wanted = static_cast<int>(IntOf(input, "ReservedConcurrentExecutions").value_or(0));
   const auto edit = [this, wanted](FunctionRecord& function) -> Result<json::object> {
-    const auto minimum = MinimumUnreserved(options_.account_concurrency);
+    const auto minimum = MinimumUnreserved();
+    if (const auto provisioned = function.ProvisionedTotal(); wanted < provisioned) {
+      return InvalidParameter(
+          fmt::format(" ReservedConcurrentExecutions  {} should not be lower than function's total "
+                      "provisioned concurrency [{}].",
+                      wanted, provisioned));
+    }
     if (wanted > 0 &&
         options_.account_concurrency - ReservedByOthers(function.name) - wanted < minimum) {
       return InvalidParameter(

@@ -15,6 +15,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kMaxEnvironment = 4096;
+constexpr std::int64_t kMaxSnapStartStorage = 512;
 
 constexpr std::string_view kReservedVariables[] = {
     "_HANDLER",
@@ -164,6 +165,23 @@ Result<void> CheckRanges(const json::object& input) {
   return {};
 }
 
+// AWS refuses Python before 3.12 too; here a clone of it is as good as one of 3.12.
+Result<void> CheckSnapStart(const json::object& config) {
+  if (!WantsSnapStart(config)) return {};
+  const auto runtime = TextOf(config, "Runtime");
+  if (!runtime.starts_with("python")) {
+    return InvalidParameter(
+        fmt::format("{} is not supported for SnapStart enabled functions.", runtime));
+  }
+  const auto* storage = ObjectOf(config, "EphemeralStorage");
+  if (storage && IntOf(*storage, "Size").value_or(0) > kMaxSnapStartStorage) {
+    return InvalidParameter(fmt::format(
+        "EphemeralStorage of more than {} MB is not supported for SnapStart enabled functions.",
+        kMaxSnapStartStorage));
+  }
+  return {};
+}
+
 void SetDefaults(std::string_view, json::object& config) {
   config["Description"] = "";
   config["Timeout"] = 3;
@@ -195,6 +213,15 @@ Result<void> CheckRuntime(std::string_view runtime, const RegistryOptions& optio
     }
   }
   return {};
+}
+
+bool WantsSnapStart(const json::object& config) {
+  const auto* snap = ObjectOf(config, "SnapStart");
+  return snap && TextOf(*snap, "ApplyOn") == "PublishedVersions";
+}
+
+bool HasSnapStart(const VersionRecord& version) {
+  return version.number != "$LATEST" && WantsSnapStart(version.config);
 }
 
 Result<void> CheckEnvironment(const json::object& variables) {
@@ -262,7 +289,7 @@ Result<void> ApplyConfiguration(const json::object& input, std::string_view name
   TRY(ApplyDeadLetter(input, config));
   ApplyLogging(input, name, create, config);
   ApplyVpc(input, config);
-  return {};
+  return CheckSnapStart(config);
 }
 
 std::string FunctionArn(const RegistryOptions& options, std::string_view name,
@@ -283,10 +310,7 @@ json::object DescribeVersion(const RegistryOptions& options, const FunctionRecor
   answer["Version"] = version.number;
   answer["RevisionId"] = version.revision_id;
   answer["LastModified"] = version.last_modified;
-  auto& snap = answer["SnapStart"].as_object();
-  const bool snapped =
-      TextOf(snap, "ApplyOn") == "PublishedVersions" && version.number != "$LATEST";
-  snap["OptimizationStatus"] = snapped ? "On" : "Off";
+  answer["SnapStart"].as_object()["OptimizationStatus"] = HasSnapStart(version) ? "On" : "Off";
   if (!version.layers.empty()) {
     json::array layers;
     for (const auto& layer : version.layers) {
@@ -339,11 +363,9 @@ VersionPtr MakeRunnable(const RegistryOptions& options, const FunctionRecord& fu
     version->log_group = TextOf(*logging, "LogGroup");
     version->log_format = TextOf(*logging, "LogFormat");
   }
-  if (const auto* snap = ObjectOf(config, "SnapStart")) {
-    version->snap_start =
-        TextOf(*snap, "ApplyOn") == "PublishedVersions" && record.number != "$LATEST";
-  }
+  version->snap_start = HasSnapStart(record);
   version->egress = function.Egress();
+  version->may_clone = function.MayClone();
   return version;
 }
 

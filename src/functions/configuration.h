@@ -23,6 +23,9 @@ Result<void> CheckRuntime(std::string_view runtime, const RegistryOptions& optio
 Result<void> CheckEnvironment(const boost::json::object& variables);
 Result<void> CheckArchitectures(const boost::json::object& input);
 
+bool WantsSnapStart(const boost::json::object& config);  // ApplyOn: PublishedVersions
+bool HasSnapStart(const VersionRecord& version);         // it is in force: a published version
+
 std::string FunctionArn(const RegistryOptions& options, std::string_view name,
                         std::string_view qualifier = {});
 std::string LayerArn(const RegistryOptions& options, std::string_view name);

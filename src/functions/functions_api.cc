@@ -157,6 +157,7 @@ LambdaRegistry::Answer LambdaRegistry::DeleteVersion(Target target) {
         function.policies.erase(qualifier);
         function.event_invoke.erase(qualifier);
         function.runtime_management.erase(qualifier);
+        function.provisioned.erase(qualifier);
         return json::object{{"StatusCode", 204}};
       });
 }

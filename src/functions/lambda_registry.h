@@ -37,6 +37,8 @@ class LambdaRegistry final : public Registry {
                        std::string_view action) override;
   void OnRetired(std::function<void(const std::string& version_key)> callback) override;
   int ReservedTotal() const override { return reserved_total_; }
+  std::vector<ProvisionedTarget> Provisioned() const override;
+  void OnProvisionedChanged(std::function<void()> callback) override;
   std::vector<std::string> Names() const override;
 
  private:
@@ -87,6 +89,9 @@ class LambdaRegistry final : public Registry {
   void Wake(const std::string& name);
 
   // activate.cc
+  using SettleEdit = std::function<bool(LambdaRegistry&, FunctionRecord&)>;
+  static void LogEscape(std::exception_ptr failed);
+  static Task<> Settle(std::weak_ptr<LambdaRegistry*> alive, std::string name, SettleEdit edit);
   void StartActivation(const std::string& name);
   static Task<> Activate(std::weak_ptr<LambdaRegistry*> alive, std::string name);
   void FinishActivation(FunctionRecord& function, const Result<std::vector<std::string>>& dirs);
@@ -95,6 +100,18 @@ class LambdaRegistry final : public Registry {
                              std::shared_ptr<LoopTimer> timer);
   std::set<std::string> UsedPackages();
   Result<void> LoadRunnable(FunctionRecord& function);
+
+  // snap_start.cc
+  bool NeedsPreparing(const VersionRecord& version) const;
+  void StartPreparing(const std::string& name, std::uint64_t number);
+  static Task<> Prepare(std::weak_ptr<LambdaRegistry*> alive, std::string name,
+                        std::uint64_t number);
+  static Task<std::optional<Error>> TryPrepare(std::weak_ptr<LambdaRegistry*> alive,
+                                               VersionPtr version);
+  VersionRecordPtr FindPreparing(const std::string& name, std::uint64_t number) const;
+  bool FinishPreparing(FunctionRecord& function, const VersionRecord& begun,
+                       const VersionPtr& runnable, const std::optional<Error>& error) const;
+  void RetireUnpublished(const VersionRecord& record, const VersionPtr& version);
 
   // code.cc
   Task<Result<PackageInfo>> TakeCode(Object code);
@@ -137,7 +154,26 @@ class LambdaRegistry final : public Registry {
   Answer DeleteFunctionConcurrency(Object input);
   Answer GetAccountSettings(Object input);
   int ReservedByOthers(std::string_view name) const;
+  int MinimumUnreserved() const;
   int reserved_total_ = 0;  // of functions_, kept by Publish
+
+  // provisioned.cc
+  struct VersionShare {
+    VersionRecordPtr version;
+    int count = 0;
+  };
+  Error NoProvisionedTarget(const Target& target) const;
+  Result<void> CheckProvisionedLimits(const FunctionRecord& function, const std::string& qualifier,
+                                      int wanted) const;
+  static Result<void> CheckProvisionedVersions(const FunctionRecord& function,
+                                               const std::string& qualifier);
+  static std::vector<VersionShare> SharesOf(const FunctionRecord& function,
+                                            const std::string& qualifier);
+  Object DescribeProvisioned(const FunctionRecord& function, const std::string& qualifier) const;
+  Answer PutProvisionedConcurrencyConfig(Object input);
+  Answer GetProvisionedConcurrencyConfig(Object input);
+  Answer ListProvisionedConcurrencyConfigs(Object input);
+  Answer DeleteProvisionedConcurrencyConfig(Object input);
 
   // url_config.cc
   Result<Target> UrlTarget(const Object& input) const;
@@ -208,7 +244,9 @@ class LambdaRegistry final : public Registry {
   };
   std::vector<RetiredVersion> retired_;  // may still have instances
   std::vector<std::function<void(const std::string&)>> on_retired_;
-  ByName<std::vector<std::shared_ptr<LoopTimer>>> waiters_;  // for a Pending function
+  std::vector<std::function<void()>> on_provisioned_;
+  std::set<std::pair<std::string, std::uint64_t>> preparing_;  // function, version
+  ByName<std::vector<std::shared_ptr<LoopTimer>>> waiters_;    // for a Pending function
 
   KeyedMutex changing_;                       // "f/NAME", "l/NAME", "account"
   std::shared_ptr<LoopTimer> collect_timer_;  // of the next collection

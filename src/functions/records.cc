@@ -150,6 +150,11 @@ FunctionRecord FunctionOf(const json::object& doc) {
   for (const auto& [key, value] : Object(doc, "runtime_management")) {
     f.runtime_management[key] = value.as_object();
   }
+  for (const auto& [key, value] : Object(doc, "provisioned")) {
+    const auto& config = value.as_object();
+    f.provisioned[key] = {static_cast<int>(config.at("requested").as_int64()),
+                          Text(config, "last_modified")};
+  }
   f.recursive_loop = Text(doc, "recursive_loop");
   f.code_signing_arn = Text(doc, "code_signing_arn");
   return f;
@@ -181,6 +186,17 @@ bool FunctionRecord::Egress() const {
   return tag != tags.end() && tag->second == "egress";
 }
 
+bool FunctionRecord::MayClone() const {
+  const auto tag = tags.find("samovar:clone");
+  return tag == tags.end() || tag->second != "off";
+}
+
+int FunctionRecord::ProvisionedTotal() const {
+  int sum = 0;
+  for (const auto& [qualifier, config] : provisioned) sum += config.requested;
+  return sum;
+}
+
 std::string WriteFunction(const FunctionRecord& f) {
   const auto same = [](const auto& value) { return value; };
   json::object doc{{"format", kFormat},
@@ -196,6 +212,9 @@ std::string WriteFunction(const FunctionRecord& f) {
   doc["policies"] = MapOf(f.policies, same);
   doc["event_invoke"] = MapOf(f.event_invoke, same);
   doc["runtime_management"] = MapOf(f.runtime_management, same);
+  doc["provisioned"] = MapOf(f.provisioned, [](const ProvisionedRecord& config) {
+    return json::object{{"requested", config.requested}, {"last_modified", config.last_modified}};
+  });
   doc["urls"] = MapOf(f.urls, [](const UrlRecord& url) {
     return json::object{{"id", url.id}, {"config", url.config}};
   });

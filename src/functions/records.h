@@ -58,6 +58,14 @@ struct AliasRecord {
   friend bool operator==(const AliasRecord&, const AliasRecord&) = default;
 };
 
+// A provisioned concurrency configuration.
+struct ProvisionedRecord {
+  int requested = 0;
+  std::string last_modified;
+
+  friend bool operator==(const ProvisionedRecord&, const ProvisionedRecord&) = default;
+};
+
 struct UrlRecord {
   std::string id;
   boost::json::object config;  // AuthType, InvokeMode, Cors, CreationTime, LastModifiedTime
@@ -79,10 +87,15 @@ struct FunctionRecord {
   std::map<std::string, UrlRecord> urls;
   std::map<std::string, boost::json::object> event_invoke;
   std::map<std::string, boost::json::object> runtime_management;
+  std::map<std::string, ProvisionedRecord> provisioned;
   std::string recursive_loop = "Terminate";
   std::string code_signing_arn;
 
   bool Egress() const;
+  bool MayClone() const;  // no tag samovar:clone = off
+  int ProvisionedTotal() const;
+  // What it takes off the account's concurrency.
+  int Claimed() const { return reserved_concurrency.value_or(ProvisionedTotal()); }
   const VersionRecord& Serving() const { return serving ? *serving : *latest; }
 };
 using FunctionPtr = std::shared_ptr<const FunctionRecord>;

@@ -27,6 +27,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/task.h"
+#include "functions/provisioned.h"
 #include "functions/version.h"
 #include "store/kv_store.h"
 #include "store/package_store.h"
@@ -47,6 +48,14 @@ struct RegistryOptions {
   std::chrono::milliseconds collect_delay{60'000};
   // nullopt where the host can run `runtime`; else the reason, for people.
   std::function<std::optional<std::string>(std::string_view runtime)> missing_runtime;
+  // Initialises a published version with SnapStart before it becomes Active; until then it is
+  // Pending. An Error makes it Failed: kTimeout says FunctionError.InitTimeout, kTooLarge
+  // FunctionError.InitResourceExhausted, kInvalid FunctionError, others InternalError, unless the
+  // Error's `reason` names a StateReasonCode itself; kUnavailable and kOverloaded are tried again
+  // first. A version that is gone by then is told to OnRetired. Where null, nothing is done.
+  std::function<Task<Result<void>>(VersionPtr version)> prepare;
+  // How many provisioned instances a version (Version::Key) has; where null, none.
+  std::function<ProvisionedStatus(const std::string& version_key)> provisioned_status;
   // In [0, 1), for an alias between two versions; the default is a generator of its own.
   std::function<double()> random;
 };
@@ -92,8 +101,14 @@ class Registry {
                                std::string_view action) = 0;
   // Called on the loop when instances of a key (Version::Key) must not serve new calls any more.
   virtual void OnRetired(std::function<void(const std::string& version_key)> callback) = 0;
-  // What all functions have reserved together. Cheap: asked at each admission.
+  // What all functions have reserved together; where one reserved nothing, what it has provisioned.
+  // Cheap: asked at each admission.
   virtual int ReservedTotal() const { return 0; }
+  // How many instances of each version provisioned concurrency wants ready: those above zero. An
+  // alias between two versions splits by weight.
+  virtual std::vector<ProvisionedTarget> Provisioned() const { return {}; }
+  // Called on the loop when Provisioned() may answer otherwise than before.
+  virtual void OnProvisionedChanged(std::function<void()> /*callback*/) {}
   // Names of all functions, sorted.
   virtual std::vector<std::string> Names() const = 0;
 };

@@ -61,7 +61,7 @@ Task<Result<Resolved>> LambdaRegistry::Resolve(std::string name, std::string qua
     }
     if (version->runnable) {
       co_return Resolved{version->runnable, FunctionArn(options_, target.name, target.qualifier),
-                         function->reserved_concurrency};
+                         function->reserved_concurrency, function->ProvisionedTotal()};
     }
     if (version->state != "Pending" || std::chrono::steady_clock::now() >= give_up) {
       co_return std::unexpected(NotRunnable(*version));

@@ -1,5 +1,5 @@
-// Tags of functions. The tag samovar:network = egress opens the network to a function's instances,
-// so changing it makes every version anew.
+// Tags of functions. samovar:network = egress opens the network to a function's instances, and
+// samovar:clone = off has each of them initialise afresh: changing these makes every version anew.
 
 #include <fmt/format.h>
 
@@ -17,25 +17,36 @@ namespace json = boost::json;
 
 constexpr std::size_t kMaxTags = 50;
 
-VersionRecordPtr WithEgress(const VersionRecordPtr& record, bool egress) {
-  if (!record || !record->runnable) return record;
+// What tags say about how instances are made.
+struct Ways {
+  bool egress, may_clone;
+  friend bool operator==(const Ways&, const Ways&) = default;
+};
+Ways WaysOf(const FunctionRecord& function) { return {function.Egress(), function.MayClone()}; }
+
+VersionRecordPtr Remade(const VersionRecordPtr& record, const Ways& ways) {
+  // One that SnapStart initialises now was begun by the old tags: another revision begins anew.
+  const bool preparing = record && record->state == "Pending" && HasSnapStart(*record);
+  if (!record || (!record->runnable && !preparing)) return record;
   auto copy = std::make_shared<VersionRecord>(*record);
   copy->instance_revision = NewUuid();
+  if (preparing) return copy;
   auto runnable = std::make_shared<Version>(*record->runnable);
   runnable->revision = copy->instance_revision;
-  runnable->egress = egress;
+  runnable->egress = ways.egress;
+  runnable->may_clone = ways.may_clone;
   copy->runnable = std::move(runnable);
   return copy;
 }
 
-// After the tags changed: a new revision, and new instances where the network changed.
-void AfterTags(FunctionRecord& function, bool egress_before) {
+// After the tags changed: a new revision, and new instances where they are made in another way.
+void AfterTags(FunctionRecord& function, const Ways& before) {
   function.latest = Touched(*function.latest);
-  const bool egress = function.Egress();
-  if (egress == egress_before) return;
-  function.latest = WithEgress(function.latest, egress);
-  function.serving = WithEgress(function.serving, egress);
-  for (auto& [number, version] : function.versions) version = WithEgress(version, egress);
+  const auto ways = WaysOf(function);
+  if (ways == before) return;
+  function.latest = Remade(function.latest, ways);
+  function.serving = Remade(function.serving, ways);
+  for (auto& [number, version] : function.versions) version = Remade(version, ways);
 }
 
 }  // namespace
@@ -68,12 +79,12 @@ LambdaRegistry::Answer LambdaRegistry::TagResource(json::object input) {
     co_return InvalidParameter("An error occurred and the request cannot be processed.");
   }
   const auto edit = [given](FunctionRecord& function) -> Result<json::object> {
-    const bool egress = function.Egress();
+    const auto ways = WaysOf(function);
     for (const auto& [key, value] : given) function.tags[key] = value;
     if (function.tags.size() > kMaxTags) {
       return InvalidParameter("Number of tags exceeds resource tag limit.");
     }
-    AfterTags(function, egress);
+    AfterTags(function, ways);
     return json::object();
   };
   co_return co_await Change(name, MissingFunction(name), edit);
@@ -87,11 +98,11 @@ LambdaRegistry::Answer LambdaRegistry::UntagResource(json::object input) {
         "Value null at 'tagKeys' failed to satisfy constraint: Member must not be null");
   }
   const auto edit = [keys = *keys](FunctionRecord& function) -> Result<json::object> {
-    const bool egress = function.Egress();
+    const auto ways = WaysOf(function);
     for (const auto& key : keys) {
       if (key.is_string()) function.tags.erase(std::string(key.get_string()));
     }
-    AfterTags(function, egress);
+    AfterTags(function, ways);
     return json::object();
   };
   co_return co_await Change(name, MissingFunction(name), edit);

@@ -34,6 +34,7 @@ struct Version {
   std::string log_format = "Text";      // or "JSON"
   bool snap_start = false;              // ApplyOn: PublishedVersions
   bool egress = false;                  // tag samovar:network = egress
+  bool may_clone = true;                // no tag samovar:clone = off
 
   // Unique for code and configuration: instances of equal keys are interchangeable.
   std::string Key() const { return function + ":" + number + ":" + revision; }
@@ -47,6 +48,7 @@ struct Resolved {
   VersionPtr version;
   std::string invoked_arn;  // as the caller named it: unqualified, :alias or :number
   std::optional<int> reserved_concurrency;  // of the function
+  int provisioned_concurrency = 0;          // of the function, all its configurations together
 };
 
 }  // namespace samovar

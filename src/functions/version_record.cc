@@ -43,6 +43,43 @@ void BeginUpdate(VersionRecord& version, std::string now) {
   version.update_reason_code = "Creating";
 }
 
+void SetActive(VersionRecord& version) {
+  version.state = "Active";
+  version.state_reason.clear();
+  version.state_reason_code.clear();
+  version.update_status = "Successful";
+  version.update_reason.clear();
+  version.update_reason_code.clear();
+}
+
+std::string_view ReasonCode(const Error& error) {
+  return error.code == Code::kInvalid || error.code == Code::kTooLarge ? "InvalidConfiguration"
+                                                                       : "InternalError";
+}
+
+void SetFailed(VersionRecord& version, const Error& error, std::string_view reason_code) {
+  version.state = "Failed";
+  version.state_reason = error.message;
+  version.state_reason_code = reason_code;
+}
+
+std::vector<std::string> PackagesOf(const VersionRecord& version) {
+  std::vector<std::string> hashes{version.package};
+  for (const auto& layer : version.layers) hashes.push_back(layer.package);
+  return hashes;
+}
+
+// Directories of the packages, in order. Blocks.
+Result<std::vector<std::string>> UnpackAll(PackageStore& packages,
+                                           const std::vector<std::string>& hashes) {
+  std::vector<std::string> dirs;
+  for (const auto& hash : hashes) {
+    TRY(auto dir, packages.Unpack(hash));
+    dirs.push_back(std::move(dir));
+  }
+  return dirs;
+}
+
 VersionRecord PublishedCopy(const VersionRecord& latest, std::uint64_t number,
                             std::string_view description) {
   auto version = latest;

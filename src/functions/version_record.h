@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "functions/records.h"
 #include "store/package_store.h"
@@ -17,6 +18,17 @@ void SetCode(VersionRecord& version, const PackageInfo& package);
 void BeginPending(VersionRecord& version, std::string now);
 // An update of a function that serves: InProgress until the new one is unpacked.
 void BeginUpdate(VersionRecord& version, std::string now);
+
+void SetActive(VersionRecord& version);
+// Why a package cannot be unpacked, as a StateReasonCode.
+std::string_view ReasonCode(const Error& error);
+void SetFailed(VersionRecord& version, const Error& error, std::string_view reason_code);
+
+// Hashes of the code and, in order, the layers.
+std::vector<std::string> PackagesOf(const VersionRecord& version);
+// Directories of the packages, in order. Blocks.
+Result<std::vector<std::string>> UnpackAll(PackageStore& packages,
+                                           const std::vector<std::string>& hashes);
 
 // Version `number`, as `latest` is now.
 VersionRecord PublishedCopy(const VersionRecord& latest, std::uint64_t number,

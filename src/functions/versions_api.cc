@@ -32,8 +32,7 @@ VersionPtr Renumbered(const Version& latest, const VersionRecord& record) {
   auto version = std::make_shared<Version>(latest);
   version->number = record.number;
   version->revision = record.instance_revision;
-  const auto* snap = ObjectOf(record.config, "SnapStart");
-  version->snap_start = snap && TextOf(*snap, "ApplyOn") == "PublishedVersions";
+  version->snap_start = HasSnapStart(record);
   return version;
 }
 
@@ -73,12 +72,18 @@ LambdaRegistry::Answer LambdaRegistry::PublishVersion(json::object input) {
     version->update_reason.clear();
     version->update_reason_code.clear();
     version->last_modified = Now();
-    version->runnable = Renumbered(*latest.runnable, *version);
+    if (options_.prepare && HasSnapStart(*version)) {
+      BeginPending(*version, Now());
+    } else {
+      version->runnable = Renumbered(*latest.runnable, *version);
+    }
     function.versions[number] = version;
     function.latest = Touched(latest);
     return Describe(function, *version, version->number);
   };
-  co_return co_await Change(target.name, MissingFunction(target.name), edit);
+  auto answer = co_await Change(target.name, MissingFunction(target.name), edit);
+  if (answer) StartActivation(target.name);
+  co_return answer;
 }
 
 LambdaRegistry::Answer LambdaRegistry::ListVersionsByFunction(json::object input) {
