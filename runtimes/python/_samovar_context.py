@@ -49,18 +49,27 @@ class ClientContext(_Record):
     __slots__ = ("custom", "env", "client")
 
 
+def context_fields():
+    """The attributes of a context whose call says nothing but an id and a deadline."""
+    return {
+        "aws_request_id": None,
+        **_FIXED,
+        "invoked_function_arn": None,
+        "tenant_id": None,
+        "_w3c_fields": {},
+        "client_context": None,
+        "identity": None,
+        "_epoch_deadline_time_in_ms": 0,
+    }
+
+
 class LambdaContext:
     def __init__(self, invoke_id, deadline_ms, arn, client_context, identity, tenant_id):
-        self.__dict__ = {
-            "aws_request_id": invoke_id,
-            **_FIXED,
-            "invoked_function_arn": arn,
-            "tenant_id": tenant_id or None,
-            "_w3c_fields": {},
-            "client_context": None,
-            "identity": None,
-            "_epoch_deadline_time_in_ms": deadline_ms,
-        }
+        self.__dict__ = fields = context_fields()
+        fields["aws_request_id"] = invoke_id
+        fields["invoked_function_arn"] = arn
+        fields["tenant_id"] = tenant_id or None
+        fields["_epoch_deadline_time_in_ms"] = deadline_ms
         if client_context:
             self._take_client_context(_parse("Client Context", client_context))
         values = (identity and _parse("Cognito Identity", identity)) or {}

@@ -24,12 +24,14 @@ class _Encoder:
         # Since 3.12 AWS leaves text that is not ASCII as it is.
         ascii_only = sys.version_info < (3, 12)
         maker = json.encoder.c_make_encoder
+        self.pieces = None  # the C encoder: (value, 0) to a tuple of text
         if maker is None:
             self._encode = json.JSONEncoder(ensure_ascii=ascii_only, default=self._default).encode
             return
         # JSONEncoder would make this object anew for each answer.
         text = json.encoder.encode_basestring_ascii if ascii_only else json.encoder.encode_basestring
-        pieces = maker(self._seen, self._default, text, None, ": ", ", ", False, False, True)
+        self.pieces = maker(self._seen, self._default, text, None, ": ", ", ", False, False, True)
+        pieces = self.pieces
         self._encode = lambda value: "".join(pieces(value, 0))
 
     def __call__(self, value):

@@ -6,7 +6,8 @@ How      Speaks docs/formats/channel.md over descriptor 3. What a handler sees a
 Errors   A fault of the user's code is an ERROR or INIT_ERROR frame with a line in the log; SystemExit
          and the like end the process, as on Lambda. A broken channel ends it too.
 Units    Deadlines are Unix milliseconds.
-Needs    CPython 3.9 or newer and its standard library only.
+Needs    CPython 3.9 or newer and its standard library. The extension _samovar_native is built with the
+         server; an interpreter that cannot load it is served all the same, slower.
 """
 
 import gc
@@ -15,8 +16,13 @@ import os
 import sys
 from struct import Struct
 
+try:
+    import _samovar_native as native
+except ImportError:
+    native = None
+
 import _samovar_log as log
-from _samovar_context import LambdaContext
+from _samovar_context import CognitoIdentity, LambdaContext, context_fields
 from _samovar_json import to_json
 from _samovar_log import Fault, describe, log_error
 
@@ -191,9 +197,30 @@ def marshal(result):
         raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error)
 
 
+def send_handler_error(error):
+    """What a handler raised that C code called."""
+    if error.__traceback__ is None:  # it was never entered: it takes other arguments, say
+        try:
+            raise error
+        except Exception:
+            pass
+    send_error(ERROR, error)
+
+
+def send_answer(result):
+    """What a handler returned, whatever it is."""
+    try:
+        content_type, body = marshal(result)
+    except Exception as error:
+        send_error(ERROR, error)
+        return
+    flush()
+    send(RESPONSE, content_type, body)
+
+
 def answer(handler, meta, payload):
     """Runs the handler on one event and sends what came of it."""
-    invoke_id, deadline, arn, trace_id, client, identity, mode, tenant_id = meta.decode().split("\0")
+    invoke_id, deadline, arn, trace_id, client, identity, mode, tenant_id = meta.decode().split("\0")[:8]
     log.request_id, log.tenant_id = invoke_id, tenant_id or None
     if trace_id:
         os.environ["_X_AMZN_TRACE_ID"] = trace_id
@@ -209,12 +236,10 @@ def answer(handler, meta, payload):
         if mode == "streaming" and hasattr(result, "__next__"):
             send_stream(result)
             return
-        content_type, body = marshal(result)
     except Exception as error:
         send_error(ERROR, error)
         return
-    flush()
-    send(RESPONSE, content_type, body)
+    send_answer(result)
 
 
 def main():
@@ -230,8 +255,29 @@ def main():
         sys.exit(1)
     gc.freeze()  # what is there now stays; the collector need not walk it again
     flush()
-    frames = Frames()
     send(READY, ("python%d.%d.%d" % sys.version_info[:3]).encode())
+    serve(handler)
+
+
+def serve(handler):
+    """Answers events until the server has no more."""
+    if native is not None and to_json.pieces is not None:
+        hooks = {
+            "handler": handler,
+            "context_type": LambdaContext,
+            "context_fixed": context_fields(),
+            "identity_type": CognitoIdentity,
+            "scan": json.decoder.JSONDecoder().scan_once,
+            "encode": to_json.pieces,
+            "slow": lambda meta, payload: answer(handler, meta, payload),
+            "failed": send_handler_error,
+            "marshal": send_answer,
+            "log_dict": vars(log),
+            "environ": os.environ._data,
+        }
+        native.serve(CHANNEL, hooks)
+        sys.exit(0)
+    frames = Frames()
     while True:
         frame = frames.next()
         if frame is None or frame[0] == SHUTDOWN:

@@ -34,7 +34,8 @@ class Frame:
 
 
 class Process:
-    def __init__(self, argv, task, environment=None, handler="app.handler"):
+    def __init__(self, argv, task, environment=None, handler="app.handler", trace=""):
+        self.trace = trace  # of events that name none
         ours, theirs = socket.socketpair()
         read, write = os.pipe()
         env = {
@@ -89,8 +90,9 @@ class Process:
         assert frame and frame.kind == READY, (frame, self.log())
         return frame.meta[0]
 
-    def send_event(self, event=None, raw=None, request_id="id-1", seconds=30.0, arn=ARN, trace="",
+    def send_event(self, event=None, raw=None, request_id="id-1", seconds=30.0, arn=ARN, trace=None,
                    client_context="", identity="", mode="buffered", tenant=""):
+        trace = self.trace if trace is None else trace
         deadline = str(int((time.time() + seconds) * 1000))
         meta = "\0".join([request_id, deadline, arn, trace, client_context, identity, mode, tenant])
         self.send(INVOKE, meta.encode(), json.dumps(event).encode() if raw is None else raw)

@@ -14,6 +14,7 @@ from channel import ROOT, Process
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = ROOT / "build/tests/runtimes"
+BUILT = pathlib.Path(os.environ.get("SAMOVAR_BINARY", ROOT / "build/release/samovar")).parent / "runtimes"
 
 
 def interpreters():
@@ -86,10 +87,21 @@ def start():
         process.close()
 
 
+@pytest.fixture(params=["with its extension", "without"], scope="session")
+def python_runtime_folder(request):
+    """The runtime as the build puts it together, and as it is where the extension cannot be loaded."""
+    if request.param == "without":
+        return ROOT / "runtimes/python"
+    folder = BUILT / "python"
+    assert list(folder.glob("_samovar_native*.so")), f"no extension in {folder}; build first"
+    return folder
+
+
 @pytest.fixture
-def python_runtime(start, python):
+def python_runtime(start, python, python_runtime_folder):
     def begin(folder, **more):
-        return start([python, ROOT / "runtimes/python/samovar_runtime.py"], folder, **more)
+        # The loop in C takes the events that come with a trace id, as the server's do.
+        return start([python, python_runtime_folder / "samovar_runtime.py"], folder, **{"trace": "Root=1-2-3", **more})
     return begin
 
 

@@ -70,7 +70,16 @@ def test_the_trace_is_in_the_environment_during_its_call(python_runtime, task):
     runtime = python_runtime(task({"app.py": "import os\ndef handler(e, c): return os.environ.get('_X_AMZN_TRACE_ID')"}))
     runtime.ready()
     assert runtime.invoke(trace="Root=1-2-3").json == "Root=1-2-3"
-    assert runtime.invoke().json is None
+    assert runtime.invoke(trace="").json is None
+    assert runtime.invoke(trace="Root=" + "9" * 5000).json == "Root=" + "9" * 5000
+
+
+def test_programs_that_a_handler_starts_see_the_trace(python_runtime, task):
+    runtime = python_runtime(task({"app.py": "import subprocess\ndef handler(e, c):\n"
+                                             "  return subprocess.check_output(['sh', '-c', 'echo $_X_AMZN_TRACE_ID'], text=True)"}))
+    runtime.ready()
+    for trace in ("Root=1", "Root=22", "", "Root=333"):
+        assert runtime.invoke(trace=trace).json == trace + "\n"
 
 
 def test_what_a_call_wrote_is_in_the_log_before_its_answer(python_runtime, task):

@@ -3,4 +3,5 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+extern PyMethodDef call_methods[];   // call.c
 extern PyMethodDef clone_methods[];  // clone_module.c

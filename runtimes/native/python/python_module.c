@@ -6,7 +6,7 @@
 // Threads  All functions hold the GIL unless they say otherwise.
 #include "module.h"
 
-static PyMethodDef* const kTables[] = {clone_methods};
+static PyMethodDef* const kTables[] = {call_methods, clone_methods};
 
 static int Fill(PyObject* module) {
   for (unsigned i = 0; i < sizeof kTables / sizeof *kTables; i++) {

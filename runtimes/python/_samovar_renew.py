@@ -1,0 +1,92 @@
+"""What a clone makes anew, so that it shares nothing with other clones of its template but memory.
+
+Order    Files and working directory first, then loops, then random state; the function's own hooks
+         (snapshot_restore_py) run after all of it, when what they call works.
+"""
+
+import os
+import sys
+
+
+def renew(plan, environment):
+    """All of it. `environment` is a list of NAME=value from the server."""
+    for entry in environment:
+        name, _, value = entry.partition("=")
+        os.environ[name] = value
+    if plan.folder is not None:
+        os.chdir(plan.folder)  # of the same name, in a /tmp of its own
+    for file in plan.files:
+        reopen(*file)
+    for loop in plan.loops:
+        rebuild_loop(loop)
+    for which, seconds, interval in plan.timers:
+        sys.modules["signal"].setitimer(which, seconds, interval)  # a fork clears them
+    renew_random(plan)
+
+
+def reopen(fd, path, flags, position, inheritable):
+    """The same file at the same place, but with an offset that no other clone moves."""
+    new = os.open(path, flags)
+    os.lseek(new, position, os.SEEK_SET)
+    os.dup2(new, fd, inheritable)
+    os.close(new)
+
+
+def rebuild_loop(loop):
+    """New epoll instance and self-pipe for an idle asyncio loop. The old ones are the template's too:
+    they are closed here, never changed."""
+    import selectors
+
+    old = loop._selector
+    loop._selector = type(old)() if isinstance(old, selectors.BaseSelector) else selectors.DefaultSelector()
+    loop._ssock.close()
+    loop._csock.close()
+    loop._ssock = loop._csock = None
+    loop._internal_fds = 0
+    loop._make_self_pipe()
+    old.close()
+    if getattr(loop, "_signal_handlers", None):
+        sys.modules["signal"].set_wakeup_fd(loop._csock.fileno())
+
+
+def renew_random(plan):
+    """New state for every generator that drew its first from the system. CPython's `random` does so
+    itself after a fork, and OpenSSL when it sees another process id."""
+    modules = sys.modules
+    if "_ssl" in modules:
+        modules["_ssl"].RAND_add(os.urandom(32), 32.0)
+    if "numpy.random" in modules:
+        renew_numpy(modules["numpy.random"])
+        for generator in plan.generators:
+            generator.state = type(generator)().state
+    if "uuid" in modules:
+        renew_uuid(modules["uuid"])
+    if "tempfile" in modules:
+        modules["tempfile"]._name_sequence = None
+    if "torch" in modules:
+        attempt(lambda: modules["torch"].default_generator.seed())
+    if "tensorflow" in modules:
+        attempt(lambda: modules["tensorflow"].random.set_seed(int.from_bytes(os.urandom(6), "little")))
+
+
+def renew_numpy(numpy_random):
+    try:
+        numpy_random.seed()
+    except Exception:  # the user has put another kind of generator in its place
+        attempt(lambda: setattr(numpy_random.get_bit_generator(), "state", type(numpy_random.get_bit_generator())().state))
+
+
+def renew_uuid(uuid):
+    """uuid1() is made of a node, a clock sequence and the time. libuuid keeps the first two where they
+    cannot be reached, so clones use Python's own way, which draws the sequence each time."""
+    uuid._generate_time_safe = None
+    uuid._node = int.from_bytes(os.urandom(6), "big") | (1 << 40)  # a multicast address: nobody's card
+    uuid._last_timestamp = None
+
+
+def attempt(change):
+    """A library that is half loaded or of another version keeps its state."""
+    try:
+        change()
+    except Exception:
+        pass

@@ -1,0 +1,192 @@
+"""The template's side of cloning: a runtime that has initialised, and waits to be cloned.
+
+How      become() says READY and TEMPLATE (docs/formats/channel.md), then serves requests for clones
+         on descriptor 4; it returns in each clone, and in the template itself when it is to be an
+         ordinary instance after all. fork() and namespaces are C (runtimes/native/clone).
+Errors   A hook of the function's that fails ends the process as on Lambda: INIT_ERROR with
+         Runtime.BeforeSnapshotError and exit 64, Runtime.AfterRestoreError and exit 65.
+"""
+
+import gc
+import json
+import os
+import select
+import struct
+import sys
+import time
+
+import _samovar_clonable as clonable
+import _samovar_log as log
+import _samovar_renew as renewal
+from _samovar_json import to_json
+
+CHANNEL, CONTROL = 3, 4
+INIT_ERROR, TEMPLATE = 17, 23
+REAP_MS = 20
+SHARED = "a Python without the module _samovar_native cannot be cloned"
+
+
+class Template:
+    """`runtime` is the namespace of samovar_runtime: send, flush; `say_ready` sends its READY."""
+
+    def __init__(self, native, send, flush, say_ready):
+        self.native, self.send, self.flush, self.say_ready = native, send, flush, say_ready
+        self.plan = None
+        self.children = []  # of forks, which end at once
+
+    # --- before the first clone
+
+    def prepare(self):
+        """Runs the hooks before a snapshot, looks at what is there, says READY. Answers whether
+        clones can be made."""
+        self.run_hooks(before_snapshot(), b"Runtime.BeforeSnapshotError", 64)
+        table = (0, 0)
+        if self.native is None or not self.native.supported():
+            reasons = [clonable.reason(SHARED, "build it: it is part of the ordinary build")]
+        else:
+            table = self.native.share_pages()
+            reasons, self.plan = clonable.examine(self.native, CONTROL, table)
+            reasons += self.examine_control()
+        if reasons:
+            self.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
+        gc.collect()
+        gc.freeze()  # else the collector of each clone writes to all pages
+        self.flush()
+        self.say_ready()
+        self.send(TEMPLATE, b"", to_json(describe_self(self.native, reasons)).encode())
+        return not reasons
+
+    @staticmethod
+    def examine_control():
+        try:
+            os.fstat(CONTROL)
+            return []
+        except OSError:
+            return [clonable.reason("descriptor 4, which is the platform's, has been closed", "close only descriptors that the function has opened")]
+
+    def run_hooks(self, hooks, name, code):
+        for function, args, kwargs in hooks:
+            try:
+                function(*args, **kwargs)
+            except BaseException as error:  # SystemExit too, as AWS's client has it
+                document = log.describe(error)
+                log.log_error(document)
+                self.flush()
+                self.send(INIT_ERROR, name, to_json(document).encode("utf-8", "replace"))
+                sys.exit(code)
+
+    # --- requests
+
+    def serve(self):
+        """Makes clones. Answers True in a clone, False in the template once an event or the end of
+        it comes on the channel."""
+        import _socket
+
+        control = _socket.socket(fileno=CONTROL)
+        poll = select.poll()
+        poll.register(CONTROL, select.POLLIN)
+        poll.register(CHANNEL, select.POLLIN)
+        cursor = 1  # huge pages are made while nobody waits
+        while True:
+            ready = dict(poll.poll(0 if cursor else REAP_MS if self.children else None))
+            self.reap()
+            if CONTROL in ready:
+                request = receive(control)
+                if request is None:  # no more clones from here
+                    poll.unregister(CONTROL)
+                elif self.clone(*request):
+                    control.detach()  # C has closed it
+                    return True
+            elif CHANNEL in ready:
+                control.close()
+                return False
+            elif cursor:
+                cursor = self.native.collapse(cursor)
+
+    def clone(self, environment, fds):
+        """True in the clone, once it is as good as new."""
+        log_end, channel, setup = fds
+        self.flush()
+        child = self.native.fork(setup, log_end, channel)
+        if child:
+            self.children.append(child)
+            for fd in fds:
+                os.close(fd)
+            return False
+        self.native.touch_pages()
+        try:
+            renewal.renew(self.plan, environment)
+        except Exception as error:
+            self.run_hooks([(fail, (error,), {})], b"Runtime.CloneError", 1)
+        log.request_id = log.tenant_id = None
+        self.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
+        self.flush()
+        self.say_ready()
+        return True
+
+    def reap(self):
+        self.children = [child for child in self.children if not reaped(child)]
+
+
+def reaped(child):
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:
+        return True
+
+
+def fail(error):
+    raise error
+
+
+def receive(control):
+    """(environment, [log, channel, setup]) of the next request, or None at the end."""
+    try:
+        data, ancillary, _, _ = control.recvmsg(256 << 10, 64, 0x40000000)  # MSG_CMSG_CLOEXEC
+    except OSError:
+        return None
+    fds = [fd for _, _, part in ancillary for (fd,) in struct.iter_unpack("i", part[: len(part) // 4 * 4])]
+    try:
+        environment = json.loads(data)["clone"]["env"]
+        if len(fds) == 3:
+            return environment, fds
+    except (ValueError, KeyError, TypeError):
+        pass
+    for fd in fds:
+        os.close(fd)
+    return None
+
+
+def before_snapshot():
+    """The function's hooks, last registered first; taken away, as AWS's client does."""
+    hooks = sys.modules.get("snapshot_restore_py")
+    found = hooks.get_before_snapshot() if hooks else []
+    while found:
+        yield found.pop()
+
+
+def after_restore():
+    hooks = sys.modules.get("snapshot_restore_py")
+    yield from list(hooks.get_after_restore()) if hooks else []
+
+
+def describe_self(native, reasons):
+    anonymous = 0
+    try:
+        with open("/proc/self/smaps_rollup") as file:
+            for line in file:
+                if line.startswith("Anonymous:"):
+                    anonymous = int(line.split()[1]) << 10
+    except OSError:
+        pass
+    threads = len(os.listdir("/proc/self/task"))
+    return {"clonable": not reasons, "reasons": reasons, "private_bytes": anonymous, "threads": threads}
+
+
+def become(native, send, flush, say_ready):
+    """Makes this process a template. Returns where there are events to answer: whether in a clone."""
+    template = Template(native, send, flush, say_ready)
+    if template.prepare() and template.serve():
+        return True
+    template.run_hooks(after_restore() if template.plan and False else [], b"", 1)
+    return False
