@@ -7,13 +7,22 @@ import time
 
 from _samovar_log import Fault
 
-_FIXED = {
-    "log_group_name": os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME"),
-    "log_stream_name": os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME"),
-    "function_name": os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
-    "memory_limit_in_mb": os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
-    "function_version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION"),
-}
+_FIXED = {}
+
+
+def take_environment():
+    """Reads what contexts say of the instance; a clone does so again."""
+    for attribute, name in (
+        ("log_group_name", "AWS_LAMBDA_LOG_GROUP_NAME"),
+        ("log_stream_name", "AWS_LAMBDA_LOG_STREAM_NAME"),
+        ("function_name", "AWS_LAMBDA_FUNCTION_NAME"),
+        ("memory_limit_in_mb", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        ("function_version", "AWS_LAMBDA_FUNCTION_VERSION"),
+    ):
+        _FIXED[attribute] = os.environ.get(name)
+
+
+take_environment()
 _W3C = ("traceparent", "tracestate", "baggage")
 
 

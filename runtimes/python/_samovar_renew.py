@@ -7,12 +7,15 @@ Order    Files and working directory first, then loops, then random state; the f
 import os
 import sys
 
+import _samovar_context as context
+
 
 def renew(plan, environment):
     """All of it. `environment` is a list of NAME=value from the server."""
     for entry in environment:
         name, _, value = entry.partition("=")
         os.environ[name] = value
+    context.take_environment()
     if plan.folder is not None:
         os.chdir(plan.folder)  # of the same name, in a /tmp of its own
     for file in plan.files:

@@ -13,7 +13,6 @@ import os
 import select
 import struct
 import sys
-import time
 
 import _samovar_clonable as clonable
 import _samovar_log as log
@@ -21,16 +20,15 @@ import _samovar_renew as renewal
 from _samovar_json import to_json
 
 CHANNEL, CONTROL = 3, 4
-INIT_ERROR, TEMPLATE = 17, 23
+INVOKE, INIT_ERROR, TEMPLATE = 1, 17, 23
 REAP_MS = 20
 SHARED = "a Python without the module _samovar_native cannot be cloned"
 
 
 class Template:
-    """`runtime` is the namespace of samovar_runtime: send, flush; `say_ready` sends its READY."""
-
-    def __init__(self, native, send, flush, say_ready):
-        self.native, self.send, self.flush, self.say_ready = native, send, flush, say_ready
+    def __init__(self, runtime):
+        self.runtime, self.native = runtime, runtime.native
+        self.send, self.flush = runtime.send, runtime.flush
         self.plan = None
         self.children = []  # of forks, which end at once
 
@@ -52,7 +50,7 @@ class Template:
         gc.collect()
         gc.freeze()  # else the collector of each clone writes to all pages
         self.flush()
-        self.say_ready()
+        self.runtime.say_ready()
         self.send(TEMPLATE, b"", to_json(describe_self(self.native, reasons)).encode())
         return not reasons
 
@@ -82,6 +80,7 @@ class Template:
         it comes on the channel."""
         import _socket
 
+        os.set_inheritable(CONTROL, False)
         control = _socket.socket(fileno=CONTROL)
         poll = select.poll()
         poll.register(CONTROL, select.POLLIN)
@@ -121,8 +120,18 @@ class Template:
         log.request_id = log.tenant_id = None
         self.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
         self.flush()
-        self.say_ready()
+        self.runtime.say_ready()
         return True
+
+    def first_call(self, handler):
+        """In a clone: the first of a template leaves word of the pages that its first call wrote."""
+        if self.native.pages_wanted():
+            frames = self.runtime.Frames()
+            self.runtime.serve_one(frames, handler)
+            self.native.record_pages()
+            while frames.kept:
+                self.runtime.serve_one(frames, handler)
+        self.native.leave_pages()
 
     def reap(self):
         self.children = [child for child in self.children if not reaped(child)]
@@ -183,10 +192,27 @@ def describe_self(native, reasons):
     return {"clonable": not reasons, "reasons": reasons, "private_bytes": anonymous, "threads": threads}
 
 
-def become(native, send, flush, say_ready):
-    """Makes this process a template. Returns where there are events to answer: whether in a clone."""
-    template = Template(native, send, flush, say_ready)
-    if template.prepare() and template.serve():
-        return True
-    template.run_hooks(after_restore() if template.plan and False else [], b"", 1)
-    return False
+def become(runtime, handler):
+    """Makes this process a template. Returns where there are events to answer: in each clone, and in
+    a template that is to be an ordinary instance after all. `runtime` is samovar_runtime."""
+    template = Template(runtime)
+    clonable_now = template.prepare()
+    if clonable_now and template.serve():
+        template.first_call(handler)
+        return
+    if clonable_now and invoked():
+        template.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
+    if template.native is not None:
+        template.native.leave_pages()
+        template.native.confine()
+
+
+def invoked():
+    """Whether what waits on the channel is an event, not the end."""
+    import _socket
+
+    channel = _socket.socket(fileno=CHANNEL)
+    try:
+        return channel.recv(5, _socket.MSG_PEEK)[4:] == bytes([INVOKE])
+    finally:
+        channel.detach()

@@ -26,6 +26,10 @@ from _samovar_context import CognitoIdentity, LambdaContext, context_fields
 from _samovar_json import to_json
 from _samovar_log import Fault, describe, log_error
 
+template = None
+if os.environ.get("SAMOVAR_TEMPLATE") == "1":
+    import _samovar_template as template
+
 CHANNEL = 3
 MAX_FRAME = 256 << 20
 INVOKE, SHUTDOWN = 1, 2
@@ -253,10 +257,26 @@ def main():
     except Exception as error:
         send_error(INIT_ERROR, error)
         sys.exit(1)
-    gc.freeze()  # what is there now stays; the collector need not walk it again
-    flush()
-    send(READY, ("python%d.%d.%d" % sys.version_info[:3]).encode())
+    if template is not None:
+        template.become(sys.modules[__name__], handler)  # goes on in each clone
+    else:
+        gc.freeze()  # what is there now stays; the collector need not walk it again
+        flush()
+        say_ready()
     serve(handler)
+
+
+def say_ready():
+    send(READY, ("python%d.%d.%d" % sys.version_info[:3]).encode())
+
+
+def serve_one(frames, handler):
+    frame = frames.next()
+    if frame is None or frame[0] == SHUTDOWN:
+        sys.exit(0)
+    if frame[0] != INVOKE:
+        sys.exit("samovar: unexpected frame %d" % frame[0])
+    answer(handler, frame[1], frame[2])
 
 
 def serve(handler):
@@ -279,12 +299,7 @@ def serve(handler):
         sys.exit(0)
     frames = Frames()
     while True:
-        frame = frames.next()
-        if frame is None or frame[0] == SHUTDOWN:
-            sys.exit(0)
-        if frame[0] != INVOKE:
-            sys.exit("samovar: unexpected frame %d" % frame[0])
-        answer(handler, frame[1], frame[2])
+        serve_one(frames, handler)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+// What a template's memory costs its clones: huge pages for cheap forks, and which pages to copy
+// early.
+//
+// How      /proc/self/pagemap says of each page whether it is in memory (bit 63) and whether this
+// process
+//          alone maps it (bit 56); in a clone the second means: written since the fork.
+// Source   Linux, Documentation/admin-guide/mm/pagemap.rst; madvise(2).
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "maps.h"
+#include "samovar_clone.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+enum { kPage = 4096, kEntries = 512 };
+#define kHuge ((uintptr_t)2 << 20)
+#define kPresent ((uint64_t)1 << 63)
+#define kAlone ((uint64_t)1 << 56)
+#define kFile ((uint64_t)1 << 61)
+
+// ---- huge pages --------------------------------------------------------------------------------
+
+static int PrivateMemory(const struct Mapping* mapping) {
+  return mapping->permissions[1] == 'w' && mapping->permissions[3] == 'p' &&
+         (mapping->inode == 0) && strcmp(mapping->path, "[stack]") != 0 &&
+         strncmp(mapping->path, "[v", 2) != 0;
+}
+
+static int WorthCollapsing(int pagemap, uintptr_t begin) {
+  uint64_t entries[kEntries];
+  const ssize_t got =
+      pread(pagemap, entries, sizeof entries, (off_t)(begin / kPage * sizeof *entries));
+  if (got != (ssize_t)sizeof entries) return 0;
+  int present = 0;
+  for (int i = 0; i < kEntries; i++) present += (entries[i] & kPresent) != 0;
+  return present >= kEntries / 2;
+}
+
+uintptr_t samovar_pages_collapse(uintptr_t cursor) {
+  struct Maps maps;
+  struct Mapping mapping;
+  uintptr_t next = 0;
+  if (sysconf(_SC_PAGESIZE) != kPage || samovar_maps_open(&maps) != 0) return 0;
+  const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  while (pagemap >= 0 && next == 0 && samovar_maps_next(&maps, &mapping)) {
+    if (!PrivateMemory(&mapping) || mapping.end <= cursor) continue;
+    uintptr_t begin = mapping.begin > cursor ? mapping.begin : cursor;
+    begin = (begin + kHuge - 1) & ~(kHuge - 1);
+    for (; begin + kHuge <= mapping.end && next == 0; begin += kHuge) {
+      if (!WorthCollapsing(pagemap, begin)) continue;
+      const int done = madvise((void*)begin, kHuge, MADV_COLLAPSE);
+      if (done != 0 && errno == EINVAL) break;  // not for this mapping, or not on this kernel
+      next = begin + kHuge;
+    }
+  }
+  if (pagemap >= 0) close(pagemap);
+  samovar_maps_close(&maps);
+  return next;
+}
+
+// ---- the table of written pages ----------------------------------------------------------------
+
+struct Range {
+  uintptr_t begin;
+  uint64_t pages;
+};
+
+enum { kRanges = 4094, kMostPages = 16384 };  // 64 KiB of table; 64 MiB of pages
+
+struct Table {
+  _Atomic int filled;  // 0 nobody, 1 one clone is at it, 2 ready
+  uint32_t count;
+  uint64_t pages;
+  uint64_t unused;
+  struct Range ranges[kRanges];
+};
+
+static struct Table* table;
+
+int samovar_pages_share(void) {
+  if (table != NULL) return 0;
+  void* memory =
+      mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return -1;
+  table = memory;
+  return 0;
+}
+
+int samovar_pages_wanted(void) { return table != NULL && table->filled == 0; }
+
+void samovar_pages_table(uintptr_t* begin, uintptr_t* end) {
+  *begin = (uintptr_t)table;
+  *end = table == NULL ? 0 : *begin + ((sizeof *table + kPage - 1) & ~(uintptr_t)(kPage - 1));
+}
+
+void samovar_pages_leave(void) {
+  if (table != NULL) munmap(table, sizeof *table);
+  table = NULL;
+}
+
+static int Add(uintptr_t page) {
+  struct Range* last = table->count > 0 ? &table->ranges[table->count - 1] : NULL;
+  if (table->pages >= kMostPages) return 0;
+  table->pages++;
+  if (last != NULL && last->begin + last->pages * kPage == page) {
+    last->pages++;
+    return 1;
+  }
+  if (table->count == kRanges) return 0;
+  table->ranges[table->count++] = (struct Range){page, 1};
+  return 1;
+}
+
+static void RecordMapping(int pagemap, const struct Mapping* mapping) {
+  static uint64_t entries[kEntries];
+  uintptr_t page = mapping->begin;
+  while (page < mapping->end) {
+    uintptr_t left = (mapping->end - page) / kPage;
+    if (left > kEntries) left = kEntries;
+    const ssize_t got =
+        pread(pagemap, entries, left * sizeof *entries, (off_t)(page / kPage * sizeof *entries));
+    if (got <= 0) return;
+    for (size_t i = 0; i < (size_t)got / sizeof *entries; i++, page += kPage) {
+      const uint64_t written = kPresent | kAlone;
+      if ((entries[i] & (written | kFile)) == written && !Add(page)) return;
+    }
+  }
+}
+
+long samovar_pages_record(void) {
+  struct Maps maps;
+  struct Mapping mapping;
+  if (table == NULL || sysconf(_SC_PAGESIZE) != kPage) return 0;
+  int none = 0;
+  if (!__atomic_compare_exchange_n((int*)&table->filled, &none, 1, 0, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_ACQUIRE)) {
+    return 0;
+  }
+  const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (pagemap < 0) return -1;
+  if (samovar_maps_open(&maps) == 0) {
+    while (samovar_maps_next(&maps, &mapping)) {
+      if (mapping.permissions[1] == 'w' && mapping.permissions[3] == 'p') {
+        RecordMapping(pagemap, &mapping);
+      }
+    }
+    samovar_maps_close(&maps);
+  }
+  close(pagemap);
+  const long pages = (long)table->pages;
+  table->filled = 2;
+  return pages;
+}
+
+// Ranges are read once each: another clone of the same template may write to the table.
+long samovar_pages_touch(void) {
+  if (table == NULL || table->filled != 2) return 0;
+  const uint32_t count = table->count < kRanges ? table->count : kRanges;
+  long touched = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct Range range = table->ranges[i];
+    if (range.pages > kMostPages || touched > kMostPages) break;
+    // What is not mapped in this clone is nobody's loss.
+    if (madvise((void*)range.begin, range.pages * kPage, MADV_POPULATE_WRITE) == 0) {
+      touched += (long)range.pages;
+    }
+  }
+  return touched;
+}

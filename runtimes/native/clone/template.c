@@ -1,0 +1,3 @@
+#include "samovar_clone.h"
+
+int samovar_template_ready(void) { return 0; }

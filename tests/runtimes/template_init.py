@@ -1,0 +1,95 @@
+"""Process 1 of a template in tests: makes its namespaces, starts the program, reaps for ever.
+
+Writes to the status pipe the host's pid of the program, then its wait status when it has ended.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+REC, PRIVATE = 0x4000, 0x40000
+HOST_USER, INSIDE = 64999, 993
+SHIFT = 3  # so that the program is not process 2, as a clone is
+
+
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, "%s: %s" % (name, os.strerror(error)))
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def run(plan, go):
+    os.read(go, 1)
+    null = os.open("/dev/null", os.O_RDONLY)
+    high = [fd if fd > 9 else os.dup(fd) for fd in (null, plan["log"], plan["log"], plan["channel"], plan["control"])]
+    os.setsid()
+    os.setgroups([])
+    os.setresgid(HOST_USER, HOST_USER, HOST_USER)
+    os.setresuid(HOST_USER, HOST_USER, HOST_USER)
+    call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE
+    call("unshare", NEWUSER)
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", "%d %d 1" % (INSIDE, HOST_USER))
+    write("/proc/self/gid_map", "%d %d 1" % (INSIDE, HOST_USER))
+    call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    for low, fd in enumerate(high):
+        os.dup2(fd, 20 + low)
+    for low in range(5):
+        os.dup2(20 + low, low)
+    os.closerange(5, 1024)
+    os.chdir(plan["cwd"])
+    os.execve(plan["argv"][0], plan["argv"], plan["env"])
+
+
+def be_process_1(plan):
+    call("mount", b"none", b"/", None, REC | PRIVATE, None)
+    for at in (b"/tmp", b"/dev/shm"):
+        call("mount", b"samovar", at, b"tmpfs", 0, b"mode=1777")
+    call("mount", b"proc", b"/proc", b"proc", 0, None)
+    for _ in range(SHIFT):
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+    go, start = os.pipe()
+    program = os.fork()
+    if program == 0:
+        try:
+            run(plan, go)
+        finally:
+            os._exit(127)
+    os.write(start, b"g")
+    for fd in ("log", "channel", "control"):
+        os.close(plan[fd])
+    while True:
+        try:
+            ended, status = os.waitpid(-1, 0)
+        except ChildProcessError:
+            signal.pause()
+        if ended == program:
+            os.write(plan["status"], b"%d\n" % status)
+
+
+def main():
+    plan = json.loads(sys.argv[1])
+    libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    call("unshare", NEWNS | NEWUTS | NEWIPC | NEWPID | NEWNET)
+    child = os.fork()
+    if child == 0:
+        libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+        be_process_1(plan)
+    for fd in ("log", "channel", "control"):
+        os.close(plan[fd])
+    os.write(plan["status"], b"%d\n" % child)
+    os.waitpid(child, 0)
+
+
+main()
