@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <sstream>
 
 #include "os/linux.h"
 
@@ -44,6 +45,13 @@ int Cgroup::Dir(const char* controller) const {
 
 Result<void> Cgroup::Join() {
   for (auto& part : parts_) TRY(WriteSmallFileAt(part.dir.Get(), "cgroup.procs", "0"));
+  return {};
+}
+
+Result<void> Cgroup::Take(pid_t pid) {
+  for (auto& part : parts_) {
+    TRY(WriteSmallFileAt(part.dir.Get(), "cgroup.procs", std::to_string(pid)));
+  }
   return {};
 }
 
@@ -112,19 +120,33 @@ Fd Cgroup::WatchOom() {
   return bell;
 }
 
+std::vector<pid_t> Cgroup::Members() {
+  std::vector<pid_t> pids;
+  if (parts_.empty()) return pids;
+  auto text = ReadSmallFileAt(Dir("pids"), "cgroup.procs");
+  std::istringstream words(text ? *text : "");
+  for (pid_t pid; words >> pid;) pids.push_back(pid);
+  return pids;
+}
+
 void Cgroup::KillAll() {
   (void)Freeze(false);
-  for (auto& part : parts_) {
-    auto text = ReadSmallFileAt(part.dir.Get(), "cgroup.procs");
-    if (!text) continue;
-    for (std::size_t at = 0; at < text->size();) {
-      std::size_t end = text->find('\n', at);
-      if (end == std::string::npos) break;
-      auto pid = static_cast<pid_t>(std::strtol(text->substr(at, end - at).c_str(), nullptr, 10));
-      if (pid > 1) ::kill(pid, SIGKILL);
-      at = end + 1;
-    }
+  for (pid_t pid : Members()) {
+    if (pid > 1) ::kill(pid, SIGKILL);
   }
+}
+
+bool Cgroup::KillAllBut(pid_t spared) {
+  auto pids = Members();
+  std::erase(pids, spared);
+  if (pids.empty()) return true;
+  // Frozen, so that none makes more while the others are told.
+  (void)Freeze(true);
+  for (pid_t pid : Members()) {
+    if (pid > 1 && pid != spared) ::kill(pid, SIGKILL);
+  }
+  (void)Freeze(false);
+  return false;
 }
 
 bool Cgroup::Remove() {

@@ -2,13 +2,20 @@
 // Cgroup: the bounds of one sandbox (memory, processes, CPU, freezing), and CgroupTree, the
 // parent of all sandboxes of one server.
 //
-// How      Version 1 hierarchies (memory, cpu, pids, freezer, each where it is mounted) or the one
+// How      Taking a process into a cgroup waits for a grace period of the kernel (10 to 25 ms when
+// the
+//          host is busy) unless some hierarchy is mounted with "favordynmods". CgroupTree makes a
+//          named one of its own for that, without controllers, attached nowhere, which goes with
+//          this process; where the kernel does not let it, the waits stay.
+//          Version 1 hierarchies (memory, cpu, pids, freezer, each where it is mounted) or the one
 //          version 2 hierarchy, whichever has the memory controller. The tree lies below the cgroup
 //          that this process is in, so outer bounds hold. The version 2 code was written from
 //          cgroup-v2.rst and has not run on a version 2 host yet.
 // Errors   kUnsupported: a controller is missing (named). kUnavailable: the kernel refused.
 // Threads  One.
 // Source   Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst.
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
@@ -33,7 +40,8 @@ class Cgroup {
   Cgroup(Cgroup&&) = default;
   Cgroup& operator=(Cgroup&&) = default;
 
-  Result<void> Join();  // the calling process, and what it forks from now on
+  Result<void> Join();           // the calling process, and what it forks from now on
+  Result<void> Take(pid_t pid);  // another process; its children stay where they are
   // `hard_memory` is the kernel's bound on everything charged.
   Result<void> SetLimits(Bytes hard_memory, int max_processes);
   Result<void> SetCpus(double cpus);
@@ -48,7 +56,10 @@ class Cgroup {
   // arming one waits 20 ms for an RCU grace period.)
   Fd WatchOom();
   void KillAll();  // SIGKILL to every member, thawed
-  bool Remove();   // false while something is still in it
+  // SIGKILL to every member but `spared`. True once there is none left.
+  bool KillAllBut(pid_t spared);
+  std::vector<pid_t> Members();
+  bool Remove();  // false while something is still in it
 
  private:
   friend class CgroupTree;
@@ -81,6 +92,7 @@ class CgroupTree {
   bool v2_ = false;
   std::vector<std::string> paths_;  // of the parent: memory, cpu, pids, freezer
   std::string network_path_;        // of the parent in the version 2 hierarchy, or ""
+  Fd quick_;                        // the mount with "favordynmods"
 };
 
 }  // namespace samovar

@@ -2,7 +2,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -124,6 +126,20 @@ void ClearAllNamed(const std::string& path, const std::string& name, int depth) 
   }
 }
 
+Fd MountForQuickMoves(const std::string& name) {
+  Fd context(static_cast<int>(::syscall(SYS_fsopen, "cgroup", FSOPEN_CLOEXEC)));
+  if (!context) return {};
+  auto set = [&](unsigned kind, const char* key, const char* value) {
+    return ::syscall(SYS_fsconfig, context.Get(), kind, key, value, 0) == 0;
+  };
+  if (!set(FSCONFIG_SET_FLAG, "none", nullptr) || !set(FSCONFIG_SET_STRING, "name", name.c_str()) ||
+      !set(FSCONFIG_SET_FLAG, "favordynmods", nullptr) ||
+      !set(FSCONFIG_CMD_CREATE, nullptr, nullptr)) {
+    return {};
+  }
+  return Fd(static_cast<int>(::syscall(SYS_fsmount, context.Get(), FSMOUNT_CLOEXEC, 0)));
+}
+
 Result<std::vector<std::string>> OpenV1(const std::vector<Hierarchy>& all,
                                         const std::string& name) {
   std::vector<std::string> paths;
@@ -187,6 +203,7 @@ Result<CgroupTree> CgroupTree::Open(const std::string& name) {
     auto own = OwnPath("");
     if (own) tree.network_path_ = Below(*any_v2, *own) + "/" + name;
   }
+  tree.quick_ = MountForQuickMoves(name);
   return tree;
 }
 

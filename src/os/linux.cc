@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,9 +50,44 @@ int PidfdSendSignal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
 
-int OpenTreeClone(const char* path) {
+Fd PidfdOpen(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+
+bool PidfdEnded(int pidfd) {
+  pollfd end{pidfd, POLLIN, 0};
+  return ::poll(&end, 1, 0) != 0;
+}
+
+std::optional<int> PidfdExitStatus(int pidfd) {
+  // struct pidfd_info and PIDFD_GET_INFO of <linux/pidfd.h>, which older headers lack.
+  struct Info {
+    std::uint64_t mask, cgroup;
+    std::uint32_t ids[11];
+    std::int32_t status;
+  } info{};
+  constexpr std::uint64_t kExit = 1 << 3;
+  info.mask = kExit;
+  if (::ioctl(pidfd, _IOWR(0xff, 11, Info), &info) != 0 || !(info.mask & kExit)) return {};
+  return info.status;
+}
+
+int OpenTreeClone(const char* path, bool below) {
   return static_cast<int>(
-      ::syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+      ::syscall(SYS_open_tree, AT_FDCWD, path,
+                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (below ? AT_RECURSIVE : 0)));
+}
+
+Fd DetachedProc(int space) {
+  Fd context(static_cast<int>(::syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC)));
+  if (!context) return {};
+  if (space >= 0 &&
+      ::syscall(SYS_fsconfig, context.Get(), FSCONFIG_SET_FD, "pidns", nullptr, space) != 0) {
+    return {};
+  }
+  if (::syscall(SYS_fsconfig, context.Get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    return {};
+  }
+  return Fd(static_cast<int>(::syscall(SYS_fsmount, context.Get(), FSMOUNT_CLOEXEC,
+                                       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)));
 }
 
 int MoveMount(int tree, const char* target) {

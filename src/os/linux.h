@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,8 +21,16 @@ namespace samovar {
 // pthread_atfork handlers run, so only for single-threaded processes.
 pid_t CloneProcess(std::uint64_t flags, int* pidfd);
 int PidfdSendSignal(int pidfd, int signal);
+Fd PidfdOpen(pid_t pid);
+bool PidfdEnded(int pidfd);
+// Wait status of an ended process, told even after it was reaped (Linux 6.15); else nothing.
+std::optional<int> PidfdExitStatus(int pidfd);
 
-int OpenTreeClone(const char* path);  // a detached copy of the mount at `path`, not recursive
+// A detached copy of the mount at `path`, with what is mounted below it where `below` says so.
+int OpenTreeClone(const char* path, bool below = false);
+// A new /proc of the pid namespace `space` (a descriptor), attached nowhere. ENOTSUP or EINVAL
+// before Linux 6.18, where only a member of the namespace can make one (`space` -1: the caller's).
+Fd DetachedProc(int space);
 int MoveMount(int tree, const char* target);
 // Read-only (unless `writable`), nosuid, nodev, private.
 int SealMount(int tree, bool writable = false);

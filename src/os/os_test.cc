@@ -9,6 +9,7 @@
 
 #include "os/cgroup.h"
 #include "os/linux.h"
+#include "os/message_socket.h"
 #include "os/packet_socket.h"
 #include "os/seccomp_filter.h"
 
@@ -82,6 +83,54 @@ TEST(PacketSocket, RefusesAPacketOfAnotherForm) {
   }
 }
 
+TEST(MessageSocket, TellsWhoSentAMessageAndDropsItsDescriptors) {
+  auto pair = PacketSocketPair();
+  ASSERT_TRUE(pair);
+  ASSERT_TRUE(NameSenders(pair->first.Get()));
+  pid_t child = ::fork();
+  if (child == 0) {
+    int fd = 0;
+    auto sent = SendMessage(pair->second.Get(), "I", std::span(&fd, 1));
+    ::_exit(sent && *sent ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  int before = ::dup(0);
+  auto got = ReceiveMessage(pair->first.Get());
+  ASSERT_TRUE(got && *got);
+  EXPECT_EQ((*got)->body, "I");
+  EXPECT_EQ((*got)->pid, child);
+  EXPECT_EQ((*got)->uid, ::getuid());
+  int after = ::dup(0);
+  EXPECT_EQ(after, before + 1) << "a descriptor came in";
+  ::close(before);
+  ::close(after);
+  got = ReceiveMessage(pair->first.Get());
+  ASSERT_TRUE(got);
+  EXPECT_FALSE(*got);
+  pair->second = Fd();
+  EXPECT_FALSE(ReceiveMessage(pair->first.Get()));
+}
+
+TEST(Linux, APidfdTellsTheEnd) {
+  int pidfd = -1;
+  pid_t child = CloneProcess(0, &pidfd);
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  Fd end(pidfd);
+  EXPECT_FALSE(PidfdEnded(pidfd));
+  EXPECT_EQ(PidfdExitStatus(pidfd), std::nullopt);
+  ASSERT_EQ(PidfdSendSignal(pidfd, SIGUSR1), 0);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(PidfdEnded(pidfd));
+  // Nothing before Linux 6.15.
+  EXPECT_EQ(PidfdExitStatus(pidfd).value_or(status), status);
+}
+
 TEST(Cgroup, ReadsMemoryStatOfBothVersions) {
   auto one = ParseMemoryStat(
       "cache 5\nrss 1\nshmem 2\ntotal_cache 50\ntotal_rss 4096\ntotal_shmem 8192\n");
@@ -115,14 +164,15 @@ int BehindFilter(const SeccompFilter& filter, long number, long a = 0, long b = 
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+struct Case {
+  const char* what;
+  long number, a, b, c;
+  int answer;
+};
+
 TEST(SeccompFilter, AllowsRefusesAndEndsAsListed) {
   auto filter = SeccompFilter::Build();
   ASSERT_TRUE(filter) << filter.error().message;
-  struct Case {
-    const char* what;
-    long number, a, b, c;
-    int answer;
-  };
   const Case kCases[] = {
       {"getpid", SYS_getpid, 0, 0, 0, 0},
       {"tcp", SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0},
@@ -144,6 +194,50 @@ TEST(SeccompFilter, AllowsRefusesAndEndsAsListed) {
       {"an unknown call", 4242, 0, 0, 0, ENOSYS},
       {"kexec_load", SYS_kexec_load, 0, 0, 0, -SIGSYS},
       {"init_module", SYS_init_module, 0, 0, 0, -SIGSYS}};
+  for (const auto& c : kCases) {
+    EXPECT_EQ(BehindFilter(*filter, c.number, c.a, c.b, c.c), c.answer) << c.what;
+  }
+}
+
+// Calls with bad descriptors: what the filter lets through gets EBADF from the kernel.
+TEST(SeccompFilter, LetsTemplatesMakeTheNamespacesOfACloneAndNothingThatFollowsFromThem) {
+  auto filter = SeccompFilter::BuildForTemplates();
+  ASSERT_TRUE(filter) << filter.error().message;
+  const long all = static_cast<long>(kCloneNamespaces);
+  constexpr long kHigh = 1L << 32;
+  const Case kCases[] = {
+      {"a clone's namespaces", SYS_unshare, all, 0, 0, 0},
+      {"fewer", SYS_unshare, all & ~0x40000000, 0, 0, EPERM},
+      {"a user namespace alone", SYS_unshare, 0x10000000, 0, 0, EPERM},
+      {"a cgroup namespace too", SYS_unshare, all | 0x02000000, 0, 0, EPERM},
+      {"files", SYS_unshare, 0x400, 0, 0, EPERM},
+      {"with high bits", SYS_unshare, all | kHigh, 0, 0, EPERM},
+      {"clone of a user namespace", SYS_clone, 0x10000000, 0, 0, EPERM},
+      {"mount", SYS_mount, 0, 0, 0, EPERM},
+      {"setns", SYS_setns, 0, 0, 0, EPERM},
+      {"tcp", SYS_socket, AF_INET, SOCK_STREAM, 0, 0},
+      {"rtnetlink", SYS_socket, AF_NETLINK, SOCK_RAW, 0, EPERM},
+      {"rtnetlink with high bits", SYS_socket, AF_NETLINK | kHigh, SOCK_RAW, 0, EPERM},
+      {"TCP_NODELAY", SYS_setsockopt, -1, 6, 1, EBADF},
+      {"TCP_REPAIR", SYS_setsockopt, -1, 6, 19, EPERM},
+      {"IP_TOS", SYS_setsockopt, -1, 0, 1, EBADF},
+      {"IP_XFRM_POLICY", SYS_setsockopt, -1, 0, 17, EPERM},
+      {"IPT_SO_SET_REPLACE", SYS_setsockopt, -1, 0, 64, EPERM},
+      {"IPT_SO_SET_REPLACE with high bits", SYS_setsockopt, -1, kHigh, 64 | kHigh, EPERM},
+      {"IP_VS_SO_SET_ADD", SYS_setsockopt, -1, 0, 1154, EPERM},
+      {"IPT_SO_GET_ENTRIES", SYS_getsockopt, -1, 0, 65, EPERM},
+      {"IPV6_V6ONLY", SYS_setsockopt, -1, 41, 26, EBADF},
+      {"IPV6_TCLASS", SYS_setsockopt, -1, 41, 67, EBADF},
+      {"IP6T_SO_SET_REPLACE", SYS_setsockopt, -1, 41, 64, EPERM},
+      {"IPV6_XFRM_POLICY", SYS_setsockopt, -1, 41, 35, EPERM},
+      {"SO_REUSEADDR", SYS_setsockopt, -1, 1, 2, EBADF},
+      {"FIONREAD", SYS_ioctl, -1, 0x541b, 0, EBADF},
+      {"SIOCSIFFLAGS", SYS_ioctl, -1, 0x8914, 0, EBADF},
+      {"SIOCGIFADDR", SYS_ioctl, -1, 0x8915, 0, EBADF},
+      {"SIOCSIFADDR", SYS_ioctl, -1, 0x8916, 0, EPERM},
+      {"SIOCBRADDBR", SYS_ioctl, -1, 0x89a0, 0, EPERM},
+      {"SIOCETHTOOL", SYS_ioctl, -1, 0x8946, 0, EPERM},
+      {"SIOCADDTUNNEL", SYS_ioctl, -1, 0x89f1 | kHigh, 0, EPERM}};
   for (const auto& c : kCases) {
     EXPECT_EQ(BehindFilter(*filter, c.number, c.a, c.b, c.c), c.answer) << c.what;
   }

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "os/fd.h"
+#include "os/network_guard.h"
 #include "os/seccomp_lists.h"
 
 namespace samovar {
@@ -26,8 +27,9 @@ using Context = std::unique_ptr<void, decltype(&seccomp_release)>;
 // Names that this libseccomp or this architecture does not know are left out: what is not allowed
 // is refused anyway.
 Result<void> AddNames(scmp_filter_ctx context, std::uint32_t action,
-                      std::span<const char* const> names) {
+                      std::span<const char* const> names, std::string_view except = {}) {
   for (const char* name : names) {
+    if (name == except) continue;
     int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR || number < 0) continue;
     if (int err = seccomp_rule_add(context, action, number, 0); err != 0) {
@@ -120,8 +122,12 @@ void AddSockets(Conditions& rules) {
   rules.Refuse(SCMP_SYS(socketpair), {Conditions::IsNot(0, AF_UNIX)});
 }
 
-Result<void> AddConditions(scmp_filter_ctx context) {
+Result<void> AddConditions(scmp_filter_ctx context, bool for_templates) {
   Conditions rules(context);
+  if (for_templates) {
+    rules.Allow(SCMP_SYS(unshare), {Conditions::Is(0, kCloneNamespaces)});
+    rules.Refuse(SCMP_SYS(unshare), {Conditions::IsNot(0, kCloneNamespaces)});
+  }
   rules.Allow(SCMP_SYS(clone), {Conditions::Masked(0, kNewNamespaces, 0)});
   for (std::uint64_t bit = 1; bit <= kNewNamespaces; bit <<= 1) {
     if (bit & kNewNamespaces) rules.Refuse(SCMP_SYS(clone), {Conditions::Masked(0, bit, bit)});
@@ -151,26 +157,45 @@ Result<std::vector<sock_filter>> Export(scmp_filter_ctx context) {
   return program;
 }
 
-}  // namespace
-
-Result<SeccompFilter> SeccompFilter::Build() {
+Result<std::vector<sock_filter>> Compile(bool for_templates) {
   Context context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), &seccomp_release);
   if (!context) return Fail(Code::kInternal, "seccomp_init failed");
   (void)seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree, not a list
   TRY(AddNames(context.get(), SCMP_ACT_ALLOW, kAllowedCalls));
-  TRY(AddNames(context.get(), SCMP_ACT_ERRNO(EPERM), kRefusedCalls));
+  TRY(AddNames(context.get(), SCMP_ACT_ERRNO(EPERM), kRefusedCalls,
+               for_templates ? "unshare" : std::string_view()));
   TRY(AddNames(context.get(), SCMP_ACT_KILL_PROCESS, kFatalCalls));
-  TRY(AddConditions(context.get()));
+  TRY(AddConditions(context.get(), for_templates));
+  return Export(context.get());
+}
+
+}  // namespace
+
+const unsigned long kCloneNamespaces =
+    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWNET;
+
+Result<SeccompFilter> SeccompFilter::Build() {
   SeccompFilter filter;
-  TRY(filter.program_, Export(context.get()));
+  TRY(auto program, Compile(false));
+  filter.programs_.push_back(std::move(program));
+  return filter;
+}
+
+Result<SeccompFilter> SeccompFilter::BuildForTemplates() {
+  SeccompFilter filter;
+  TRY(auto program, Compile(true));
+  filter.programs_.push_back(NetworkGuard());
+  filter.programs_.push_back(std::move(program));
   return filter;
 }
 
 Result<void> SeccompFilter::Install() const {
-  sock_fprog program{static_cast<unsigned short>(program_.size()),
-                     const_cast<sock_filter*>(program_.data())};
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
-    return std::unexpected(ErrnoError("install the seccomp filter"));
+  for (const auto& code : programs_) {
+    sock_fprog program{static_cast<unsigned short>(code.size()),
+                       const_cast<sock_filter*>(code.data())};
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+      return std::unexpected(ErrnoError("install the seccomp filter"));
+    }
   }
   return {};
 }
