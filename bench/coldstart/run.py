@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+"""From zero to the reply, side by side: bench/coldstart/run [--rounds N] [--only PART]...
+
+A function that imports pandas and scikit-learn and loads a small forest; its handler takes about a
+millisecond. Measured from the request, with no instance alive, to the whole reply: a fresh process, a clone
+of the template, a spare clone, beside a warm call; and from the start of the process to the reply: the AWS
+Runtime Interface Emulator with awslambdaric, and FastAPI with uvicorn, serving the same package. Rounds go
+through all in turn, so that a slow minute hits each alike; every answer is checked against the model's own.
+
+Then: how a clone's time grows with the template's memory, what memory each further instance costs, and a
+hundred instances at once. Written to build/bench/coldstart.json; exits 1 where a promise is missed.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import platform
+import socket
+import statistics
+import sys
+import threading
+import time
+
+import prepare
+from prepare import BUILD
+
+from harness import ROLE, Server, until
+import memory
+
+PARTS = ("starts", "state", "memory", "many")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as the function has
+
+
+def post(address, path, body, patience=0.0):
+    """POST over a connection of its own; answers the reply's body. Tries to connect for `patience` seconds."""
+    end = time.monotonic() + patience
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    while True:
+        with socket.socket() as link:
+            link.settimeout(120)
+            try:
+                link.connect(address)
+            except ConnectionRefusedError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.001)
+                continue
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            link.sendall((head + "\r\n").encode() + body)
+            got = b""
+            while b"\r\n\r\n" not in got:
+                piece = link.recv(65536)
+                assert piece, f"the connection closed after {got!r}"
+                got += piece
+            top, rest = got.split(b"\r\n\r\n", 1)
+            fields = dict(line.lower().split(b": ", 1) for line in top.split(b"\r\n")[1:])
+            while len(rest) < int(fields[b"content-length"]):
+                piece = link.recv(65536)
+                assert piece, f"the connection closed after {rest!r}"
+                rest += piece
+            assert b" 200 " in top.split(b"\r\n")[0], (top, rest)
+            assert b"x-amz-function-error" not in fields, rest
+            return rest
+
+
+class Events:
+    """Rows and their answers, a different one each time."""
+
+    def __init__(self, answers):
+        self.turn = itertools.cycle(answers)
+
+    def ask(self, call, **more):
+        case = next(self.turn)
+        body = json.dumps({"row": case["row"], **more}).encode()
+        begin = time.perf_counter()
+        reply = call(body)
+        took = time.perf_counter() - begin
+        assert abs(json.loads(reply) - case["answer"]) < 1e-9, (reply, case)
+        return took
+
+
+class Function:
+    """One function of a server."""
+
+    def __init__(self, server, name, zip_, memory_size=1769, tags=None, environment=None):
+        self.server, self.name = server, name
+        sha = json.loads(server.raw("PUT", "/samovar/v1/uploads", zip_.read_bytes()).data)["sha256"]
+        server.client().create_function(
+            FunctionName=name, Runtime="python3.11", Role=ROLE, Handler="app.handler", Timeout=60, MemorySize=memory_size,
+            Code={"S3Bucket": "samovar-uploads", "S3Key": sha}, Tags=tags or {},
+            Environment={"Variables": environment or {}})
+        server.active(name)
+
+    def call(self, body):
+        return post(("127.0.0.1", self.server.port), f"/2015-03-31/functions/{self.name}/invocations", body)
+
+    def states(self):
+        return [i["state"] for i in self.server.get("/samovar/v1/instances")["instances"] if i["function"] == self.name]
+
+    def wait(self, what, **want):
+        """Until nothing serves or starts, and template and spares are as wanted."""
+        def there():
+            states = self.states()
+            return (not {"starting", "idle", "busy", "ending"} & set(states)
+                    and all((states.count(state) > 0) == wanted for state, wanted in want.items()))
+        until(there, 60, f"{self.name}: {what}")
+        time.sleep(0.2)  # what ended is being cleaned up
+
+
+def servers(stack):
+    zero = ["keep_alive.policy=fixed", "keep_alive.fixed=1s"]
+    return (stack.enter_context(Server(*zero)), stack.enter_context(Server(*zero, "clones.max_spares=0")))
+
+
+def from_nothing(events, command, path, port, **more):
+    """Seconds from the start of a process to its reply."""
+    child = None
+
+    def call(body):
+        nonlocal child
+        child = prepare.spawn(command, "others.log", **more)
+        return post(("127.0.0.1", port), path, body, patience=60)
+    try:
+        return events.ask(call)
+    finally:
+        prepare.end(child)
+
+
+def emulated(events, bin_, emulator, folder):
+    port, api = prepare.free_port(), prepare.free_port()
+    return from_nothing(
+        events, [emulator, "--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address",
+                 f"127.0.0.1:{api}", bin_ / "python", "-m", "awslambdaric", "app.handler"],
+        "/2015-03-31/functions/function/invocations", port, cwd=folder,
+        env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(folder), "AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "LOG_LEVEL": "error"})
+
+
+def fastapi(events, bin_, folder):
+    port = prepare.free_port()
+    return from_nothing(
+        events, [bin_ / "uvicorn", "fastapi_app:app", "--port", port, "--loop", "uvloop", "--http", "httptools",
+                 "--no-access-log", "--log-level", "warning"],
+        "/", port, cwd=folder, env={**os.environ, **ONE_THREAD, "PYTHONPATH": f"{folder}:{prepare.HERE}"})
+
+
+def measure_starts(stack, args, events, tools):
+    bin_, emulator, folder, zip_, _ = tools
+    with_spares, without = servers(stack)
+    fresh = Function(with_spares, "fresh", zip_, tags={"samovar:clone": "off"})
+    spare = Function(with_spares, "spare", zip_)
+    clone = Function(without, "clone", zip_)
+
+    def warm():
+        events.ask(spare.call)
+        return statistics.median(events.ask(spare.call) for _ in range(7))
+
+    ways = {
+        "fresh": (lambda: fresh.wait("zero"), lambda: events.ask(fresh.call)),
+        "clone": (lambda: clone.wait("a template, nothing else", template=True, spare=False), lambda: events.ask(clone.call)),
+        "spare": (lambda: spare.wait("a spare, nothing else", template=True, spare=True), lambda: events.ask(spare.call)),
+        "warm": (lambda: None, warm),  # follows the spare's call
+        "emulator": (lambda: None, lambda: emulated(events, bin_, emulator, folder)),
+        "fastapi": (lambda: None, lambda: fastapi(events, bin_, folder)),
+    }
+    if emulator is None:
+        del ways["emulator"]
+    times = {name: [] for name in ways}
+    for number in range(args.rounds + 1):  # the first round is not counted: caches, templates
+        for name, (ready, ask) in ways.items():
+            ready()
+            took = ask()
+            if number:
+                times[name].append(took)
+        print(f"  round {number} of {args.rounds}", flush=True)
+    return times
+
+
+def measure_state(stack, args, events, tools):
+    """The same function with 100 MB and with 1 GB of private objects: clones, no spares."""
+    _, without = servers(stack)
+    made = {mb: Function(without, f"state-{mb}", tools[3], memory_size=3008, environment={"STATE_MB": str(mb)})
+            for mb in (100, 1000)}
+    times = {mb: [] for mb in made}
+    for number in range(args.rounds + 2):
+        for mb, function in made.items():
+            function.wait("a template, nothing else", template=True, spare=False) if number else None
+            took = events.ask(function.call)
+            if number >= 2:
+                times[mb].append(took)
+            elif not number:
+                time.sleep(5)  # idle: its memory becomes huge pages
+    return times
+
+
+@contextlib.contextmanager
+def held(function, events, count, token, seconds):
+    """That many calls at once, each in an instance of its own; yields their processes."""
+    failures = []
+
+    def one():
+        try:
+            events.ask(function.call, hold=token, seconds=seconds, repeat=20)
+        except Exception as error:  # told below, in the main thread
+            failures.append(error)
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    most = []
+
+    def all_there():
+        nonlocal most
+        now = memory.holders(f"held-{token}")
+        most = max(most, now, key=len)
+        return len(most) >= count or not any(t.is_alive() for t in threads)
+    until(all_there, 120, f"{count} instances at once")
+    try:
+        yield most
+    finally:
+        for thread in threads:
+            thread.join(120)
+        if failures:
+            raise failures[0]
+
+
+def measure_memory(stack, args, events, tools):
+    """Private MB of a fresh process, and of each of six warm clones at once."""
+    with_spares, _ = servers(stack)
+    fresh = Function(with_spares, "fresh", tools[3], tags={"samovar:clone": "off"})
+    cloned = Function(with_spares, "spare", tools[3])
+    found = {}
+    for name, function, count in ("fresh", fresh, 1), ("clone", cloned, 6):
+        events.ask(function.call)
+        with held(function, events, count, f"memory-{name}", 5) as pids:
+            found[name] = [memory.private_mb(pid) for pid in pids]
+    return found
+
+
+def measure_many(stack, args, events, tools):
+    """A hundred at once: how many there were, what they cost together, how long until all were busy."""
+    with_spares, _ = servers(stack)
+    function = Function(with_spares, "many", tools[3])
+    events.ask(function.call)
+    begin = time.monotonic()
+    with held(function, events, 100, "many", 30) as pids:
+        took = time.monotonic() - begin
+        costs = [memory.private_mb(pid) for pid in pids]
+    return {"instances": len(pids), "seconds": took, "private_mb": sum(costs)}
+
+
+def promises(found):
+    held = {}
+    if starts := found.get("starts"):
+        middle = {name: statistics.median(times) for name, times in starts.items()}
+        held[f"a clone answers in 1/50 of a fresh start (here 1/{middle['fresh'] / middle['clone']:.0f})"] = (
+            middle["clone"] * 50 <= middle["fresh"])
+        held[f"a spare answers in 1/300 of a fresh start (here 1/{middle['fresh'] / middle['spare']:.0f})"] = (
+            middle["spare"] * 300 <= middle["fresh"])
+        held[f"a spare answers within 2 times of warm (here {middle['spare'] / middle['warm']:.2f})"] = (
+            middle["spare"] <= 2 * middle["warm"])
+    if state := found.get("state"):
+        ratio = statistics.median(state[1000]) / statistics.median(state[100])
+        held[f"with 1 GB of private state at most 2 times slower than with 100 MB (here {ratio:.2f})"] = ratio <= 2
+    if memory_ := found.get("memory"):
+        most = max(memory_["clone"])
+        held[f"each further warm instance has under 10 MB of its own (here at most {most:.1f}, "
+             f"a fresh process {memory_['fresh'][0]:.0f})"] = most < 10
+    if many := found.get("many"):
+        held[f"100 instances at once (here {many['instances']})"] = many["instances"] >= 100
+    return held
+
+
+NAMES = {"fresh": "Samovar, fresh process", "clone": "Samovar, clone", "spare": "Samovar, spare clone",
+         "warm": "Samovar, warm", "emulator": "AWS emulator, from nothing", "fastapi": "FastAPI, from nothing"}
+
+
+def show(found):
+    if starts := found.get("starts"):
+        fresh = statistics.median(starts["fresh"])
+        print(f"\n  {'':<28}{'median ms':>11}{'least':>10}{'most':>10}{'of fresh':>12}")
+        for name, times in starts.items():
+            middle = statistics.median(times)
+            print(f"  {NAMES[name]:<28}{middle * 1e3:>11.1f}{min(times) * 1e3:>10.1f}{max(times) * 1e3:>10.1f}"
+                  f"{'1/' + format(fresh / middle, '.0f') if fresh / middle >= 1.5 else format(middle / fresh, '.2f'):>12}")
+    if state := found.get("state"):
+        for mb, times in state.items():
+            print(f"  clone with {mb} MB of private state: {statistics.median(times) * 1e3:.1f} ms "
+                  f"({min(times) * 1e3:.1f} to {max(times) * 1e3:.1f})")
+    if memory_ := found.get("memory"):
+        print(f"  private memory: fresh {memory_['fresh'][0]:.0f} MB; clones "
+              + ", ".join(f"{mb:.1f}" for mb in memory_["clone"]) + " MB")
+    if many := found.get("many"):
+        print(f"  {many['instances']} instances busy at once after {many['seconds']:.1f} s, {many['private_mb']:.0f} MB of their own")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--only", action="append", choices=PARTS)
+    options.add_argument("--json", type=pathlib.Path, default=BUILD.parent / "coldstart.json")
+    args = options.parse_args()
+    tools = prepare.all_of_it()
+    events, found = Events(tools[4]), {}
+    for part in args.only or PARTS:
+        print(f"{part} ...", flush=True)
+        with contextlib.ExitStack() as stack:
+            found[part] = globals()[f"measure_{part}"](stack, args, events, tools)
+    show(found)
+    held_ = promises(found)
+    print()
+    for promise, kept in held_.items():
+        print(f"  {'held' if kept else 'MISSED'}: {promise}")
+    args.json.write_text(json.dumps({
+        "date": time.strftime("%Y-%m-%d"), "cpus": os.cpu_count(), "kernel": platform.release(), "rounds": args.rounds,
+        "held": held_, **found}, indent=2) + "\n")
+    print(f"\n  written to {args.json}")
+    return 0 if all(held_.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
