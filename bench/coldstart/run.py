@@ -18,7 +18,6 @@ import json
 import os
 import pathlib
 import platform
-import socket
 import statistics
 import sys
 import threading
@@ -27,43 +26,12 @@ import time
 import prepare
 from prepare import BUILD
 
-from harness import ROLE, Server, until
+from calls import Function, post
+from harness import Server, until
 import memory
 
 PARTS = ("starts", "state", "memory", "many")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as the function has
-
-
-def post(address, path, body, patience=0.0):
-    """POST over a connection of its own; answers the reply's body. Tries to connect for `patience` seconds."""
-    end = time.monotonic() + patience
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    while True:
-        with socket.socket() as link:
-            link.settimeout(120)
-            try:
-                link.connect(address)
-            except ConnectionRefusedError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.001)
-                continue
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link.sendall((head + "\r\n").encode() + body)
-            got = b""
-            while b"\r\n\r\n" not in got:
-                piece = link.recv(65536)
-                assert piece, f"the connection closed after {got!r}"
-                got += piece
-            top, rest = got.split(b"\r\n\r\n", 1)
-            fields = dict(line.lower().split(b": ", 1) for line in top.split(b"\r\n")[1:])
-            while len(rest) < int(fields[b"content-length"]):
-                piece = link.recv(65536)
-                assert piece, f"the connection closed after {rest!r}"
-                rest += piece
-            assert b" 200 " in top.split(b"\r\n")[0], (top, rest)
-            assert b"x-amz-function-error" not in fields, rest
-            return rest
 
 
 class Events:
@@ -80,34 +48,6 @@ class Events:
         took = time.perf_counter() - begin
         assert abs(json.loads(reply) - case["answer"]) < 1e-9, (reply, case)
         return took
-
-
-class Function:
-    """One function of a server."""
-
-    def __init__(self, server, name, zip_, memory_size=1769, tags=None, environment=None):
-        self.server, self.name = server, name
-        sha = json.loads(server.raw("PUT", "/samovar/v1/uploads", zip_.read_bytes()).data)["sha256"]
-        server.client().create_function(
-            FunctionName=name, Runtime="python3.11", Role=ROLE, Handler="app.handler", Timeout=60, MemorySize=memory_size,
-            Code={"S3Bucket": "samovar-uploads", "S3Key": sha}, Tags=tags or {},
-            Environment={"Variables": environment or {}})
-        server.active(name)
-
-    def call(self, body):
-        return post(("127.0.0.1", self.server.port), f"/2015-03-31/functions/{self.name}/invocations", body)
-
-    def states(self):
-        return [i["state"] for i in self.server.get("/samovar/v1/instances")["instances"] if i["function"] == self.name]
-
-    def wait(self, what, **want):
-        """Until nothing serves or starts, and template and spares are as wanted."""
-        def there():
-            states = self.states()
-            return (not {"starting", "idle", "busy", "ending"} & set(states)
-                    and all((states.count(state) > 0) == wanted for state, wanted in want.items()))
-        until(there, 60, f"{self.name}: {what}")
-        time.sleep(0.2)  # what ended is being cleaned up
 
 
 def servers(stack):
