@@ -17,6 +17,7 @@ ROOMS = {
     "wire": ["base"],
     "net": ["base", "os"],
     "store": ["base", "os"],
+    "models": ["base", "wire"],
     "sandbox": ["base", "os", "net"],
     "functions": ["base", "store", "wire"],
     "instances": ["sandbox", "functions", "wire", "net", "store", "base", "os"],
