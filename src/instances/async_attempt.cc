@@ -40,8 +40,7 @@ Task<void> AsyncInvoker::Run(Pending event) {
   --queues_[function].running;
   if (due) queues_[function].waiting.emplace(*due, std::move(event));
   Dispatch(function);
-  auto at = queues_.find(function);
-  if (at != queues_.end() && at->second.events == 0) queues_.erase(at);
+  ForgetIfEmpty(function);
 }
 
 Task<std::optional<WallTime>> AsyncInvoker::Turn(Pending& event) {

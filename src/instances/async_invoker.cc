@@ -93,12 +93,16 @@ void AsyncInvoker::Dispatch(const std::string& function) {
   }
 }
 
-void AsyncInvoker::Insert(WallTime due, Pending event) {
+void AsyncInvoker::Count(const Pending& event) {
   Queue& queue = queues_[event.function];
   ++queue.events;
   queue.bytes += event.size;
   ++stats_.queued;
-  queue.waiting.emplace(due, std::move(event));
+}
+
+void AsyncInvoker::Insert(WallTime due, Pending event) {
+  Count(event);
+  queues_[event.function].waiting.emplace(due, std::move(event));
 }
 
 void AsyncInvoker::Remove(const Pending& event) {
@@ -119,26 +123,38 @@ Task<Result<void>> AsyncInvoker::Enqueue(Invocation invocation) {
   event.payload = std::move(invocation.payload);
   event.enqueued = event.due = clock_.Wall();
   std::string value = EncodeAsyncEvent(event);
-  Queue& queue = queues_[function];
   if (stopping_) co_return Fail(Code::kUnavailable, "the server is shutting down");
-  if (stats_.queued >= options_.max_events || queue.events >= options_.max_events_per_function ||
-      queue.bytes + value.size() > options_.max_bytes_per_function.count) {
+  if (!HasRoom(function, value.size())) {
     co_return Fail(Code::kThrottled, "Rate Exceeded.", "TooManyRequestsException",
                    "FunctionInvocationRateLimitExceeded");
   }
   Pending pending{.function = function, .sequence = next_sequence_++, .size = value.size()};
   // Counted from now on, so that many writers at once do not pass the bound together.
-  ++queue.events;
-  queue.bytes += pending.size;
-  ++stats_.queued;
+  Count(pending);
   WriteBatch batch;
   batch.Put(AsyncKey(function, pending.sequence), std::move(value));
   auto written = co_await WriteOnce(std::move(batch));
   Remove(pending);
-  if (!written) co_return written;
-  Insert(event.due, std::move(pending));
-  Dispatch(function);
-  co_return Result<void>();
+  if (written) {
+    Insert(event.due, std::move(pending));
+    Dispatch(function);
+  } else {
+    ForgetIfEmpty(function);
+  }
+  co_return written;
+}
+
+bool AsyncInvoker::HasRoom(const std::string& function, std::size_t size) const {
+  if (stats_.queued >= options_.max_events) return false;
+  auto at = queues_.find(function);
+  if (at == queues_.end()) return size <= options_.max_bytes_per_function.count;
+  return at->second.events < options_.max_events_per_function &&
+         at->second.bytes + size <= options_.max_bytes_per_function.count;
+}
+
+void AsyncInvoker::ForgetIfEmpty(const std::string& function) {
+  auto at = queues_.find(function);
+  if (at != queues_.end() && at->second.events == 0) queues_.erase(at);
 }
 
 void AsyncInvoker::DropIfDeleted(const std::string& version_key) {

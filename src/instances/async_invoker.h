@@ -75,6 +75,7 @@ class AsyncInvoker {
   void DropIfDeleted(const std::string& version_key);
 
   AsyncStats Stats() const;
+  std::size_t Functions() const { return queues_.size(); }  // that have events
   std::string MetricsText() const;
 
   // Runs what is due; tests call it.
@@ -122,6 +123,9 @@ class AsyncInvoker {
   // Tries until the disk takes it, or the server stops: then the event stays as it was.
   Task<bool> Write(Change change);
   Task<Result<void>> WriteOnce(WriteBatch batch);
+  bool HasRoom(const std::string& function, std::size_t size) const;
+  void Count(const Pending& event);
+  void ForgetIfEmpty(const std::string& function);
   void Insert(WallTime due, Pending event);
   void Remove(const Pending& event);
 

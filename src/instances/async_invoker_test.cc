@@ -138,6 +138,7 @@ TEST_F(AsyncInvokerTest, SaysSoWhenTheDiskRefuses) {
     store_.FailWrites(1);
     EXPECT_FALSE(co_await Add());
     EXPECT_EQ(queue_->Stats().queued, 0u);
+    EXPECT_EQ(queue_->Functions(), 0u);
     co_await queue_->Stop(Deadline{clock_.Now()});
   });
 }
@@ -302,6 +303,16 @@ TEST_F(AsyncInvokerTest, BoundsTheQueueOfAFunction) {
     CHECK(!full.has_value());
     EXPECT_EQ(full.error().code, Code::kThrottled);
     EXPECT_TRUE(co_await Add("{}", "g"));  // another function's is its own
+    co_await queue_->Stop(Deadline{clock_.Now()});
+  });
+}
+
+TEST_F(AsyncInvokerTest, KeepsNothingOfAFunctionWhoseEventWasRefused) {
+  options_.max_events = 0;
+  Run([&]() -> Task<void> {
+    Open();
+    EXPECT_FALSE(co_await Add());
+    EXPECT_EQ(queue_->Functions(), 0u);
     co_await queue_->Stop(Deadline{clock_.Now()});
   });
 }

@@ -39,14 +39,22 @@ std::string InvokeMetaOf(const Invocation& call, WallTime deadline, bool streami
 
 }  // namespace
 
-ChannelWorker::ChannelWorker(Executor loop, Fd socket, Bytes max_response)
-    : channel_(std::move(loop), std::move(socket), Bytes{max_response.count * kDiscard + 0x10000}),
-      max_response_(max_response) {}
+ChannelWorker::ChannelWorker(Executor loop, Fd socket, Bytes max_response, bool reporting)
+    : channel_(loop, std::move(socket), Bytes{max_response.count * kDiscard + 0x10000}),
+      closing_(loop),
+      max_response_(max_response),
+      reporting_(reporting) {}
 
 Task<WorkerReply> ChannelWorker::Init() {
   auto frame = co_await channel_.Read();
   if (!frame) co_return Gone(frame.error().message);
-  if (TypeOf(*frame) == FrameType::kReady) co_return WorkerReply{.ending = Ending::kAnswered};
+  if (TypeOf(*frame) == FrameType::kReady) {
+    if (!reporting_) co_return WorkerReply{.ending = Ending::kAnswered};
+    auto report = co_await channel_.Read();
+    if (!report) co_return Gone(report.error().message);
+    if (TypeOf(*report) != FrameType::kTemplate) co_return OutOfTurn(*report);
+    co_return WorkerReply{.ending = Ending::kAnswered, .payload = std::move(report->payload)};
+  }
   if (TypeOf(*frame) != FrameType::kInitError) co_return OutOfTurn(*frame);
   co_return WorkerReply{.ending = Ending::kFailed,
                         .payload = std::move(frame->payload),
@@ -71,7 +79,7 @@ Task<WorkerReply> ChannelWorker::Invoke(Invocation& invocation, WallTime deadlin
 }
 
 Task<WorkerReply> ChannelWorker::ReadAnswer(ResponseSink* sink) {
-  AnswerStream stream(sink, max_response_);
+  AnswerStream stream(sink, max_response_, &closing_);
   while (true) {
     auto frame = co_await channel_.Read();
     if (!frame) {

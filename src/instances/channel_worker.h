@@ -12,12 +12,17 @@ class ChannelWorker final : public Worker {
  public:
   // Answers up to `max_response` are passed on; a frame above kDiscard times that breaks the
   // channel, so that a runtime cannot make the server hold what nobody will get.
-  ChannelWorker(Executor loop, Fd socket, Bytes max_response);
+  // Where it is `reporting`, READY is followed by what the runtime says of itself as a template:
+  // the payload of Init()'s reply.
+  ChannelWorker(Executor loop, Fd socket, Bytes max_response, bool reporting = false);
 
   Task<WorkerReply> Init() override;
   Task<WorkerReply> Invoke(Invocation& invocation, WallTime deadline, ResponseSink* sink) override;
   Task<bool> AskToEnd(std::string reason) override;
-  void Close() override { channel_.Close(); }
+  void Close() override {
+    channel_.Close();
+    closing_.Close();
+  }
   Task<void> Stop() override { co_return; }
 
  private:
@@ -26,7 +31,9 @@ class ChannelWorker final : public Worker {
   Task<WorkerReply> ReadAnswer(ResponseSink* sink);
 
   FrameChannel channel_;
+  Closing closing_;
   Bytes max_response_;
+  bool reporting_;
 };
 
 }  // namespace samovar

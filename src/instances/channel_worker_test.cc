@@ -204,6 +204,27 @@ TEST_F(ChannelWorkerTest, StreamsToTheSinkPieceByPiece) {
   });
 }
 
+TEST_F(ChannelWorkerTest, DoesNotWaitForAClientThatTakesNothingOnceItIsClosed) {
+  Signal never(Loop());
+  bool asked = false;
+  ResponseSink sink{.begin = [](std::string) -> Task<bool> { co_return true; },
+                    .chunk = [&](std::string) -> Task<bool> {
+                      asked = true;
+                      co_await never.Wait();
+                      co_return true;
+                    }};
+  Run([&]() -> Task<void> {
+    auto reply = Beside(worker_->Invoke(call_, kDeadline, &sink));
+    co_await Send({{FrameType::kStreamBegin, "", ""}, {FrameType::kStreamChunk, "", "x"}});
+    CHECK(co_await Until([&] { return asked; }));
+    co_await Turns(5);
+    EXPECT_FALSE(reply->has_value());
+    worker_->Close();
+    CHECK(co_await Until([&] { return reply->has_value(); }));
+    EXPECT_EQ((*reply)->ending, Ending::kGone);
+  });
+}
+
 TEST_F(ChannelWorkerTest, KeepsTheEventWhereTheRuntimeWasGoneBefore) {
   Run([&]() -> Task<void> {
     runtime_->Close();

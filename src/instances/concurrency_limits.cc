@@ -8,22 +8,27 @@ namespace samovar {
 struct ConcurrencyLimits::Permit::Function {
   std::string name;
   int running = 0;
+  int own = 0;       // of those, drawn on what it reserved or has provisioned
   int reserved = 0;  // as last told; 0 where there is no reservation
 };
 
-ConcurrencyLimits::Permit::Permit(ConcurrencyLimits* limits, Function* function, bool reserved)
-    : limits_(limits), function_(function), reserved_(reserved) {}
+ConcurrencyLimits::Permit::Permit(ConcurrencyLimits* limits, Function* function, bool own)
+    : limits_(limits), function_(function), own_(own) {
+  ++limits_->running_;
+  ++function_->running;
+  ++(own_ ? function_->own : limits_->running_unreserved_);
+}
 
 ConcurrencyLimits::Permit::Permit(Permit&& other) noexcept
     : limits_(std::exchange(other.limits_, nullptr)),
       function_(other.function_),
-      reserved_(other.reserved_) {}
+      own_(other.own_) {}
 
 ConcurrencyLimits::Permit::~Permit() {
   if (!limits_) return;
   --limits_->running_;
-  if (!reserved_) --limits_->running_unreserved_;
   --function_->running;
+  --(own_ ? function_->own : limits_->running_unreserved_);
 }
 
 ConcurrencyLimits::ConcurrencyLimits(int account, std::function<int()> reserved_total)
@@ -35,7 +40,8 @@ int ConcurrencyLimits::Unreserved() const {
 }
 
 Result<ConcurrencyLimits::Permit> ConcurrencyLimits::Admit(const std::string& function,
-                                                           std::optional<int> reserved) {
+                                                           std::optional<int> reserved,
+                                                           int provisioned) {
   auto& slot = functions_[function];
   if (!slot) slot = std::make_unique<Permit::Function>(Permit::Function{.name = function});
   known_reserved_ += reserved.value_or(0) - slot->reserved;
@@ -44,14 +50,19 @@ Result<ConcurrencyLimits::Permit> ConcurrencyLimits::Admit(const std::string& fu
     return Fail(Code::kThrottled, "Rate Exceeded.", "TooManyRequestsException",
                 "ReservedFunctionConcurrentInvocationLimitExceeded");
   }
-  if (!reserved && running_unreserved_ >= Unreserved()) {
+  bool own = reserved || slot->own < provisioned;
+  if (!own && running_unreserved_ >= Unreserved()) {
     return Fail(Code::kThrottled, "Rate Exceeded.", "TooManyRequestsException",
                 "ConcurrentInvocationLimitExceeded");
   }
-  ++running_;
-  ++slot->running;
-  if (!reserved) ++running_unreserved_;
-  return Permit(this, slot.get(), reserved.has_value());
+  return Permit(this, slot.get(), own);
+}
+
+void ConcurrencyLimits::Forget(const std::string& function) {
+  auto at = functions_.find(function);
+  if (at == functions_.end() || at->second->running > 0) return;
+  known_reserved_ -= at->second->reserved;
+  functions_.erase(at);
 }
 
 }  // namespace samovar

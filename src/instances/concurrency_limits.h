@@ -3,7 +3,8 @@
 //
 // Why      As on AWS: what one function reserved no other can take, and it cannot take more itself.
 // How      Counts admitted invocations (running, or queued for an instance) by function. A function
-//          with a reservation draws on that only; the others share what is not reserved.
+//          with a reservation draws on that only; the others share what is not reserved. One with
+//          provisioned concurrency and no reservation draws on that first, then on what is shared.
 // Errors   kThrottled, "Rate Exceeded.", with Lambda's reason.
 // Threads  The event loop only. A Permit must not outlive its limits.
 
@@ -29,17 +30,22 @@ class ConcurrencyLimits {
    private:
     friend class ConcurrencyLimits;
     struct Function;
-    Permit(ConcurrencyLimits* limits, Function* function, bool reserved);
+    Permit(ConcurrencyLimits* limits, Function* function, bool own);
     ConcurrencyLimits* limits_;
     Function* function_;
-    bool reserved_;
+    bool own_;  // drawn on the function's own share
   };
 
   // `reserved_total`: what all functions have reserved; where null, what Admit was told.
   explicit ConcurrencyLimits(int account, std::function<int()> reserved_total = {});
   ~ConcurrencyLimits();
 
-  Result<Permit> Admit(const std::string& function, std::optional<int> reserved);
+  // `provisioned`: what all configurations of the function ask for together.
+  Result<Permit> Admit(const std::string& function, std::optional<int> reserved,
+                       int provisioned = 0);
+  // Of a function that is gone; does nothing while a permit of it lives.
+  void Forget(const std::string& function);
+  std::size_t Functions() const { return functions_.size(); }
   int Running() const { return running_; }
 
  private:

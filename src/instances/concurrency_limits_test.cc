@@ -36,6 +36,41 @@ TEST(ConcurrencyLimits, RefusesPastTheAccountsLimitAndSaysWhy) {
   EXPECT_TRUE(limits.Admit("b", std::nullopt));
 }
 
+TEST(ConcurrencyLimits, DrawsOnWhatIsProvisionedBeforeWhatIsShared) {
+  ConcurrencyLimits limits(5, [] { return 2; });  // two are provisioned, of "p"
+  Permits others;
+  EXPECT_EQ(FillUp(limits, others, "a", std::nullopt), "ConcurrentInvocationLimitExceeded");
+  EXPECT_EQ(others.size(), 3u);
+  Permits own;
+  for (int i = 0; i < 2; ++i) {
+    auto permit = limits.Admit("p", std::nullopt, 2);
+    CHECK(permit.has_value());
+    own.push_back(std::move(*permit));
+  }
+  EXPECT_FALSE(limits.Admit("p", std::nullopt, 2));
+  others.pop_back();
+  auto spilled = limits.Admit("p", std::nullopt, 2);
+  EXPECT_TRUE(spilled);
+  own.pop_back();  // its place is free, whoever took the shared one
+  EXPECT_FALSE(limits.Admit("a", std::nullopt));
+  EXPECT_TRUE(limits.Admit("p", std::nullopt, 2));
+}
+
+TEST(ConcurrencyLimits, ForgetsAFunctionThatIsGoneOnceItsCallsAreOver) {
+  ConcurrencyLimits limits(5);
+  {
+    auto permit = limits.Admit("a", 2);
+    EXPECT_TRUE(permit);
+    limits.Forget("a");
+    EXPECT_EQ(limits.Functions(), 1u);
+  }
+  limits.Forget("a");
+  EXPECT_EQ(limits.Functions(), 0u);
+  Permits b;
+  EXPECT_EQ(FillUp(limits, b, "b", std::nullopt), "ConcurrentInvocationLimitExceeded");
+  EXPECT_EQ(b.size(), 5u);  // what "a" had reserved is free again
+}
+
 TEST(ConcurrencyLimits, RefusesPastAFunctionsReservation) {
   ConcurrencyLimits limits(5);
   Permits a;

@@ -122,6 +122,17 @@ Task<void> LogStore::Flush() {
     if (!file->buffer.empty() || file->dropped > 0) files.push_back(file);
   }
   for (auto& file : files) co_await FlushFile(file);
+  files.clear();
+  Forget();
+}
+
+// A log that nobody writes, reads or follows, with nothing left to write; whoever asks for a name
+// that no function has leaves nothing behind.
+void LogStore::Forget() {
+  std::erase_if(files_, [](const auto& entry) {
+    const auto& file = entry.second;
+    return file.use_count() == 1 && file->buffer.empty() && file->dropped == 0;
+  });
 }
 
 Task<void> LogStore::FlushFile(std::shared_ptr<LogFile> file) {

@@ -84,12 +84,15 @@ class LogStore {
   // since; nothing twice, nothing left out but what a slow reader could not take.
   std::unique_ptr<LogFollower> Follow(std::string function, LogQuery query);
   Task<void> Flush();
+  // Functions whose log is at hand: written to, read or followed lately.
+  std::size_t Known() const { return files_.size(); }
   BlockingPool& Pool() { return pool_; }  // where disk work goes
 
  private:
   friend class LogWriter;
   friend class LogFollower;
   std::shared_ptr<LogFile> Find(const std::string& function);
+  void Forget();
   Task<void> FlushLoop();
   Task<void> FlushSoon(std::shared_ptr<LogFile> file);
   Task<void> FlushFile(std::shared_ptr<LogFile> file);

@@ -65,6 +65,23 @@ TEST_F(LogStoreTest, IsReadBackByTheNextServer) {
   });
 }
 
+TEST_F(LogStoreTest, ForgetsNamesThatNobodyWritesReadsOrFollows) {
+  Run([&]() -> Task<void> {
+    LogStore store(Loop(), pool_, Options());
+    auto writer = store.Open("written", "s", "1");
+    auto follower = store.Follow("followed", {});
+    for (int i = 0; i < 100; ++i) (void)co_await store.Read("unheard-of-" + std::to_string(i), {});
+    co_await store.Flush();
+    EXPECT_EQ(store.Known(), 2u);
+    writer.Append(kTime, "still there");
+    EXPECT_EQ((co_await store.Read("written", {}))->size(), 1u);
+    follower.reset();
+    co_await store.Flush();
+    EXPECT_EQ(store.Known(), 1u);
+    co_await store.Stop();
+  });
+}
+
 TEST_F(LogStoreTest, KeepsWithinItsBoundOnDisk) {
   Run([&]() -> Task<void> {
     auto options = Options();

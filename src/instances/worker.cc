@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <utility>
@@ -11,7 +12,7 @@ namespace samovar {
 Task<void> AnswerStream::Begin(std::string content_type) {
   began_ = true;
   content_type_ = content_type;
-  if (sink_) listening_ = co_await sink_->begin(std::move(content_type));
+  if (sink_) listening_ = co_await Pass(sink_->begin(std::move(content_type)));
 }
 
 Task<void> AnswerStream::Chunk(std::string piece) {
@@ -19,8 +20,16 @@ Task<void> AnswerStream::Chunk(std::string piece) {
     too_large_ = too_large_ || collected_.size() + piece.size() > bound_.count;
     if (!too_large_) collected_ += piece;
   } else if (listening_) {
-    listening_ = co_await sink_->chunk(std::move(piece));
+    listening_ = co_await Pass(sink_->chunk(std::move(piece)));
   }
+}
+
+Task<bool> AnswerStream::Pass(Task<bool> piece) {
+  using asio::experimental::awaitable_operators::operator||;
+  if (!closing_) co_return co_await std::move(piece);
+  if (closing_->closed) co_return false;
+  auto first = co_await (std::move(piece) || closing_->signal.Wait());
+  co_return first.index() == 0 && std::get<0>(first);
 }
 
 WorkerReply AnswerStream::End() {

@@ -13,6 +13,7 @@
 
 #include "base/task.h"
 #include "instances/invocation.h"
+#include "instances/signal.h"
 
 namespace samovar {
 
@@ -51,10 +52,23 @@ class Worker {
   virtual Task<void> Stop() = 0;
 };
 
+// Whether a worker was closed, for who waits for something else meanwhile.
+struct Closing {
+  explicit Closing(const Executor& loop) : signal(loop) {}
+  void Close() {
+    closed = true;
+    signal.Notify();
+  }
+  bool closed = false;
+  Signal signal;
+};
+
 // Sends a streamed answer's pieces on to the sink, or collects them where there is none.
 class AnswerStream {
  public:
-  AnswerStream(ResponseSink* sink, Bytes bound) : sink_(sink), bound_(bound) {}
+  // A client that takes nothing is not waited for once `closing` (may be null) has closed.
+  AnswerStream(ResponseSink* sink, Bytes bound, Closing* closing = nullptr)
+      : sink_(sink), bound_(bound), closing_(closing) {}
 
   Task<void> Begin(std::string content_type);
   Task<void> Chunk(std::string piece);
@@ -64,8 +78,11 @@ class AnswerStream {
   WorkerReply Fail(std::string error_type, std::string error_json);
 
  private:
+  Task<bool> Pass(Task<bool> piece);
+
   ResponseSink* sink_;
   Bytes bound_;
+  Closing* closing_;
   bool began_ = false;
   bool listening_ = true;  // the caller still takes pieces
   bool too_large_ = false;
