@@ -27,7 +27,7 @@ bool Scheduler::ShouldStart(SteadyTime now, const PoolLoad& load) const {
   if (load.waiting <= load.starting) return false;
   std::size_t serving = load.ready + load.starting;
   if (serving == 0) return true;
-  auto start = start_.Value();
+  auto start = load.clones ? clone_.Value() : start_.Value();
   auto call = call_.Value();
   if (!start || !call) return true;
   auto position = static_cast<std::int64_t>(load.waiting - load.starting);

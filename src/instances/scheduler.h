@@ -35,18 +35,23 @@ struct PoolLoad {
   std::size_t ready = 0;     // instances that can serve; all busy, else none would wait
   std::size_t starting = 0;  // instances on their way; each will take one request
   std::chrono::nanoseconds oldest_wait{0};
+  bool clones = false;  // the next start is a clone, not a fresh process
 };
 
 class Scheduler {
  public:
   static constexpr std::chrono::seconds kDebtHalfLife{5};
 
-  void RecordStart(std::chrono::nanoseconds took) { start_.Add(took); }
+  // A clone takes milliseconds where a fresh process takes seconds: each kind has its average.
+  void RecordStart(std::chrono::nanoseconds took, bool clone = false) {
+    (clone ? clone_ : start_).Add(took);
+  }
   void RecordCall(std::chrono::nanoseconds took) { call_.Add(took); }
   // A queued request was served after waiting so long.
   void RecordWait(SteadyTime now, std::chrono::nanoseconds waited);
 
   bool ShouldStart(SteadyTime now, const PoolLoad& load) const;
+  std::optional<std::chrono::nanoseconds> CloneTime() const { return clone_.Value(); }
   // A start was begun: the waits so far are paid for.
   void Started() { debt_ = {}; }
 
@@ -54,6 +59,7 @@ class Scheduler {
   std::chrono::nanoseconds DebtAt(SteadyTime now) const;
 
   MovingAverage start_;
+  MovingAverage clone_;
   MovingAverage call_;
   std::chrono::nanoseconds debt_{0};
   SteadyTime debt_at_{};

@@ -56,6 +56,16 @@ TEST(Scheduler, StartsOnlyWhereTheExpectedWaitIsLongerThanAStart) {
   }
 }
 
+TEST(Scheduler, WeighsACloneByItsOwnTimeAndAFreshProcessByIts) {
+  Scheduler scheduler = Learned(seconds(2), milliseconds(50));
+  scheduler.RecordStart(milliseconds(6), true);
+  PoolLoad load{.waiting = 1, .ready = 1};
+  EXPECT_FALSE(scheduler.ShouldStart(kNow, load));
+  load.clones = true;
+  EXPECT_TRUE(scheduler.ShouldStart(kNow, load));
+  EXPECT_EQ(scheduler.CloneTime(), milliseconds(6));
+}
+
 TEST(Scheduler, StartsForEachWhoWaitsWhileItKnowsNothing) {
   Scheduler scheduler;
   EXPECT_TRUE(scheduler.ShouldStart(kNow, {.waiting = 5, .ready = 0, .starting = 4}));
