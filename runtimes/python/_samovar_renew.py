@@ -24,6 +24,8 @@ def renew(plan, environment):
         rebuild_loop(loop)
     for which, seconds, interval in plan.timers:
         sys.modules["signal"].setitimer(which, seconds, interval)  # a fork clears them
+    if "threading" in sys.modules:
+        attempt(sys.modules["threading"].main_thread()._set_native_id)
     renew_random(plan)
 
 

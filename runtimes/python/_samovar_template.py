@@ -90,10 +90,12 @@ class Template:
             ready = dict(poll.poll(0 if cursor else REAP_MS if self.children else None))
             self.reap()
             if CONTROL in ready:
-                request = receive(control)
-                if request is None:  # no more clones from here
+                try:
+                    request = receive(control)
+                except Gone:
                     poll.unregister(CONTROL)
-                elif self.clone(*request):
+                    continue
+                if request is not None and self.clone(*request):
                     control.detach()  # C has closed it
                     return True
             elif CHANNEL in ready:
@@ -148,18 +150,24 @@ def fail(error):
     raise error
 
 
+class Gone(Exception):
+    """The spawner wants no more clones of this process."""
+
+
 def receive(control):
-    """(environment, [log, channel, setup]) of the next request, or None at the end."""
+    """(environment, [log, channel, setup]) of the next request, or None where it makes no sense."""
     try:
         data, ancillary, _, _ = control.recvmsg(256 << 10, 64, 0x40000000)  # MSG_CMSG_CLOEXEC
     except OSError:
-        return None
+        raise Gone
+    if not data:
+        raise Gone
     fds = [fd for _, _, part in ancillary for (fd,) in struct.iter_unpack("i", part[: len(part) // 4 * 4])]
     try:
         environment = json.loads(data)["clone"]["env"]
-        if len(fds) == 3:
+        if len(fds) == 3 and all(entry.index("=") > 0 and "\0" not in entry for entry in environment):
             return environment, fds
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         pass
     for fd in fds:
         os.close(fd)

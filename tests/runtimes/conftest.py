@@ -7,14 +7,16 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 from channel import ROOT, Process
+from spawner import Template
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = ROOT / "build/tests/runtimes"
-BUILT = pathlib.Path(os.environ.get("SAMOVAR_BINARY", ROOT / "build/release/samovar")).parent / "runtimes"
+BUILT = pathlib.Path(os.environ.get("SAMOVAR_BINARY", ROOT / "build/release/samovar")).resolve().parent / "runtimes"
 
 
 def interpreters():
@@ -110,3 +112,42 @@ def node_runtime(start, node):
     def begin(folder, **more):
         return start([node, ROOT / "runtimes/nodejs/index.cjs"], folder, **more)
     return begin
+
+
+@pytest.fixture
+def place():
+    """A folder for a package that lies outside /tmp, of which templates get their own."""
+    folder = BUILD / "packages" / f"{os.getpid()}-{time.monotonic_ns()}"
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def template(place):
+    """Starts templates, with an app.py of the given text: template(text, python=..., environment=...)."""
+    started = []
+
+    def begin(text, python=os.path.realpath(sys.executable), runtime=BUILT / "python", files=(), **more):
+        for name, content in {"app.py": text, **dict(files)}.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(content)
+        started.append(Template([python, runtime / "samovar_runtime.py"], place, **more))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def libraries():
+    """A folder with numpy and others, for the Python that runs the tests."""
+    wanted = HERE / "template-requirements.txt"
+    folder = BUILD / f"libraries-{hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]}"
+    if not folder.exists():
+        part = folder.with_suffix(f".{os.getpid()}")
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:",
+                        "--target", part, "-r", wanted], check=True)
+        part.rename(folder)
+    return folder

@@ -15,7 +15,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
 import channel
 from channel import READY, WAIT, Process
@@ -51,7 +50,7 @@ class Peer(Process):
 
 
 class Clone(Peer):
-    def __init__(self, template, environment):
+    def __init__(self, template, environment, mounted):
         ours, theirs = socket.socketpair()
         self.setup, setup = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.setup.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -66,6 +65,10 @@ class Clone(Peer):
         self.take(ours, read)
         self.init = self.step(b"I")
         self.pid = self.step(b"P")
+        if mounted:
+            self.mount()
+
+    def mount(self):
         subprocess.run(["nsenter", "-t", str(self.init), "-m", "-p", "sh", "-c", DRESS], check=True, timeout=WAIT)
         self.setup.send(b"G")
 
@@ -106,7 +109,8 @@ class Template(Peer):
             "PYTHONDONTWRITEBYTECODE": "1", **(environment or {}),
         }
         plan = {"argv": [str(a) for a in argv], "env": env, "cwd": str(task), "log": write,
-                "channel": theirs.fileno(), "control": control.fileno(), "status": status_write}
+                "channel": theirs.fileno(), "control": control.fileno(), "status": status_write,
+                "folders": sorted({str(channel.ROOT), os.path.dirname(os.path.dirname(os.path.realpath(argv[0])))})}
         self.process = subprocess.Popen(
             [sys.executable, "-S", HERE / "template_init.py", json.dumps(plan)], stdin=subprocess.DEVNULL,
             pass_fds=[write, theirs.fileno(), control.fileno(), status_write])
@@ -115,8 +119,12 @@ class Template(Peer):
         theirs.close()
         control.close()
         self.status = open(status_read)
-        self.program = int(self.status.readline())  # its host pid
+        self.init = int(self.status.readline())  # the host's pid of process 1
         self.take(ours, read)
+
+    def program(self):
+        """The host's pid of the program, a child of process 1's."""
+        return int(pathlib.Path(f"/proc/{self.init}/task/{self.init}/children").read_text().split()[0])
 
     def said(self):
         """What the TEMPLATE frame says, after READY."""
@@ -125,8 +133,8 @@ class Template(Peer):
         assert frame and frame.kind == TEMPLATE, (frame, self.log())
         return frame.json
 
-    def clone(self, **environment):
-        self.clones.append(Clone(self, environment))
+    def clone(self, mounted=True, **environment):
+        self.clones.append(Clone(self, environment, mounted))
         return self.clones[-1]
 
     def exit_code(self):

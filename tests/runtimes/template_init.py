@@ -1,17 +1,20 @@
 """Process 1 of a template in tests: makes its namespaces, starts the program, reaps for ever.
 
-Writes to the status pipe the host's pid of the program, then its wait status when it has ended.
+Writes to the status pipe its own pid as the host has it, then the program's wait status at its end.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
+import socket
+import struct
 import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-REC, PRIVATE = 0x4000, 0x40000
+BIND, REC, PRIVATE = 0x1000, 0x4000, 0x40000
 HOST_USER, INSIDE = 64999, 993
 SHIFT = 3  # so that the program is not process 2, as a clone is
 
@@ -50,8 +53,23 @@ def run(plan, go):
     os.execve(plan["argv"][0], plan["argv"], plan["env"])
 
 
+def show_through(home, folders):
+    """Folders below a home that only root may enter become reachable, and nothing else of it."""
+    folders = [folder for folder in folders if folder.startswith(home + "/")]
+    held = [os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in folders]
+    if folders:
+        call("mount", b"samovar", home.encode(), b"tmpfs", 0, b"mode=755")
+    for folder, fd in zip(folders, held):
+        os.makedirs(folder, exist_ok=True)
+        call("mount", b"/proc/self/fd/%d" % fd, folder.encode(), None, BIND | REC, None)
+        os.close(fd)
+
+
 def be_process_1(plan):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as net:
+        fcntl.ioctl(net, 0x8914, struct.pack("16sh14x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
     call("mount", b"none", b"/", None, REC | PRIVATE, None)
+    show_through("/root", plan["folders"])
     for at in (b"/tmp", b"/dev/shm"):
         call("mount", b"samovar", at, b"tmpfs", 0, b"mode=1777")
     call("mount", b"proc", b"/proc", b"proc", 0, None)
