@@ -220,18 +220,34 @@ void Endpoints::StartTurn(const std::string& name) {
   });
 }
 
+Task<std::vector<std::string>> Endpoints::LeadsTo(std::string function, std::string qualifier) {
+  std::vector<std::string> versions{qualifier};
+  if (qualifier.empty()) co_return versions;
+  json::object asked{{"FunctionName", function}, {"Name", qualifier}};
+  const auto alias = co_await registry_.Execute("GetAlias", std::move(asked));
+  if (!alias) co_return versions;  // it is a version
+  versions = {std::string(TextOf(*alias, "FunctionVersion"))};
+  if (const auto* routing = ObjectOf(*alias, "RoutingConfig")) {
+    if (const auto* weights = ObjectOf(*routing, "AdditionalVersionWeights")) {
+      for (const auto& [version, weight] : *weights) versions.emplace_back(version);
+    }
+  }
+  co_return versions;
+}
+
 Task<Result<void>> Endpoints::MakeReady(std::vector<EndpointVariant> variants) {
   for (const auto& variant : variants) {
-    Result<void> ready;
-    if (options_.warm) {
-      ready = co_await options_.warm(variant.function, variant.qualifier);
-    } else if (auto found = co_await registry_.Resolve(variant.function, variant.qualifier);
-               !found) {
-      ready = std::unexpected(found.error());
-    }
-    if (!ready) {
-      co_return Fail(ready.error().code, fmt::format("The variant {} cannot be made ready: {}",
-                                                     variant.name, ready.error().message));
+    for (const auto& qualifier : co_await LeadsTo(variant.function, variant.qualifier)) {
+      Result<void> ready;
+      if (options_.warm) {
+        ready = co_await options_.warm(variant.function, qualifier);
+      } else if (auto found = co_await registry_.Resolve(variant.function, qualifier); !found) {
+        ready = std::unexpected(found.error());
+      }
+      if (!ready) {
+        co_return Fail(ready.error().code, fmt::format("The variant {} cannot be made ready: {}",
+                                                       variant.name, ready.error().message));
+      }
     }
   }
   co_return Result<void>();

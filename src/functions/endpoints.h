@@ -114,6 +114,8 @@ class Endpoints {
   void StartTurn(const std::string& name);
   static Task<> Turn(std::weak_ptr<Endpoints*> alive, std::string name);
   Task<Result<void>> MakeReady(std::vector<EndpointVariant> variants);
+  // The qualifiers that a call may be led to: two where an alias has two versions.
+  Task<std::vector<std::string>> LeadsTo(std::string function, std::string qualifier);
 
   const EndpointOptions options_;
   Registry& registry_;

@@ -1,12 +1,17 @@
 #include "gateway/access.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 
+#include "base/encoding.h"
 #include "base/log.h"
 
 namespace samovar {
 namespace {
+
+constexpr std::string_view kBasic = "Basic ";
 
 // A request that a web page of another origin caused. A page of ours has our own origin.
 bool FromAnotherSite(const HttpRequest& request) {
@@ -81,6 +86,36 @@ Result<std::optional<SigV4Verification>> Access::CheckSigned(const HttpRequest& 
                 "MissingAuthenticationTokenException");
   }
   return std::optional<SigV4Verification>();
+}
+
+Result<std::optional<SigV4Verification>> Access::CheckKeyed(const HttpRequest& request) {
+  auto authorization = request.headers.Get("Authorization");
+  if (Open() || !authorization.starts_with(kBasic)) return Check(request);
+  TRY(CheckBasic(authorization));
+  return std::optional<SigV4Verification>();
+}
+
+Result<void> Access::CheckBasic(std::string_view authorization) const {
+  if (authorization.empty()) {
+    return Fail(Code::kDenied,
+                "Missing Authentication Token: sign with SigV4, or send an access key as HTTP "
+                "Basic authorization",
+                "MissingAuthenticationTokenException");
+  }
+  std::optional<std::string> pair;
+  if (authorization.starts_with(kBasic)) pair = Base64Decode(authorization.substr(kBasic.size()));
+  auto colon = pair ? pair->find(':') : std::string::npos;
+  if (colon != std::string::npos) {
+    auto secret = keys_.SecretOf(std::string_view(*pair).substr(0, colon));
+    auto given = std::string_view(*pair).substr(colon + 1);
+    // No earlier for a guess that is nearly right.
+    if (secret && secret->size() == given.size() &&
+        CRYPTO_memcmp(secret->data(), given.data(), given.size()) == 0) {
+      return {};
+    }
+  }
+  return Fail(Code::kDenied, "The access key in the Authorization field is not known here",
+              "UnrecognizedClientException");
 }
 
 Result<void> FinishWithBody(const std::optional<SigV4Verification>& pending,

@@ -34,6 +34,11 @@ class Access {
   // Verifies whatever the mode is, as function URLs of AuthType AWS_IAM want it; in open mode a
   // signature must be there, and any will do.
   Result<std::optional<SigV4Verification>> CheckSigned(const HttpRequest& request);
+  // Check, and beside SigV4 an access key as HTTP Basic's user and password: clients of inference
+  // protocols cannot sign.
+  Result<std::optional<SigV4Verification>> CheckKeyed(const HttpRequest& request);
+  // "Basic BASE64" of a known key, as a gRPC call carries it too.
+  Result<void> CheckBasic(std::string_view authorization) const;
 
  private:
   Result<std::optional<SigV4Verification>> Verify(const HttpRequest& request);

@@ -5,9 +5,11 @@
 #include "gateway/control_api.h"
 #include "gateway/function_url_api.h"
 #include "gateway/gateway_core.h"
+#include "gateway/inference_api.h"
 #include "gateway/invoke_api.h"
 #include "gateway/own_api.h"
 #include "gateway/reply.h"
+#include "gateway/sagemaker_api.h"
 
 namespace samovar {
 namespace {
@@ -32,13 +34,18 @@ Task<HttpResponse> NoRoute(HttpRequest request, RouteMiss miss, std::string id) 
 }  // namespace
 
 struct Gateway::State {
-  explicit State(GatewayParts parts) : core(std::move(parts)) {}
+  explicit State(GatewayParts parts) : core(std::move(parts)) {
+    if (auto* endpoints = core.parts.endpoints) sagemaker.emplace(core, *endpoints);
+  }
 
   GatewayCore core;
   InvokeApi invoke{core};
   ControlApi control{core};
   FunctionUrlApi urls{core};
   OwnApi own{core};
+  InferenceApi inference{core};
+  ModelDoor models{core};
+  std::optional<SageMakerApi> sagemaker;
 
   Task<HttpResponse> Route(HttpRequest request, std::string id);
 };
@@ -48,7 +55,17 @@ Task<HttpResponse> Gateway::State::Route(HttpRequest request, std::string id) {
     return urls.Handle(std::move(request), std::move(*target), std::move(id));
   }
   if (OwnApi::Handles(request.Path())) return own.Handle(std::move(request), std::move(id));
-  if (auto service = ForeignService(request)) {
+  auto service = ForeignService(request);
+  bool for_sagemaker = !service || *service == "sagemaker" || *service == "SageMaker";
+  if (sagemaker && for_sagemaker && SageMakerApi::Handles(request)) {
+    return sagemaker->Handle(std::move(request), std::move(id));
+  }
+  if (!service || *service == "sagemaker") {
+    if (auto route = MatchInferenceRoute(request.method, request.Path())) {
+      return inference.Handle(std::move(request), std::move(*route), std::move(id));
+    }
+  }
+  if (service) {
     auto refuse = [](HttpRequest asked, std::string name, std::string its) -> Task<HttpResponse> {
       co_return ForeignServiceError(asked, name, its);
     };
@@ -64,6 +81,9 @@ Task<HttpResponse> Gateway::State::Route(HttpRequest request, std::string id) {
 
 Gateway::Gateway(GatewayParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
 Gateway::~Gateway() = default;
+
+ModelDoor& Gateway::Models() { return state_->models; }
+Access& Gateway::Callers() { return state_->core.access; }
 
 HttpHandler Gateway::Handler() {
   return [this](HttpRequest request) { return Handle(std::move(request)); };

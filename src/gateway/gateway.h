@@ -1,10 +1,11 @@
 #pragma once
 // Gateway: every API on the one port: which of them a request means, who sent it, and its answer.
 //
-// How      A function URL is told by its host or path, Samovar's own API by its path, Lambda by its
-//          paths; any other AWS service, told by the signature's scope or X-Amz-Target, gets that
-//          protocol's own error. Invoke is the hot path: it allocates for the event and little
-//          more, and waits for nothing but an instance.
+// How      A function URL is told by its host or path, Samovar's own API and the inference protocol
+//          by their paths, SageMaker by its target or path, Lambda by its paths; any other AWS
+//          service, told by the signature's scope or X-Amz-Target, gets that protocol's own error.
+//          Invoke is the hot path: it allocates for the event and little more, and waits for
+//          nothing but an instance.
 // Errors   Every failure is an answer in the API's own form with a request id; nothing is thrown.
 // Threads  The event loop only. Stop() is awaited after HttpServer::Stop().
 
@@ -26,6 +27,10 @@
 
 namespace samovar {
 
+class Access;
+class Endpoints;
+class ModelDoor;
+
 struct GatewayOptions {
   std::string region = "us-east-1";
   std::string account_id = "000000000000";
@@ -38,6 +43,7 @@ struct GatewayOptions {
   Bytes max_event{6'291'456};
   Bytes max_async_event = Bytes::MiB(1);
   Bytes max_package = Bytes::GiB(10);
+  Bytes max_inference = Bytes::MiB(64);    // of the inference protocol; other events: max_event
   Bytes max_control_body = Bytes::MiB(8);  // of a control request, its package left out
 };
 
@@ -59,6 +65,7 @@ struct GatewayParts {
   RuntimeSource runtimes = {};
   ConfigSource config = {};
   MetricsSource metrics = {};
+  Endpoints* endpoints = nullptr;  // null: SageMaker is not served
   GatewayOptions options = {};
 };
 
@@ -69,6 +76,8 @@ class Gateway {
 
   Task<HttpResponse> Handle(HttpRequest request);
   HttpHandler Handler();  // Handle, bound; the gateway must outlive it
+  ModelDoor& Models();    // for doors beside HTTP
+  Access& Callers();
   // Ends streamed invocations that still run and waits for them.
   Task<void> Stop();
 

@@ -120,8 +120,10 @@ HttpResponse OwnError(const Error& error, std::string_view request_id) {
 // 501 is what no SDK retries.
 HttpResponse ForeignServiceError(const HttpRequest& request, std::string_view service,
                                  std::string_view request_id) {
-  std::string message = "Samovar does not serve the AWS service '" + std::string(service) +
-                        "'; it serves AWS Lambda (lambda).";
+  std::string message =
+      "Samovar does not serve the AWS service '" + std::string(service) +
+      "'; it serves AWS Lambda (lambda) and models and endpoints of Amazon SageMaker "
+      "(sagemaker).";
   HttpResponse response;
   response.status = 501;
   response.headers.Add(kRequestIdField, request_id);

@@ -11,9 +11,12 @@
 #include <thread>
 
 #include "base/blocking.h"
+#include "base/ids.h"
 #include "base/log.h"
+#include "functions/endpoints.h"
 #include "functions/registry.h"
 #include "gateway/gateway.h"
+#include "gateway/model_door.h"
 #include "instances/async_invoker.h"
 #include "instances/instance_service.h"
 #include "net/http_server.h"
@@ -44,7 +47,8 @@ class Server {
   Result<void> OpenStores();
   Result<void> OpenRegistry(std::uint16_t port);
   void OpenInstances();
-  void OpenGateway(bool loopback);
+  Result<void> OpenGateway(bool loopback);
+  Task<Result<void>> WarmUp(std::string function, std::string qualifier);
   InstanceReport Instances() const;
   RuntimesReport Runtimes() const;
   std::string Metrics() const;
@@ -68,6 +72,7 @@ class Server {
   std::unique_ptr<SandboxHost> sandboxes_;
   std::unique_ptr<InstanceService> instances_;
   std::unique_ptr<AsyncInvoker> async_;
+  std::unique_ptr<Endpoints> endpoints_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<HttpServer> http_;
 };
@@ -142,7 +147,25 @@ void Server::OpenInstances() {
   });
 }
 
-void Server::OpenGateway(bool loopback) {
+// Before an endpoint turns to it.
+Task<Result<void>> Server::WarmUp(std::string function, std::string qualifier) {
+  ModelRequest request{.model = std::move(function),
+                       .version = std::move(qualifier),
+                       .request_id = NewUuid(),
+                       .trace_id = "",
+                       .deadline = Deadline::After(clock_, config_.limits.queue_wait)};
+  co_return co_await gateway_->Models().WarmUp(std::move(request));
+}
+
+Result<void> Server::OpenGateway(bool loopback) {
+  EndpointOptions endpoints;
+  endpoints.region = config_.region;
+  endpoints.account_id = config_.account_id;
+  endpoints.warm = [this](std::string function, std::string qualifier) {
+    return WarmUp(std::move(function), std::move(qualifier));
+  };
+  endpoints_ = std::make_unique<Endpoints>(endpoints, *registry_, *store_, pool_,
+                                           loop_.get_executor(), clock_);
   GatewayOptions options;
   options.region = config_.region;
   options.account_id = config_.account_id;
@@ -165,7 +188,9 @@ void Server::OpenGateway(bool loopback) {
       .runtimes = [this] { return Runtimes(); },
       .config = [this] { return ConfigJson(config_); },
       .metrics = [this] { return Metrics(); },
+      .endpoints = endpoints_.get(),
       .options = options});
+  return endpoints_->Load();
 }
 
 Result<void> Server::Open(const ListenAddress& address) {
@@ -185,8 +210,7 @@ Result<void> Server::Open(const ListenAddress& address) {
   TRY(OpenRegistry(port));
   OpenInstances();
   TRY(async_->Load());
-  OpenGateway(address.Loopback());
-  return {};
+  return OpenGateway(address.Loopback());
 }
 
 InstanceReport Server::Instances() const {
