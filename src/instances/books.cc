@@ -20,12 +20,20 @@ std::string KeyOf(const Account& account) {
 }
 
 std::string Encode(const Account& a) {
-  boost::json::object o{{"invocations", a.invocations},     {"errors", a.errors},
-                        {"throttles", a.throttles},         {"timeouts", a.timeouts},
-                        {"cold_starts", a.cold_starts},     {"duration_ns", a.duration.count()},
-                        {"billed_ms", a.billed.count()},    {"init_ns", a.init.count()},
-                        {"memory_time", a.memory_time},     {"storage_time", a.storage_time},
-                        {"max_memory", a.max_memory.count}, {"memory", a.memory.count}};
+  boost::json::object o{{"invocations", a.invocations},
+                        {"errors", a.errors},
+                        {"throttles", a.throttles},
+                        {"timeouts", a.timeouts},
+                        {"clones", a.clones},
+                        {"spares", a.spares},
+                        {"cold_starts", a.cold_starts},
+                        {"duration_ns", a.duration.count()},
+                        {"billed_ms", a.billed.count()},
+                        {"init_ns", a.init.count()},
+                        {"memory_time", a.memory_time},
+                        {"storage_time", a.storage_time},
+                        {"max_memory", a.max_memory.count},
+                        {"memory", a.memory.count}};
   return boost::json::serialize(o);
 }
 
@@ -47,7 +55,8 @@ bool Decode(std::string_view text, Account& a) {
   std::int64_t duration = 0, billed = 0, init = 0;
   bool good = Get(o, "invocations", a.invocations) && Get(o, "errors", a.errors) &&
               Get(o, "throttles", a.throttles) && Get(o, "timeouts", a.timeouts) &&
-              Get(o, "cold_starts", a.cold_starts) && Get(o, "duration_ns", duration) &&
+              Get(o, "cold_starts", a.cold_starts) && Get(o, "clones", a.clones) &&
+              Get(o, "spares", a.spares) && Get(o, "duration_ns", duration) &&
               Get(o, "billed_ms", billed) && Get(o, "init_ns", init) &&
               Get(o, "memory_time", a.memory_time) && Get(o, "storage_time", a.storage_time) &&
               Get(o, "max_memory", a.max_memory.count) && Get(o, "memory", a.memory.count);
@@ -127,7 +136,12 @@ void Books::Record(Account& account, const Version& version, const InvocationRes
   if (result.init) {
     ++account.cold_starts;
     account.init += *result.init;
-    account.inits.Add(*result.init);
+    if (result.start == StartKind::kClone) ++account.clones;
+    if (result.start == StartKind::kSpare) ++account.spares;
+    auto& inits = result.start == StartKind::kClone   ? account.clone_inits
+                  : result.start == StartKind::kSpare ? account.spare_inits
+                                                      : account.inits;
+    inits.Add(*result.init);
   }
   dirty_.insert(&account);
 }

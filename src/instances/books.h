@@ -52,6 +52,8 @@ struct Account {
   std::uint64_t throttles = 0;    // refused with 429
   std::uint64_t timeouts = 0;
   std::uint64_t cold_starts = 0;
+  std::uint64_t clones = 0;  // of those, from a clone made for the call
+  std::uint64_t spares = 0;  // of those, from a clone that was ready
   std::chrono::nanoseconds duration{0};
   std::chrono::milliseconds billed{0};
   std::chrono::nanoseconds init{0};
@@ -62,7 +64,9 @@ struct Account {
 
   // Since this process began; not kept.
   DurationHistogram durations;
-  DurationHistogram inits;
+  DurationHistogram inits;  // from nothing
+  DurationHistogram clone_inits;
+  DurationHistogram spare_inits;
 
   double GbSeconds() const { return static_cast<double>(memory_time) / 1024 / 1000; }
   double StorageGbSeconds() const { return static_cast<double>(storage_time) / 1024 / 1000; }

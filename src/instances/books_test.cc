@@ -129,7 +129,9 @@ TEST_F(BooksTest, SpeakPrometheus) {
            "samovar_invoke_duration_seconds_bucket{function=\"f\",version=\"$LATEST\",le=\"+Inf\"} "
            "2\n",
            "samovar_invoke_duration_seconds_sum{function=\"f\",version=\"$LATEST\"} 0.06\n",
-           "samovar_init_duration_seconds_count{kind=\"cold\"} 0\n",
+           "samovar_cold_starts_total{function=\"f\",version=\"$LATEST\",kind=\"fresh\"} 0\n",
+           "samovar_init_duration_seconds_count{kind=\"fresh\"} 0\n",
+           "samovar_init_duration_seconds_count{kind=\"spare\"} 0\n",
        }) {
     EXPECT_THAT(text, HasSubstr(line));
   }

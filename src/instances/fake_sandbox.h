@@ -57,6 +57,9 @@ struct FakeProcess {
   }
 
   SandboxSpec spec;
+  FakeProcess* parent = nullptr;  // of a clone: its template
+  std::vector<std::string> clone_env;
+  std::string report = R"({"clonable":true})";  // what it says of itself as a template
   FrameChannel channel;
   Fd log_end;
   std::optional<SandboxExit> exit;
@@ -67,10 +70,15 @@ struct FakeProcess {
 
 using FakeProcessPtr = std::shared_ptr<FakeProcess>;
 
+class FakeHost;
+
 class FakeSandbox final : public Sandbox {
  public:
-  FakeSandbox(FakeProcessPtr process, Fd channel, Fd log)
-      : process_(std::move(process)), channel_(std::move(channel)), log_(std::move(log)) {}
+  FakeSandbox(FakeHost& host, FakeProcessPtr process, Fd channel, Fd log)
+      : host_(host),
+        process_(std::move(process)),
+        channel_(std::move(channel)),
+        log_(std::move(log)) {}
   ~FakeSandbox() override { Kill(); }
 
   const std::string& Id() const override { return process_->spec.id; }
@@ -86,8 +94,10 @@ class FakeSandbox final : public Sandbox {
     while (!process->exit) co_await process->ended.Wait();
     co_return *process->exit;
   }
+  Task<Result<std::unique_ptr<Sandbox>>> Clone(CloneSpec spec) override;
 
  private:
+  FakeHost& host_;
   FakeProcessPtr process_;
   Fd channel_;
   Fd log_;
@@ -102,17 +112,26 @@ class FakeHost final : public SandboxHost {
 
   Task<Result<std::unique_ptr<Sandbox>>> Create(SandboxSpec spec) override {
     if (refuse) co_return std::unexpected(*refuse);
+    co_return Run(std::move(spec), nullptr, {});
+  }
+  std::string_view Isolation() const override { return "full"; }
+
+  std::unique_ptr<Sandbox> Run(SandboxSpec spec, FakeProcess* parent,
+                               std::vector<std::string> clone_env) {
     int pair[2];
     int pipe[2];
     CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     CHECK(::pipe2(pipe, O_CLOEXEC | O_NONBLOCK) == 0);
     auto process = std::make_shared<FakeProcess>(loop_, Fd(pair[1]), Fd(pipe[1]));
     process->spec = std::move(spec);
+    process->parent = parent;
+    process->clone_env = std::move(clone_env);
+    if (not_clonable) process->report = *not_clonable;
+    if (parent) process->memory = Bytes::MiB(7);
     processes.push_back(process);
     asio::co_spawn(loop_, program_(process), asio::detached);
-    co_return std::make_unique<FakeSandbox>(process, Fd(pair[0]), Fd(pipe[0]));
+    return std::make_unique<FakeSandbox>(*this, process, Fd(pair[0]), Fd(pipe[0]));
   }
-  std::string_view Isolation() const override { return "full"; }
 
   int Living() const {
     int n = 0;
@@ -122,10 +141,20 @@ class FakeHost final : public SandboxHost {
 
   std::vector<FakeProcessPtr> processes;
   std::optional<Error> refuse;
+  std::optional<Error> refuse_clones;
+  std::optional<std::string> not_clonable;  // the report of every template
 
  private:
   Executor loop_;
   FakeProgram program_;
 };
+
+inline Task<Result<std::unique_ptr<Sandbox>>> FakeSandbox::Clone(CloneSpec spec) {
+  if (host_.refuse_clones) co_return std::unexpected(*host_.refuse_clones);
+  if (process_->exit) co_return Fail(Code::kUnavailable, "the template has ended");
+  SandboxSpec clone = process_->spec;
+  clone.id = std::move(spec.id);
+  co_return host_.Run(std::move(clone), process_.get(), std::move(spec.env));
+}
 
 }  // namespace samovar

@@ -39,6 +39,7 @@ Instance::Instance(InstanceContext context, VersionPtr version, std::string id,
       born_(context_.clock.Now()),
       idle_since_(born_),
       deadline_(born_ + init_limit),
+      init_limit_(init_limit),
       changed_(context_.loop) {}
 
 // A package that cannot be started is a fault of the function, which its caller gets as an answer;
@@ -51,13 +52,35 @@ Instance::StartFailure Instance::WhyNotMade(Error error) {
                     .usable = false}};
 }
 
-Task<void> Instance::Live(Result<SandboxSpec> spec, std::function<void()> started) {
-  Result<std::unique_ptr<Sandbox>> made = std::unexpected(Error{Code::kInternal, ""});
-  if (spec) {
-    made = co_await context_.host.Create(*spec);
-  } else {
-    made = std::unexpected(spec.error());
+std::shared_ptr<void> Instance::Keep() { return std::make_shared<Use>(*this); }
+
+Task<Result<std::unique_ptr<Sandbox>>> Instance::Clone(CloneSpec spec) {
+  if (!sandbox_ || exit_) co_return Fail(Code::kUnavailable, "the template has ended");
+  co_return co_await sandbox_->Clone(std::move(spec));
+}
+
+Task<Result<std::unique_ptr<Sandbox>>> Instance::Make(InstanceStart& start) {
+  if (!start.spec) co_return std::unexpected(start.spec.error());
+  if (start.parent) {
+    shared_memory_ = start.parent->memory_;
+    auto clone = co_await start.parent->Clone({.id = id_, .env = std::move(start.clone_env)});
+    start.parent_lease.reset();
+    cloned_ = clone.has_value();
+    if (clone) co_return clone;
+    clone_error_ = clone.error();
+    bool spare = role == Role::kSpare;  // nobody waits for it
+    LogWarn("{}: no clone could be made{}: {}", version_->function,
+            spare ? "" : ", the instance starts afresh", clone_error_->message);
+    if (spare) co_return std::unexpected(*clone_error_);
+    shared_memory_ = {};
+    deadline_ = context_.clock.Now() + init_limit_;
+    if (timed_out_ || state_ == State::kEnding) co_return std::unexpected(*clone_error_);
   }
+  co_return co_await context_.host.Create(*start.spec);
+}
+
+Task<void> Instance::Live(InstanceStart start, std::function<void()> started) {
+  auto made = co_await Make(start);
   if (!made) {
     FailStart(WhyNotMade(std::move(made.error())), started);
     while (users_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
@@ -68,7 +91,7 @@ Task<void> Instance::Live(Result<SandboxSpec> spec, std::function<void()> starte
                                       context_.logs.Open(version_->function, id_, version_->number),
                                       context_.log_allowance);
   log_->BeginCall(true);  // a failed initialisation is explained by what it printed
-  MakeWorker(*spec);
+  MakeWorker(*start.spec);
   context_.tasks.Spawn(ReadLog());
   context_.tasks.Spawn(Initialise(std::move(started)));
   if (timed_out_ || state_ == State::kEnding) sandbox_->Kill();
@@ -87,7 +110,7 @@ Task<void> Instance::Live(Result<SandboxSpec> spec, std::function<void()> starte
 void Instance::MakeWorker(const SandboxSpec& spec) {
   if (spec.channel) {
     worker_ = std::make_unique<ChannelWorker>(context_.loop, sandbox_->TakeChannel(),
-                                              context_.max_response);
+                                              context_.max_response, spec.clonable);
   } else {
     worker_ = std::make_unique<RuntimeApiWorker>(context_.loop, context_.clock,
                                                  sandbox_->TakeRuntimeApi(), context_.max_response);
@@ -110,8 +133,11 @@ Task<void> Instance::Initialise(std::function<void()> started) {
   init_ = context_.clock.Now() - born_;
   if (reply.ending == Ending::kAnswered && !timed_out_) {
     deadline_ = SteadyTime::max();
-    sandbox_->UseCpuLimit();
+    report_ = std::move(reply.payload);
+    // A template forks within its own share: cut to a small function's it would take 100 ms.
+    if (role != Role::kTemplate) sandbox_->UseCpuLimit();
     log_->Drain();
+    if (cloned_ && version_->snap_start) LogRestored();
     if (state_ == State::kStarting) MarkIdle();
     started();
     co_return;
@@ -129,6 +155,12 @@ void Instance::FailStart(StartFailure failure, const std::function<void()>& star
   if (log_) LogFailedInit();
   if (sandbox_) kill_at_ = std::min(kill_at_, context_.clock.Now() + kExitGrace);
   started();
+}
+
+void Instance::SetFirst(StartKind kind, std::chrono::nanoseconds waited) {
+  if (!first_call_) return;
+  first_kind_ = kind;
+  first_wait_ = waited;
 }
 
 void Instance::MarkIdle() {
@@ -212,7 +244,10 @@ Task<std::optional<InvocationResult>> Instance::Run(Invocation& call, ResponseSi
   bool timed_out = timed_out_ && reply.ending == Ending::kGone;
   auto result = Interpret(call, std::move(reply));
   result.duration = timed_out ? version_->timeout : duration;
-  if (std::exchange(first_call_, false)) result.init = init_;
+  if (std::exchange(first_call_, false)) {
+    result.start = first_kind_;
+    if (first_kind_ != StartKind::kWarm) result.init = first_wait_.value_or(init_);
+  }
   LogEnd(call, result);
   co_return result;
 }

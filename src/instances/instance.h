@@ -1,10 +1,11 @@
 #pragma once
 // Instance: one sandbox with one runtime in it, from its start to its end.
 //
-// How      The pool spawns Live(), which makes the sandbox, waits for its end, and answers when
-//          nobody uses the instance any more; the pool then destroys it. Init and calls go through
-//          the worker beside that. Deadlines are only noted here; CheckDeadline, called by the
-//          service's ticker, enforces them by killing.
+// How      The pool spawns Live(), which makes the sandbox (a fresh one, or a clone of its
+//          version's template, or a fresh one where there is no clone to be had), waits for its
+//          end, and answers when nobody uses the instance any more; the pool then destroys it. Init
+//          and calls go through the worker beside that. Deadlines are only noted here;
+//          CheckDeadline, called by the service's ticker, enforces them by killing.
 // Errors   A start that fails leaves a StartFailure, which the next Run() turns into the answer
 // that
 //          Lambda gives. Run answers nullopt where the event was not begun and can go elsewhere.
@@ -43,9 +44,22 @@ struct ExitDescription {
 };
 ExitDescription DescribeExit(const SandboxExit& exit);
 
+class Instance;
+
+// How an instance comes to be.
+struct InstanceStart {
+  Result<SandboxSpec> spec;  // of a fresh process
+  // Where set, it is cloned from this one if that can be done.
+  Instance* parent = nullptr;
+  std::shared_ptr<void> parent_lease = {};  // keeps it
+  std::vector<std::string> clone_env = {};
+};
+
 class Instance {
  public:
-  enum class State : std::uint8_t { kStarting, kIdle, kBusy, kEnding };
+  enum class State : std::uint8_t { kStarting, kIdle, kBusy, kEnding, kSpare, kTemplate };
+  // What it is kept for.
+  enum class Role : std::uint8_t { kOnDemand, kProvisioned, kSpare, kTemplate };
 
   struct StartFailure {
     std::optional<Error> error = {};  // no sandbox could be made
@@ -57,12 +71,18 @@ class Instance {
            std::chrono::nanoseconds init_limit);
 
   // The whole life. `started` is called once, when initialisation has succeeded or failed.
-  Task<void> Live(Result<SandboxSpec> spec, std::function<void()> started);
+  Task<void> Live(InstanceStart start, std::function<void()> started);
+  // Keeps it from being destroyed while the lease lives.
+  std::shared_ptr<void> Keep();
   // REQUIRES: the state is kBusy.
   Task<std::optional<InvocationResult>> Run(Invocation& call, ResponseSink* sink);
 
   void MarkIdle();
   void MarkBusy() { state_ = State::kBusy; }
+  void MarkSpare() { state_ = State::kSpare; }
+  void MarkTemplate() { state_ = State::kTemplate; }
+  // How its first call finds it, and what that call waited; called before it.
+  void SetFirst(StartKind kind, std::chrono::nanoseconds waited);
   // Ends it: at once, or asking the runtime first.
   void End(bool ask);
   // Kills where a deadline has passed. One turn of the ticker.
@@ -73,18 +93,30 @@ class Instance {
   const std::string& Id() const { return id_; }
   State Phase() const { return state_; }
   bool Usable() const { return usable_; }
+  bool Made() const { return sandbox_ != nullptr; }  // there was a process
+  bool Cloned() const { return cloned_; }
+  // Why it was started afresh although it was to be a clone.
+  const std::optional<Error>& CloneError() const { return clone_error_; }
+  // What the runtime said after it was ready: of a template.
+  const std::string& Report() const { return report_; }
   const std::optional<StartFailure>& Failure() const { return failure_; }
+  // REQUIRES: its initialisation failed by itself, in time.
+  ExitDescription WhyItFailed() const;
   std::chrono::nanoseconds InitDuration() const { return init_; }
   SteadyTime Born() const { return born_; }
   SteadyTime IdleSince() const { return idle_since_; }
   std::uint64_t Invocations() const { return invocations_; }
   Bytes Memory() const { return memory_; }
 
-  Bytes counted;  // kept by the service: what it holds of the memory budget
+  Bytes counted;                // kept by the service: what it holds of the memory budget
+  Role role = Role::kOnDemand;  // kept by the pool
+  bool second_try = false;      // kept by the pool: its first initialisation has failed
 
  private:
   class Use;
 
+  Task<Result<std::unique_ptr<Sandbox>>> Make(InstanceStart& start);
+  Task<Result<std::unique_ptr<Sandbox>>> Clone(CloneSpec spec);
   Task<void> Initialise(std::function<void()> started);
   Task<void> ReadLog();
   Task<void> Ask();
@@ -93,6 +125,7 @@ class Instance {
   static StartFailure WhyNotMade(Error error);
   void FailStart(StartFailure failure, const std::function<void()>& started);
   void LogFailedInit();
+  void LogRestored();
   InvocationResult Interpret(const Invocation& call, WorkerReply reply);
   InvocationResult TimedOut(const Invocation& call);
   InvocationResult Exited(const Invocation& call, const WorkerReply& reply);
@@ -110,11 +143,18 @@ class Instance {
   SteadyTime idle_since_;
   SteadyTime deadline_;                     // of initialisation or of the call
   SteadyTime kill_at_ = SteadyTime::max();  // asked to end: by then it must have
+  std::chrono::nanoseconds init_limit_;
   std::chrono::nanoseconds init_{0};
+  StartKind first_kind_ = StartKind::kFresh;
+  std::optional<std::chrono::nanoseconds> first_wait_;  // where not init_
+  bool cloned_ = false;
+  std::optional<Error> clone_error_;
+  std::string report_;
   std::uint64_t invocations_ = 0;
   SteadyTime sampled_{};
-  Bytes memory_;      // as last read
-  Bytes max_memory_;  // the most seen
+  Bytes memory_;         // as last read
+  Bytes max_memory_;     // the most seen
+  Bytes shared_memory_;  // a clone's: what its template held when it was made
   std::optional<StartFailure> failure_;
 
   std::unique_ptr<Sandbox> sandbox_;

@@ -1,7 +1,9 @@
 // How the end of a call reads: the answer's error and the lines in the log, in Lambda's words.
 #include <fmt/format.h>
-#include <algorithm>
 
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <csignal>
 
 #include "instances/instance.h"
@@ -104,6 +106,18 @@ InvocationResult Instance::Interpret(const Invocation& call, WorkerReply reply) 
   return timed_out_ ? TimedOut(call) : Exited(call, reply);
 }
 
+ExitDescription Instance::WhyItFailed() const {
+  const WorkerReply& reply = failure_->reply;
+  if (reply.ending != Ending::kFailed) return DescribeExit(exit_.value_or(SandboxExit{}));
+  ExitDescription why{reply.error_type, reply.detail};
+  boost::system::error_code error;
+  auto value = boost::json::parse(reply.payload, error);
+  if (error || !value.is_object()) return why;
+  const auto* message = value.get_object().if_contains("errorMessage");
+  if (message && message->is_string()) why.text = message->get_string();
+  return why;
+}
+
 void Instance::LogFailedInit() {
   std::string_view status = "error";
   std::string type = failure_->reply.error_type;
@@ -114,9 +128,21 @@ void Instance::LogFailedInit() {
     type = DescribeExit(exit_.value_or(SandboxExit{})).error_type;
   }
   double ms = std::chrono::duration<double, std::milli>(init_).count();
+  if (cloned_) {
+    log_->Print(
+        fmt::format("RESTORE_REPORT Restore Duration: {:.2f} ms\tStatus: {}\tError Type: {}", ms,
+                    status, type));
+    return;
+  }
   log_->Print(
-      fmt::format("INIT_REPORT Init Duration: {:.2f} ms\tPhase: init\tStatus: {}\tError Type: {}",
-                  ms, status, type));
+      fmt::format("INIT_REPORT Init Duration: {:.2f} ms\tPhase: {}\tStatus: {}\tError Type: {}", ms,
+                  second_try ? "invoke" : "init", status, type));
+}
+
+// What a SnapStart version's restore is here.
+void Instance::LogRestored() {
+  double ms = std::chrono::duration<double, std::milli>(init_).count();
+  log_->Print(fmt::format("RESTORE_REPORT Restore Duration: {:.2f} ms", ms));
 }
 
 void Instance::LogStart(const Invocation& call) {
@@ -136,8 +162,9 @@ void Instance::LogStart(const Invocation& call) {
 void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
   using std::chrono::nanoseconds;
   result.billed = BilledDuration(result.duration + result.init.value_or(nanoseconds(0)));
-  // A process may pass its bound for a moment before it is ended; Lambda never reports more.
-  result.max_memory = std::min(max_memory_, version_->memory);
+  // A process may pass its bound for a moment before it is ended; Lambda never reports more. What a
+  // clone shares with its template is part of what the function needs.
+  result.max_memory = std::min(shared_memory_ + max_memory_, version_->memory);
   if (!log_) return;
   InvocationReport report;
   report.request_id = call.request_id;
@@ -146,7 +173,7 @@ void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
   report.billed = result.billed;
   report.memory_size = version_->memory;
   report.max_memory_used = result.max_memory;
-  report.init = result.init;
+  (cloned_ && version_->snap_start ? report.restore : report.init) = result.init;
   report.time = context_.clock.Wall();
   bool timed_out = result.error_type == "Sandbox.Timedout" && timed_out_;
   if (timed_out) {

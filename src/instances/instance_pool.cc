@@ -3,58 +3,20 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/ids.h"
-#include "base/log.h"
+#include "instances/pool_waiter.h"
 
 namespace samovar {
 namespace {
 
-constexpr Bytes kGuess = Bytes::MiB(64);  // of an instance, before one of its kind was seen
+using std::chrono::nanoseconds;
 
-// One nanosecond stands for one KiB, so that one class averages both.
-std::chrono::nanoseconds AsAverage(Bytes memory) {
-  return std::chrono::nanoseconds(memory.count >> 10);
-}
+constexpr std::chrono::seconds kAway{10};  // quiet for so long, a call that was expected later is
 
 }  // namespace
 
-struct InstancePool::Waiter {
-  Waiter(InstancePool& owner, Deadline until)
-      : pool(owner),
-        deadline(until),
-        since(owner.service_.clock_.Now()),
-        signal(owner.service_.loop_) {
-    place = pool.waiters_.insert(pool.waiters_.end(), this);
-    ++pool.service_.queued_;
-  }
-  Waiter(const Waiter&) = delete;
-  ~Waiter() {
-    Leave();
-    if (granted) pool.Release(*granted, std::nullopt, false);  // its caller was ended meanwhile
-  }
-  void Leave() {
-    if (!std::exchange(in_line, false)) return;
-    pool.waiters_.erase(place);
-    --pool.service_.queued_;
-  }
-  void Refuse(Error why) {
-    Leave();
-    error = std::move(why);
-    signal.Notify();
-  }
-
-  InstancePool& pool;
-  Deadline deadline;
-  SteadyTime since;
-  std::list<Waiter*>::iterator place;
-  bool in_line = true;
-  Instance* granted = nullptr;
-  std::optional<Error> error;
-  Signal signal;
-};
-
 InstancePool::Visit::Visit(InstancePool& pool) : pool_(pool) {
   if (pool_.visitors_++ > 0) return;
+  pool_.prewarmed_ = false;
   pool_.learned_.keep_alive.RecordGap(pool_.service_.clock_.Now() - pool_.quiet_since_);
 }
 InstancePool::Visit::~Visit() {
@@ -66,18 +28,37 @@ InstancePool::InstancePool(InstanceService& service, VersionPtr version, Learned
       version_(std::move(version)),
       account_(service.books_.For(*version_)),
       learned_(std::move(learned)),
-      quiet_since_(service.clock_.Now()) {}
+      quiet_since_(service.clock_.Now()),
+      prepared_(service.loop_) {}
 
 InstancePool::~InstancePool() = default;
 
 Instance* InstancePool::TakeIdle() {
-  while (!idle_.empty()) {
-    Instance* instance = idle_.back();
-    idle_.pop_back();
-    if (!instance->Usable()) continue;  // its process has just ended
-    instance->MarkBusy();
+  for (auto* list : {&provisioned_idle_, &idle_}) {
+    while (!list->empty()) {
+      Instance* instance = list->back();
+      list->pop_back();
+      if (!instance->Usable()) continue;  // its process has just ended
+      instance->MarkBusy();
+      ++busy_;
+      return instance;
+    }
+  }
+  return TakeSpare();
+}
+
+Instance* InstancePool::TakeSpare() {
+  learned_.spares.RecordNeed(service_.clock_.Now(),
+                             learned_.scheduler.CloneTime().value_or(std::chrono::seconds(0)));
+  while (!spares_.empty()) {
+    Instance* spare = spares_.back();
+    spares_.pop_back();
+    if (!spare->Usable()) continue;
+    spare->role = Instance::Role::kOnDemand;
+    spare->SetFirst(StartKind::kSpare, {});
+    spare->MarkBusy();
     ++busy_;
-    return instance;
+    return spare;
   }
   return nullptr;
 }
@@ -107,15 +88,28 @@ InstancePool::Waiter* InstancePool::PopWaiter() {
 // Gives an instance that nobody uses to the first in line, or lets it idle.
 void InstancePool::Offer(Instance& instance) {
   if (Waiter* waiter = PopWaiter()) {
-    instance.MarkBusy();
-    ++busy_;
-    waiter->granted = &instance;
-    waiter->signal.Notify();
+    Grant(*waiter, instance);
     if (!waiters_.empty()) service_.Want(*this);
     return;
   }
   instance.MarkIdle();
-  idle_.push_back(&instance);
+  bool provisioned = instance.role == Instance::Role::kProvisioned;
+  (provisioned ? provisioned_idle_ : idle_).push_back(&instance);
+}
+
+void InstancePool::Grant(Waiter& waiter, Instance& instance) {
+  if (instance.Cloned() && instance.role == Instance::Role::kOnDemand) {
+    // What this caller waited for: a clone, and the template before it where there was none.
+    auto now = service_.clock_.Now();
+    bool for_template = waiter.since < template_.ReadySince();
+    auto start = for_template ? now - template_.Born() : instance.InitDuration();
+    instance.SetFirst(StartKind::kClone,
+                      std::min<std::chrono::nanoseconds>(start, now - waiter.since));
+  }
+  instance.MarkBusy();
+  ++busy_;
+  waiter.granted = &instance;
+  waiter.signal.Notify();
 }
 
 void InstancePool::Release(Instance& instance, std::optional<std::chrono::nanoseconds> call_time,
@@ -123,7 +117,8 @@ void InstancePool::Release(Instance& instance, std::optional<std::chrono::nanose
   --busy_;
   if (call_time && !instance.Failure()) learned_.scheduler.RecordCall(*call_time);
   bool usable = instance.Usable() && !broken;
-  if (!usable || (retired_ && waiters_.empty()) || service_.MustGiveWay(*this)) {
+  bool gives_way = instance.role != Instance::Role::kProvisioned && service_.MustGiveWay(*this);
+  if (!usable || (retired_ && waiters_.empty()) || gives_way) {
     EndInstance(instance, usable && retired_);
   } else {
     Offer(instance);
@@ -132,7 +127,7 @@ void InstancePool::Release(Instance& instance, std::optional<std::chrono::nanose
 }
 
 void InstancePool::EndInstance(Instance& instance, bool ask) {
-  std::erase(idle_, &instance);
+  for (auto* list : {&idle_, &provisioned_idle_, &spares_}) std::erase(*list, &instance);
   if (instance.Phase() != Instance::State::kEnding) {
     ++ending_;
     service_.ending_memory_ = service_.ending_memory_ + instance.counted;
@@ -148,101 +143,13 @@ void InstancePool::Recount(Instance& instance, Bytes counts) {
   instance.counted = counts;
 }
 
-bool InstancePool::WantsStart(SteadyTime now) const {
-  if (retired_ && waiters_.empty()) return false;
-  PoolLoad load;
-  load.waiting = waiters_.size();
-  load.starting = starting_;
-  load.ready = busy_ + idle_.size();
-  if (!waiters_.empty()) load.oldest_wait = now - waiters_.front()->since;
-  return learned_.scheduler.ShouldStart(now, load);
-}
-
-Bytes InstancePool::StartMemory() const {
-  auto known = learned_.start_memory.Value();
-  Bytes expected = known ? Bytes{static_cast<std::uint64_t>(known->count()) << 10} : kGuess;
-  return std::max(std::min(expected, version_->memory), service_.options_.memory_floor);
-}
-
-void InstancePool::Begin(std::chrono::nanoseconds init_limit, bool retry) {
-  ++starting_;
-  ++service_.starting_;
-  service_.starts_moved_ = service_.clock_.Now();
-  learned_.scheduler.Started();
-  std::string id = RandomHex(32);
-  auto made = std::make_unique<Instance>(service_.Context(), version_, id, init_limit);
-  Instance* instance = made.get();
-  auto place = instances_.insert(instances_.end(), std::move(made));
-  Recount(*instance, StartMemory());
-  auto started = [this, instance, retry] { Started(*instance, retry); };
-  service_.tasks_.Spawn(Live(instance, place, std::move(started)));
-}
-
-Task<void> InstancePool::Live(Instance* instance, Place place, std::function<void()> started) {
-  co_await instance->Live(service_.planner_(*version_, instance->Id()), std::move(started));
-  EndInstance(*instance, false);  // a process may end by itself
-  Recount(*instance, {});
-  --ending_;
-  instances_.erase(place);
-  // Whoever waits needs another one.
-  if (!waiters_.empty()) service_.Want(*this);
-  service_.StartWanted();
-}
-
-void InstancePool::Started(Instance& instance, bool retry) {
-  --starting_;
-  --service_.starting_;
-  service_.starts_moved_ = service_.clock_.Now();
-  if (instance.Failure()) {
-    StartFailed(instance, retry);
-  } else if (instance.Phase() == Instance::State::kEnding) {
-    // It was asked to end while it started.
-  } else if (retired_ && waiters_.empty()) {
-    EndInstance(instance, true);
-  } else {
-    learned_.scheduler.RecordStart(instance.InitDuration());
-    Recount(instance, instance.SampleMemory(service_.options_.memory_floor));
-    learned_.start_memory.Add(AsAverage(instance.counted));
-    Offer(instance);
-  }
-  service_.StartWanted();
-}
-
-void InstancePool::StartFailed(Instance& instance, bool retry) {
-  const auto& failure = *instance.Failure();
-  bool ending = instance.Phase() == Instance::State::kEnding;
-  if (failure.timed_out && !retry && !ending && !waiters_.empty()) {
-    // As Lambda does: initialised once more, now on the function's own time.
-    EndInstance(instance, false);
-    Begin(version_->timeout, true);
-    return;
-  }
-  Waiter* waiter = ending ? nullptr : PopWaiter();
-  if (!waiter) {
-    EndInstance(instance, false);
-  } else if (failure.error) {
-    LogWarn("{}: no instance: {}", version_->function, failure.error->message);
-    waiter->Refuse(*failure.error);
-    EndInstance(instance, false);
-  } else {
-    // The one who gets it gets the error of its initialisation.
-    instance.MarkBusy();
-    ++busy_;
-    waiter->granted = &instance;
-    waiter->signal.Notify();
-  }
-  if (!waiters_.empty()) service_.Want(*this);
-}
-
 void InstancePool::Tick(SteadyTime now, bool sample_busy, bool sample_idle) {
   for (auto& instance : instances_) {
     instance->CheckDeadline(now);
     bool busy = instance->Phase() == Instance::State::kBusy;
-    bool idle = instance->Phase() == Instance::State::kIdle;
-    if ((busy && sample_busy) || (idle && sample_idle)) {
-      Recount(*instance, instance->SampleMemory(service_.options_.memory_floor));
-      if (idle) learned_.start_memory.Add(AsAverage(instance->counted));
-    }
+    bool rests = instance->Phase() != Instance::State::kStarting &&
+                 instance->Phase() != Instance::State::kEnding && !busy;
+    if ((busy && sample_busy) || (rests && sample_idle)) Sample(*instance);
   }
   ExpireWaiters(now);
   EndIdle(now);
@@ -261,8 +168,12 @@ void InstancePool::ExpireWaiters(SteadyTime now) {
 void InstancePool::EndIdle(SteadyTime now) {
   if (idle_.empty()) return;
   auto window = learned_.keep_alive.Window();
+  auto after = learned_.keep_alive.PrewarmAfter();
+  // How long there was nothing to do: no call is expected before `after`, and none past the window.
+  auto quiet = visitors_ == 0 ? now - quiet_since_ : nanoseconds(0);
+  bool all = retired_ || quiet > window || (after && quiet > kAway && quiet < *after);
   // The least recently used stand first.
-  while (!idle_.empty() && (retired_ || now - idle_.front()->IdleSince() > window)) {
+  while (!idle_.empty() && (all || now - idle_.front()->IdleSince() > window)) {
     EndInstance(*idle_.front(), true);
   }
 }
@@ -270,6 +181,7 @@ void InstancePool::EndIdle(SteadyTime now) {
 void InstancePool::Retire() {
   retired_ = true;
   EndIdle(service_.clock_.Now());
+  KeepReady(service_.clock_.Now());
 }
 
 void InstancePool::KillAll(const Error& reason) {
@@ -282,18 +194,30 @@ Instance* InstancePool::LeastRecentlyUsed() { return idle_.empty() ? nullptr : i
 
 void InstancePool::Evict(Instance& instance) { EndInstance(instance, false); }
 
+std::size_t InstancePool::Size() const {
+  return instances_.size() - ending_ - spares_.size() - (template_.Clonable() ? 1 : 0);
+}
+
+SteadyTime InstancePool::LastUse() const {
+  return visitors_ > 0 ? service_.clock_.Now() : quiet_since_;
+}
+
 SteadyTime InstancePool::OldestWait() const {
   return waiters_.empty() ? SteadyTime::max() : waiters_.front()->since;
 }
 
 void InstancePool::AppendStatus(std::vector<InstanceStatus>& list, SteadyTime now) const {
-  constexpr std::string_view kNames[] = {"starting", "idle", "busy", "ending"};
+  constexpr std::string_view kNames[] = {"starting", "idle", "busy", "ending", "spare", "template"};
   for (const auto& instance : instances_) {
     InstanceStatus status;
     status.id = instance->Id();
     status.function = version_->function;
     status.version = version_->number;
     status.state = kNames[static_cast<std::size_t>(instance->Phase())];
+    status.kind = instance->role == Instance::Role::kTemplate ? "template"
+                  : instance->Cloned()                        ? "clone"
+                                                              : "fresh";
+    status.provisioned = instance->role == Instance::Role::kProvisioned;
     status.memory = instance->Memory();
     status.age = now - instance->Born();
     bool idle = instance->Phase() == Instance::State::kIdle;

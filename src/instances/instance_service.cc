@@ -69,7 +69,8 @@ InstanceContext InstanceService::Context() {
 
 Task<Result<InvocationResult>> InstanceService::Invoke(Invocation invocation, ResponseSink* sink) {
   if (draining_) co_return Fail(Code::kUnavailable, "the server is shutting down");
-  auto permit = limits_.Admit(invocation.version->function, invocation.reserved_concurrency);
+  auto permit = limits_.Admit(invocation.version->function, invocation.reserved_concurrency,
+                              invocation.provisioned_concurrency);
   if (!permit) {
     books_.RecordThrottle(books_.For(*invocation.version));
     co_return std::unexpected(std::move(permit.error()));
@@ -112,8 +113,11 @@ InstancePool& InstanceService::PoolOf(const VersionPtr& version) {
   if (auto at = by_pointer_.find(version.get()); at != by_pointer_.end()) return *at->second;
   auto& pool = pools_[version->Key()];
   if (pool) return *pool;
-  InstancePool::Learned learned{
-      .keep_alive = KeepAlive(options_.keep_alive), .scheduler = {}, .start_memory = {}};
+  InstancePool::Learned learned{.keep_alive = KeepAlive(options_.keep_alive),
+                                .scheduler = {},
+                                .spares = {},
+                                .start_memory = {},
+                                .clone_memory = {}};
   for (auto& [key, other] : pools_) {
     if (other && other->Subject()->function == version->function &&
         other->Subject()->number == version->number) {
@@ -145,14 +149,15 @@ void InstanceService::StartWanted() {
       continue;
     }
     wanting_.push_back(&pool);  // in turn: one start each
-    if (MakeRoom(pool.StartMemory())) {
+    if (MakeRoom(pool.StartMemory(), &pool)) {
       pool.starved_since = SteadyTime::max();
       without_start = 0;
-      pool.Begin(options_.init_timeout, false);
+      pool.Begin();
       continue;
     }
     ++without_start;
     if (pool.Size() > 0) continue;
+    DropTemplateThatFillsTheBudget(pool);
     starved = true;
     pool.starved_since = std::min(pool.starved_since, now);
   }
@@ -166,28 +171,12 @@ void InstanceService::StartWanted() {
 void InstanceService::StartBeyondBound(SteadyTime now) {
   if (starting_ < options_.starts_at_a_time || now - starts_moved_ < kStartsStand) return;
   for (InstancePool* pool : wanting_) {
-    if (pool->Size() > 0 || !pool->WantsStart(now) || !MakeRoom(pool->StartMemory())) continue;
-    pool->Begin(options_.init_timeout, false);
+    if (pool->Size() > 0 || !pool->WantsStart(now) || !MakeRoom(pool->StartMemory(), pool)) {
+      continue;
+    }
+    pool->Begin();
     return;
   }
-}
-
-bool InstanceService::MakeRoom(Bytes need) {
-  if (memory_used_.count == 0) return true;  // what is larger than the budget runs alone
-  while (memory_used_ - ending_memory_ + need > options_.memory_budget) {
-    InstancePool* owner = nullptr;
-    Instance* oldest = nullptr;
-    for (auto& [key, pool] : pools_) {
-      Instance* idle = pool->LeastRecentlyUsed();
-      if (!idle || (oldest && oldest->IdleSince() <= idle->IdleSince())) continue;
-      oldest = idle;
-      owner = pool.get();
-    }
-    if (!oldest) return false;
-    owner->Evict(*oldest);
-  }
-  // What was evicted just now is free once it has ended; its end asks again.
-  return memory_used_ + need <= options_.memory_budget;
 }
 
 bool InstanceService::MustGiveWay(const InstancePool& pool) const {
@@ -204,16 +193,25 @@ bool InstanceService::MustGiveWay(const InstancePool& pool) const {
 void InstanceService::Retire(const std::string& version_key) {
   auto at = pools_.find(version_key);
   if (at != pools_.end()) at->second->Retire();
+  ForgetLimits(version_key.substr(0, version_key.find(':')));
+}
+
+void InstanceService::ForgetLimits(const std::string& function) {
+  auto of_function = [&](auto& entry) { return entry.second->Subject()->function == function; };
+  if (std::ranges::none_of(pools_, of_function)) limits_.Forget(function);
 }
 
 void InstanceService::ForgetRetiredPools() {
-  std::erase_if(pools_, [this](auto& entry) {
+  std::vector<std::string> functions;
+  std::erase_if(pools_, [&](auto& entry) {
     InstancePool& pool = *entry.second;
     if (!pool.Retired() || !pool.Unused()) return false;
     if (pool.in_wanting) wanting_.remove(&pool);
     by_pointer_.erase(pool.Subject().get());
+    functions.push_back(pool.Subject()->function);
     return true;
   });
+  for (const auto& function : functions) ForgetLimits(function);
 }
 
 void InstanceService::Tick() {
@@ -228,7 +226,8 @@ void InstanceService::Tick() {
   for (auto& [key, pool] : pools_) pool->Tick(now, sample, sample_idle);
   StartWanted();
   // Instances may have grown past the budget.
-  if (memory_used_ - ending_memory_ > options_.memory_budget) MakeRoom({});
+  if (memory_used_ - ending_memory_ > options_.memory_budget) MakeRoom({}, nullptr);
+  for (auto& [key, pool] : pools_) pool->KeepReady(now);
   ForgetRetiredPools();
 }
 
@@ -260,38 +259,6 @@ Task<void> InstanceService::Drain(Deadline deadline) {
   co_await tasks_.Stop();
   auto written = co_await books_.Flush(logs_.Pool());
   if (!written) LogError("the books are not written: {}", written.error().message);
-}
-
-std::vector<InstanceStatus> InstanceService::Instances() const {
-  std::vector<InstanceStatus> list;
-  for (const auto& [key, pool] : pools_) pool->AppendStatus(list, clock_.Now());
-  std::ranges::sort(list, {},
-                    [](const InstanceStatus& s) { return std::tie(s.function, s.version, s.id); });
-  return list;
-}
-
-std::string InstanceService::MetricsText() const {
-  std::map<std::tuple<std::string, std::string_view>, int> counts;
-  for (const auto& status : Instances()) ++counts[{status.function, status.state}];
-  std::string out;
-  AppendMetricHead(out, "samovar_instances", "gauge", "Instances by function and state.");
-  for (const auto& [key, count] : counts) {
-    AppendMetric(out, "samovar_instances",
-                 {{"function", std::get<0>(key)}, {"state", std::get<1>(key)}}, count);
-  }
-  auto gauge = [&](std::string_view name, std::string_view help, double value) {
-    AppendMetricHead(out, name, "gauge", help);
-    AppendMetric(out, name, {}, value);
-  };
-  gauge("samovar_instances_memory_bytes", "Memory that instances count with.",
-        static_cast<double>(memory_used_.count));
-  gauge("samovar_instances_memory_budget_bytes", "Memory that instances may use together.",
-        static_cast<double>(options_.memory_budget.count));
-  gauge("samovar_queued_invocations", "Invocations that wait for an instance.",
-        static_cast<double>(queued_));
-  gauge("samovar_running_invocations", "Invocations under way, queued ones included.",
-        limits_.Running());
-  return out;
 }
 
 }  // namespace samovar

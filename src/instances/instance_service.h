@@ -29,6 +29,8 @@
 #include "instances/invocation.h"
 #include "instances/keep_alive.h"
 #include "instances/log_store.h"
+#include "instances/provisioned.h"
+#include "instances/template.h"
 #include "net/task_group.h"
 #include "sandbox/sandbox.h"
 
@@ -44,11 +46,15 @@ struct InstanceOptions {
   std::function<int()> reserved_total;
   Bytes memory_budget = Bytes::GiB(4);  // of all instances together
   Bytes memory_floor = Bytes::MiB(16);  // an instance counts with at least this
+  Bytes clone_memory_floor =
+      Bytes::MiB(6);  // a clone, whose pages are its template's until written
   std::size_t queue_per_function = 10'000;
   std::size_t queue_total = 50'000;
   KeepAlivePolicy keep_alive;
   int starts_at_a_time = 0;  // 0: twice the cores
   std::chrono::seconds init_timeout{10};
+  // Where no request waits for it: of provisioned concurrency, and of SnapStart's versions.
+  std::chrono::seconds init_timeout_ahead{130};
   Bytes max_response{6 * 1024 * 1024 + 100};  // buffered; AWS's own bound
 };
 
@@ -56,17 +62,33 @@ struct InstanceStatus {
   std::string id;
   std::string function;
   std::string version;
-  std::string_view state;  // "starting", "idle", "busy", "ending"
+  std::string_view state;  // "starting", "idle", "busy", "ending", "spare", "template"
+  std::string_view kind;   // how it was made: "fresh", "clone", "template"
+  bool provisioned = false;
   Bytes memory;
   std::chrono::nanoseconds age{0};
   std::chrono::nanoseconds idle{0};  // 0 unless idle
   std::uint64_t invocations = 0;
 };
 
+// What a version's instances are cloned of, or why they are not.
+struct TemplateStatus {
+  std::string function;
+  std::string version;
+  std::string_view stage;  // "none", "initialising", "clonable", "not clonable", "off"
+  std::vector<CloneObstacle> obstacles;
+  Bytes memory;  // the platform's, not the function's
+  std::chrono::nanoseconds age{0};
+  std::size_t clones = 0;  // living, spares included
+  std::size_t spares = 0;
+  std::size_t spares_wanted = 0;
+  Bytes spare_memory;
+};
+
 class InstancePool;
 struct InstanceContext;
 
-class InstanceService final : public Invoker {
+class InstanceService final : public Invoker, public ProvisionedConcurrency {
  public:
   InstanceService(Executor loop, const Clock& clock, InstanceOptions options, SandboxHost& host,
                   LaunchPlanner planner, LogStore& logs, Books& books);
@@ -79,13 +101,21 @@ class InstanceService final : public Invoker {
   // Instances of this Version::Key serve no new calls; each ends when its call has. For
   // Registry::OnRetired.
   void Retire(const std::string& version_key);
+  // Initialises the template of a version before anybody calls it, where it can have one. For
+  // RegistryOptions::prepare, whose errors it answers.
+  Task<Result<void>> Prepare(VersionPtr version);
+  void SetTargets(std::vector<ProvisionedTarget> targets) override;
+  ProvisionedStatus Status(const std::string& version_key) const override;
+
   // Refuses new calls, lets the running and queued ones finish until the deadline, then kills;
   // writes the books a last time.
   Task<void> Drain(Deadline deadline);
 
   std::vector<InstanceStatus> Instances() const;
+  std::vector<TemplateStatus> Templates() const;
   Bytes MemoryInUse() const { return memory_used_; }
   Bytes MemoryBudget() const { return options_.memory_budget; }
+  void SetMemoryBudget(Bytes budget) { options_.memory_budget = budget; }
   std::size_t Queued() const { return queued_; }
   int Running() const { return limits_.Running(); }
   // samovar_instances and the like, to go after Books::MetricsText().
@@ -108,7 +138,19 @@ class InstanceService final : public Invoker {
   // Starts what pools want, as far as memory and the bound on starts let it.
   void StartWanted();
   void StartBeyondBound(SteadyTime now);
-  bool MakeRoom(Bytes need);
+  // Whether `need` more fits the budget, for a start of `who` (or null); ends what is worth less:
+  // spares, then templates of idle functions, then idle instances.
+  bool MakeRoom(Bytes need, const InstancePool* who);
+  bool DropSpare();
+  bool DropIdleTemplate(const InstancePool* who);
+  bool EvictIdle();
+  // A template that leaves no room for its own clone gives way to a fresh instance.
+  void DropTemplateThatFillsTheBudget(InstancePool& pool);
+  bool MayStart() const { return starting_ < options_.starts_at_a_time; }
+  bool Fits(Bytes need) const { return memory_used_ + need <= options_.memory_budget; }
+  bool MaySpare(Bytes need) const;
+  // Of a function that has no pool any more.
+  void ForgetLimits(const std::string& function);
   // Whether an instance of this pool, just free, must end so that another pool can start.
   bool MustGiveWay(const InstancePool& pool) const;
   void ForgetRetiredPools();

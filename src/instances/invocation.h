@@ -3,6 +3,7 @@
 // Source   Lambda's Invoke; the Runtime API's headers (wire-formats in docs/).
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -19,15 +20,24 @@ struct Invocation {
   VersionPtr version;
   std::string invoked_arn;
   std::optional<int> reserved_concurrency;
-  std::string payload;         // the event
-  std::string content_type;    // of the payload; "" is application/json
-  std::string accept;          // what the caller wants back; "" is the same kind as came
-  std::string client_context;  // JSON, decoded from base64
+  int provisioned_concurrency = 0;  // of the function, all its configurations together
+  std::string payload;              // the event
+  std::string content_type;         // of the payload; "" is application/json
+  std::string accept;               // what the caller wants back; "" is the same kind as came
+  std::string client_context;       // JSON, decoded from base64
   std::string cognito_identity;
   std::string trace_id;     // X-Amzn-Trace-Id form
   Deadline queue_deadline;  // how long it may wait for an instance
   bool want_log_tail = false;
   bool streaming = false;  // the caller takes a streamed answer
+};
+
+// What a call found: an instance that had served before, or how it was made for this one.
+enum class StartKind : std::uint8_t {
+  kWarm,   // also an instance of provisioned concurrency
+  kFresh,  // initialised from nothing
+  kClone,  // of the version's template
+  kSpare,  // a clone that was ready
 };
 
 // How an invocation ended. An error of the user's function is not an Error of ours.
@@ -39,7 +49,8 @@ struct InvocationResult {
   std::string log_tail;        // last 4 KiB, when asked for
   std::chrono::nanoseconds duration{0};
   std::chrono::milliseconds billed{0};
-  std::optional<std::chrono::nanoseconds> init;  // on a cold start
+  std::optional<std::chrono::nanoseconds> init;  // on a cold start: what the caller waited for it
+  StartKind start = StartKind::kWarm;
   Bytes max_memory;
 };
 

@@ -39,6 +39,25 @@ void AppendHistogram(std::string& out, std::string_view name, const DurationHist
   fmt::format_to(to, "{}_count{{{}}} {}\n", name, labels, total);
 }
 
+void AddTo(DurationHistogram& sum, const DurationHistogram& more) {
+  for (std::size_t i = 0; i < sum.counts.size(); ++i) sum.counts[i] += more.counts[i];
+  sum.sum += more.sum;
+}
+
+// `entries` maps something to an Account.
+void AppendColdStarts(std::string& out, const auto& entries) {
+  constexpr std::string_view kName = "samovar_cold_starts_total";
+  AppendMetricHead(out, kName, "counter",
+                   "Invocations that got a new instance, by how it was made.");
+  for (const auto& [key, a] : entries) {
+    for (auto [kind, count] : {std::pair("fresh", a.cold_starts - a.clones - a.spares),
+                               std::pair("clone", a.clones), std::pair("spare", a.spares)}) {
+      AppendMetric(out, kName, {{"function", a.function}, {"version", a.version}, {"kind", kind}},
+                   static_cast<double>(count));
+    }
+  }
+}
+
 struct Counter {
   std::string_view name;
   std::string_view help;
@@ -50,8 +69,6 @@ constexpr Counter kCounters[] = {
      [](const Account& a) { return static_cast<double>(a.throttles); }},
     {"samovar_timeouts_total", "Invocations that ran into their timeout.",
      [](const Account& a) { return static_cast<double>(a.timeouts); }},
-    {"samovar_cold_starts_total", "Invocations that waited for a new instance.",
-     [](const Account& a) { return static_cast<double>(a.cold_starts); }},
     {"samovar_billed_seconds_total", "Billed duration.",
      [](const Account& a) { return static_cast<double>(a.billed.count()) / 1e3; }},
     {"samovar_memory_gb_seconds_total", "Configured memory times billed duration.",
@@ -92,6 +109,7 @@ std::string Books::MetricsText() const {
                    static_cast<double>(count));
     }
   }
+  AppendColdStarts(out, entries_);
   for (const Counter& counter : kCounters) {
     AppendMetricHead(out, counter.name, "counter", counter.help);
     for (const auto& [key, a] : entries_) {
@@ -107,16 +125,19 @@ std::string Books::MetricsText() const {
   }
   AppendMetricHead(out, "samovar_invoke_duration_seconds", "histogram",
                    "Duration of invocations since the server started.");
-  DurationHistogram inits;
+  DurationHistogram fresh, clones, spares;
   for (const auto& [key, a] : entries_) {
     AppendHistogram(out, "samovar_invoke_duration_seconds", a.durations,
                     fmt::format("function=\"{}\",version=\"{}\"", a.function, a.version));
-    for (std::size_t i = 0; i < inits.counts.size(); ++i) inits.counts[i] += a.inits.counts[i];
-    inits.sum += a.inits.sum;
+    AddTo(fresh, a.inits);
+    AddTo(clones, a.clone_inits);
+    AddTo(spares, a.spare_inits);
   }
   AppendMetricHead(out, "samovar_init_duration_seconds", "histogram",
-                   "Duration of initialisations since the server started.");
-  AppendHistogram(out, "samovar_init_duration_seconds", inits, "kind=\"cold\"");
+                   "What callers waited for a new instance since the server started.");
+  AppendHistogram(out, "samovar_init_duration_seconds", fresh, "kind=\"fresh\"");
+  AppendHistogram(out, "samovar_init_duration_seconds", clones, "kind=\"clone\"");
+  AppendHistogram(out, "samovar_init_duration_seconds", spares, "kind=\"spare\"");
   return out;
 }
 
