@@ -17,11 +17,11 @@ MOST_REASONS = 20
 PRIVATE_PLACES = ("/tmp/", "/dev/shm/")  # every clone gets its own copy of what lies there
 
 # Libraries that stop their threads around a fork and start them again when next used.
-SAFE_THREADS = ("libopenblas", "libscipy_openblas", "libgomp", "libiomp5", "libomp", "libarrow")
+SAFE_THREADS = ("libopenblas", "libscipy_openblas", "libgomp", "libiomp5", "libomp", "libarrow", "pypocketfft")
 
 IN_A_HOOK = "do it in the handler, or in a hook that snapshot_restore_py.register_after_restore() sets"
 THREAD_REMEDIES = (
-    ("onnxruntime", "give InferenceSession a SessionOptions with intra_op_num_threads = 1 and inter_op_num_threads = 1"),
+    ("onnxruntime", "give InferenceSession a SessionOptions with intra_op_num_threads = 1 and inter_op_num_threads = 1, and set ORT_DISABLE_TELEMETRY = 1 in the function's environment"),
     ("tensorflow", "export the model to ONNX; TensorFlow's thread pools cannot be stopped"),
     ("libtorch", "call torch.set_num_threads(1) and torch.set_num_interop_threads(1) before the first use"),
     ("polars", "use the frame first in the handler; its thread pool cannot be stopped"),
@@ -222,10 +222,16 @@ def examine_mappings(table):
             what = "memory shared between processes is mapped"
             if path and not path.startswith("/dev/zero"):
                 what = "%s is mapped for writing, shared" % path.replace(" (deleted)", "")
-            found = reason(what, "map it in the handler, or privately (numpy.memmap: mode \"r\" or \"c\")")
+            found = reason(what, mapping_remedy(path))
             if found not in reasons:
                 reasons.append(found)
     return reasons
+
+
+def mapping_remedy(path):
+    if "/.onnxruntime/" in path:
+        return "set ORT_DISABLE_TELEMETRY = 1 in the function's environment"
+    return 'map it in the handler, or privately (numpy.memmap: mode "r" or "c")'
 
 
 def examine_folder(plan):

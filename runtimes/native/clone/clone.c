@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -329,15 +330,39 @@ static int Place(int* setup, int log, int channel) {
   return 0;
 }
 
-pid_t samovar_clone_fork(int setup, int log, int channel) {
-  const pid_t child = fork();
-  if (child != 0) return child;
-  const int given[] = {setup, log, channel};
-  const int placed = Place(&setup, log, channel);
-  if (placed != 0) Give(given[0], kInternal, "place descriptors");
+// The order for the next fork(). The child becomes a clone in the first of fork's handlers, since
+// those of other libraries may start threads (pypocketfft's does), and a process with threads
+// cannot leave its user namespace. They run in P then, where they see its process id.
+static struct {
+  int wanted, setup, log, channel;
+} order;
+
+static void BecomeClone(void) {
+  if (!order.wanted) return;
+  order.wanted = 0;
+  int setup = order.setup;
+  if (Place(&setup, order.log, order.channel) != 0)
+    Give(order.setup, kInternal, "place descriptors");
+  const int given[] = {order.setup, order.log, order.channel};
   for (int i = 0; i < 3; i++) {
     if (given[i] > SAMOVAR_CONTROL_FD) close(given[i]);
   }
   samovar_clone_enter(setup);
-  return 0;
+}
+
+// Handlers run in the order in which they were set: a library that was loaded before this one is
+// first.
+__attribute__((constructor)) static void SetHandler(void) {
+  pthread_atfork(NULL, NULL, BecomeClone);
+}
+
+pid_t samovar_clone_fork(int setup, int log, int channel) {
+  order.setup = setup;
+  order.log = log;
+  order.channel = channel;
+  order.wanted = 1;
+  const pid_t child = fork();
+  if (child == 0) BecomeClone();  // where there was no room for the handler
+  order.wanted = 0;
+  return child;
 }
