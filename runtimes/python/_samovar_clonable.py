@@ -33,6 +33,7 @@ class Plan:
     """What a clone makes anew; found in the template, done in each clone."""
 
     def __init__(self):
+        self.process = os.getpid()
         self.files = []  # (descriptor, path, flags, position, inheritable)
         self.loops = []  # idle asyncio event loops
         self.generators = []  # numpy bit generators that drew their seed from the system
@@ -279,6 +280,8 @@ def find_objects(plan):
             generators[id(found.bit_generator)] = found.bit_generator
         elif not found.is_closed() and getattr(found, "_ssock", None) is not None:
             plan.loops.append(found)
+    if bits is not None:  # the one behind numpy.random.random() is renewed anyway
+        generators.pop(id(numpy_random.mtrand._rand._bit_generator), None)
     plan.generators = [g for g in generators.values() if seeded_by_system(g)]
 
 
