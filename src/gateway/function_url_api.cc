@@ -154,6 +154,7 @@ Task<Result<HttpResponse>> FunctionUrlApi::Answer(HttpRequest& request, const Ur
   invocation.version = std::move(resolved.version);
   invocation.invoked_arn = std::move(resolved.invoked_arn);
   invocation.reserved_concurrency = resolved.reserved_concurrency;
+  invocation.provisioned_concurrency = resolved.provisioned_concurrency;
   invocation.payload = UrlEvent(event);
   invocation.trace_id = TraceOf(request.headers.Get("X-Amzn-Trace-Id"), id, event.time);
   invocation.queue_deadline =

@@ -116,6 +116,7 @@ Task<Result<HttpResponse>> InvokeApi::Answer(HttpRequest& request, const RouteMa
   invocation.version = std::move(resolved.version);
   invocation.invoked_arn = std::move(resolved.invoked_arn);
   invocation.reserved_concurrency = resolved.reserved_concurrency;
+  invocation.provisioned_concurrency = resolved.provisioned_concurrency;
   invocation.client_context = std::move(asked.client_context);
   invocation.trace_id = TraceOf(asked.trace_id, id, parts.clock.Wall());
   invocation.queue_deadline =

@@ -66,6 +66,7 @@ Invocation ModelDoor::Prepare(const ModelRequest& request, Resolved resolved,
   invocation.version = std::move(resolved.version);
   invocation.invoked_arn = std::move(resolved.invoked_arn);
   invocation.reserved_concurrency = resolved.reserved_concurrency;
+  invocation.provisioned_concurrency = resolved.provisioned_concurrency;
   invocation.payload = std::move(payload);
   invocation.trace_id = TraceOf(request.trace_id, request.request_id, parts.clock.Wall());
   invocation.queue_deadline =

@@ -45,6 +45,8 @@ json::object UsageRow(const Account& account) {
           {"throttles", account.throttles},
           {"timeouts", account.timeouts},
           {"cold_starts", account.cold_starts},
+          {"clones", account.clones},
+          {"spares", account.spares},
           {"duration_ms", Milliseconds(account.duration)},
           {"billed_ms", account.billed.count()},
           {"gb_seconds", account.GbSeconds()},
@@ -59,10 +61,29 @@ json::object InstanceRow(const InstanceStatus& instance) {
           {"function", instance.function},
           {"version", instance.version},
           {"state", instance.state},
+          {"kind", instance.kind},
+          {"provisioned", instance.provisioned},
           {"memory_mb", instance.memory.WholeMiB()},
           {"age_seconds", Seconds(instance.age)},
           {"idle_seconds", Seconds(instance.idle)},
           {"invocations", instance.invocations}};
+}
+
+json::object TemplateRow(const TemplateStatus& status) {
+  json::array obstacles;
+  for (const auto& obstacle : status.obstacles) {
+    obstacles.push_back(json::object{{"problem", obstacle.problem}, {"remedy", obstacle.remedy}});
+  }
+  return {{"function", status.function},
+          {"version", status.version},
+          {"stage", status.stage},
+          {"reasons", std::move(obstacles)},
+          {"memory_mb", status.memory.WholeMiB()},
+          {"age_seconds", Seconds(status.age)},
+          {"clones", status.clones},
+          {"spares", status.spares},
+          {"spares_wanted", status.spares_wanted},
+          {"spare_memory_mb", status.spare_memory.WholeMiB()}};
 }
 
 }  // namespace
@@ -154,11 +175,14 @@ HttpResponse OwnApi::Instances(const std::string& id) const {
   if (core_.parts.instances) report = core_.parts.instances();
   json::array rows;
   for (auto& instance : report.instances) rows.push_back(InstanceRow(instance));
+  json::array templates;
+  for (auto& status : report.templates) templates.push_back(TemplateRow(status));
   return JsonReply(200,
                    {{"memory_budget_mb", report.memory_budget.WholeMiB()},
                     {"memory_used_mb", report.memory_used.WholeMiB()},
                     {"queued", report.queued},
-                    {"instances", std::move(rows)}},
+                    {"instances", std::move(rows)},
+                    {"templates", std::move(templates)}},
                    id);
 }
 

@@ -21,6 +21,7 @@ struct InstanceReport {
   Bytes memory_used;
   std::size_t queued = 0;
   std::vector<InstanceStatus> instances;
+  std::vector<TemplateStatus> templates;
 };
 
 // A runtime of the host: `path` is its interpreter.

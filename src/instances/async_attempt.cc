@@ -79,6 +79,7 @@ Task<std::optional<WallTime>> AsyncInvoker::Attempt(Pending& event, AsyncEvent& 
   call.version = resolved->version;
   call.invoked_arn = resolved->invoked_arn;
   call.reserved_concurrency = resolved->reserved_concurrency;
+  call.provisioned_concurrency = resolved->provisioned_concurrency;
   call.payload = stored.payload;
   call.client_context = stored.client_context;
   call.cognito_identity = stored.cognito_identity;

@@ -23,6 +23,7 @@ const boost::json::array& ListIn(const std::optional<boost::json::value>& answer
 struct Facts {
   boost::json::value function;
   std::optional<boost::json::value> versions, aliases, urls, retries, policy;
+  boost::json::array templates;  // of its versions
 };
 
 Result<Facts> Ask(const ApiClient& client, const std::string& name) {
@@ -33,6 +34,12 @@ Result<Facts> Ask(const ApiClient& client, const std::string& name) {
   TRY(facts.urls, client.JsonIfThere(FunctionPath(name, "/urls", "2021-10-31")));
   TRY(facts.retries, client.JsonIfThere(FunctionPath(name, "/event-invoke-config", "2019-09-25")));
   TRY(facts.policy, client.JsonIfThere(FunctionPath(name, "/policy")));
+  TRY(auto instances, client.JsonIfThere("/samovar/v1/instances"));
+  const std::string function =
+      JsonText(JsonMember(facts.function, "Configuration"), "FunctionName");
+  for (const auto& row : ListIn(instances, "templates")) {
+    if (JsonText(row, "function") == function) facts.templates.push_back(row);
+  }
   return facts;
 }
 
@@ -43,6 +50,7 @@ boost::json::object AsJson(const Facts& facts) {
                           {"urls", ListIn(facts.urls, "FunctionUrlConfigs")}};
   if (facts.retries) out["event_invoke_config"] = *facts.retries;
   if (facts.policy) out["policy"] = *facts.policy;
+  out["templates"] = facts.templates;
   return out;
 }
 
@@ -108,6 +116,31 @@ std::string Settings(const Terminal& t, const Facts& facts) {
   return out;
 }
 
+// How instances start, and what keeps them from being clones.
+std::string Starts(const Terminal& t, const Facts& facts) {
+  std::string out;
+  for (const auto& row : facts.templates) {
+    const std::string stage = JsonText(row, "stage");
+    const std::string name = "starts " + JsonText(row, "version");
+    if (stage == "clonable") {
+      AddFact(out, t, name,
+              fmt::format("as clones of a template of {:.0f} MB, {:.0f} of {:.0f} spares ready",
+                          JsonNumber(row, "memory_mb"), JsonNumber(row, "spares"),
+                          JsonNumber(row, "spares_wanted")));
+    } else if (stage == "not clonable" || stage == "off") {
+      AddFact(out, t, name, stage == "off" ? "afresh: clones are off" : "afresh");
+    }
+    const boost::json::value& reasons = JsonMember(row, "reasons");
+    if (!reasons.is_array()) continue;
+    for (const auto& reason : reasons.as_array()) {
+      const std::string remedy = JsonText(reason, "remedy");
+      AddFact(out, t, "  because",
+              JsonText(reason, "problem") + (remedy.empty() ? "" : "; to change that: " + remedy));
+    }
+  }
+  return out;
+}
+
 std::string VersionsAndAliases(const Terminal& t, const Facts& facts) {
   std::string out;
   Table aliases({{"ALIAS"}, {"VERSION"}, {"ALSO"}});
@@ -134,7 +167,8 @@ Result<int> Show(const Session& session, const std::string& name) {
   if (session.json) {
     session.PrintJson(AsJson(facts));
   } else {
-    session.Print(Settings(session.out, facts) + VersionsAndAliases(session.out, facts));
+    session.Print(Settings(session.out, facts) + Starts(session.out, facts) +
+                  VersionsAndAliases(session.out, facts));
   }
   return kExitOk;
 }

@@ -52,7 +52,8 @@ class RawScreen {
 };
 
 struct Row {
-  int starting = 0, idle = 0, busy = 0;
+  int starting = 0, idle = 0, busy = 0, spares = 0;
+  bool has_template = false;
   double memory = 0, calls = 0, errors = 0, throttles = 0, cold = 0, duration = 0;
 };
 
@@ -71,7 +72,14 @@ Result<Sample> Take(const ApiClient& client, const Clock& clock) {
     for (const auto& instance : list.as_array()) {
       Row& row = sample.rows[JsonText(instance, "function")];
       const std::string state = JsonText(instance, "state");
-      ++(state == "busy" ? row.busy : state == "idle" ? row.idle : row.starting);
+      if (state == "template") {
+        row.has_template = true;
+      } else {
+        ++(state == "busy"    ? row.busy
+           : state == "idle"  ? row.idle
+           : state == "spare" ? row.spares
+                              : row.starting);
+      }
       row.memory += JsonNumber(instance, "memory_mb");
     }
   }
@@ -99,6 +107,8 @@ std::string Show(const Session& session, const Sample& now, const Sample* before
                {"BUSY", true},
                {"IDLE", true},
                {"STARTING", true},
+               {"SPARES", true},
+               {"TEMPLATE"},
                {"MB", true},
                {"CALLS/S", true},
                {"MEAN MS", true},
@@ -115,8 +125,8 @@ std::string Show(const Session& session, const Sample& now, const Sample* before
     const double duration = row.duration - (before == nullptr ? 0 : old.duration);
     table.Add(
         {name, Cell(Number(row.busy), row.busy > 0 ? Ink::kGreen : Ink::kPlain), Number(row.idle),
-         Number(row.starting), Number(row.memory),
-         seconds > 0 ? fmt::format("{:.1f}", calls / seconds) : "",
+         Number(row.starting), Number(row.spares), row.has_template ? "yes" : "-",
+         Number(row.memory), seconds > 0 ? fmt::format("{:.1f}", calls / seconds) : "",
          calls > 0 ? fmt::format("{:.1f}", duration / calls) : "", Number(row.calls),
          Cell(Number(row.errors), row.errors > old.errors ? Ink::kRed : Ink::kPlain),
          Cell(Number(row.throttles), row.throttles > old.throttles ? Ink::kYellow : Ink::kPlain),
@@ -137,6 +147,8 @@ boost::json::object AsJson(const Sample& sample) {
                                             {"busy", row.busy},
                                             {"idle", row.idle},
                                             {"starting", row.starting},
+                                            {"spares", row.spares},
+                                            {"template", row.has_template},
                                             {"memory_mb", row.memory},
                                             {"invocations", row.calls},
                                             {"errors", row.errors},

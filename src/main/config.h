@@ -41,8 +41,9 @@ struct Config {
   enum class KeepAlivePolicy : std::uint8_t { kLearned, kFixed };
   enum class DefaultNetwork : std::uint8_t { kLoopback, kEgress };
 
-  std::string listen;    // "127.0.0.1:4566"
-  std::string data_dir;  // absolute
+  std::string listen;       // "127.0.0.1:4566"
+  std::string grpc_listen;  // "127.0.0.1:4567"; "auto", "off"
+  std::string data_dir;     // absolute
   Isolation isolation = Isolation::kFull;
   std::string user;  // a name or uid; "auto" (see UserId)
   std::string region;
@@ -65,6 +66,10 @@ struct Config {
     KeepAlivePolicy policy = KeepAlivePolicy::kLearned;
     std::chrono::milliseconds fixed{0};
   } keep_alive;
+
+  struct Clones {
+    bool enabled = true;
+  } clones;
 
   struct Runtimes {
     std::vector<std::string> python_paths;  // folders or interpreters, absolute

@@ -203,6 +203,12 @@ void AddServerKeys(std::vector<ConfigKey>& keys) {
                          "(samovar keys create).",
                          FIELD(listen), "HOST:PORT, e.g. 127.0.0.1:4566 or [::1]:4566",
                          [](std::string_view t) { return ParseListen(t).has_value(); }));
+  keys.push_back(TextKey("grpc_listen", "auto",
+                         "Address of the inference protocol over gRPC. auto: 127.0.0.1:4567 where "
+                         "that is free. off: none. An address other than loopback needs a key.",
+                         FIELD(grpc_listen), "HOST:PORT, auto or off", [](std::string_view t) {
+                           return t == "auto" || t == "off" || ParseListen(t).has_value();
+                         }));
   keys.push_back(TextKey("data_dir", "",
                          "Where functions, code, events and logs are kept. Default: "
                          "/var/lib/samovar as root, else ~/.local/share/samovar.",
@@ -276,6 +282,11 @@ void AddOtherKeys(std::vector<ConfigKey>& keys) {
                   "Keep-alive under the fixed policy, and under the learned one until it "
                   "has seen enough.",
                   FIELD(keep_alive.fixed), std::chrono::seconds(0), std::chrono::hours(24)));
+  keys.push_back(ChoiceKey<bool>(
+      "clones.enabled", "true",
+      "Whether instances are clones of an initialised process, where their runtime allows it. "
+      "false: each initialises afresh. The tag samovar:clone = off says so for one function.",
+      FIELD(clones.enabled), {{"true", true}, {"false", false}}));
   keys.push_back(PathsKey("runtimes.python_paths",
                           "Folders or interpreters to look for CPython in, before PATH.",
                           FIELD(runtimes.python_paths)));

@@ -16,6 +16,7 @@
 #include "functions/endpoints.h"
 #include "functions/registry.h"
 #include "gateway/gateway.h"
+#include "gateway/grpc_door.h"
 #include "gateway/model_door.h"
 #include "instances/async_invoker.h"
 #include "instances/instance_service.h"
@@ -48,6 +49,8 @@ class Server {
   Result<void> OpenRegistry(std::uint16_t port);
   void OpenInstances();
   Result<void> OpenGateway(bool loopback);
+  Result<void> OpenGrpc();
+  Result<void> CheckReach(std::string_view key, const ListenAddress& address) const;
   Task<Result<void>> WarmUp(std::string function, std::string qualifier);
   InstanceReport Instances() const;
   RuntimesReport Runtimes() const;
@@ -74,6 +77,7 @@ class Server {
   std::unique_ptr<AsyncInvoker> async_;
   std::unique_ptr<Endpoints> endpoints_;
   std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<GrpcDoor> grpc_;
   std::unique_ptr<HttpServer> http_;
 };
 
@@ -111,6 +115,8 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
     if (found) return std::nullopt;
     return found.error().message;
   };
+  options.prepare = [this](VersionPtr version) { return instances_->Prepare(std::move(version)); };
+  options.provisioned_status = [this](const std::string& key) { return instances_->Status(key); };
   TRY(registry_,
       samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(), clock_));
   return {};
@@ -130,6 +136,9 @@ void Server::OpenInstances() {
   if (config_.keep_alive.policy == Config::KeepAlivePolicy::kFixed) {
     options.keep_alive.fixed = config_.keep_alive.fixed;
   }
+  options.keep_alive.standard = std::max(
+      std::chrono::minutes(1), std::chrono::ceil<std::chrono::minutes>(config_.keep_alive.fixed));
+  launch_.clones = config_.clones.enabled && sandboxes_->Isolation() == "full";
   auto plan = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {
     TRY(const Runtime runtime, runtimes_.Find(version.runtime));
     return PlanLaunch(version, runtime, id, clock_.Wall(), launch_);
@@ -145,6 +154,7 @@ void Server::OpenInstances() {
     instances_->Retire(key);
     async_->DropIfDeleted(key);
   });
+  registry_->OnProvisionedChanged([this] { instances_->SetTargets(registry_->Provisioned()); });
 }
 
 // Before an endpoint turns to it.
@@ -193,15 +203,40 @@ Result<void> Server::OpenGateway(bool loopback) {
   return endpoints_->Load();
 }
 
+Result<void> Server::CheckReach(std::string_view key, const ListenAddress& address) const {
+  if (address.Loopback() || !keys_->Empty()) return {};
+  return Fail(Code::kInvalid,
+              std::string(key) + ": " + address.host +
+                  " can be reached from other machines, and no access key exists: make one first "
+                  "with `samovar keys create --data-dir " +
+                  config_.data_dir + "`, or listen on 127.0.0.1");
+}
+
+// A default that another server has is no reason not to start; an address that was asked for is.
+Result<void> Server::OpenGrpc() {
+  if (config_.grpc_listen == "off") return {};
+  const bool chosen = config_.grpc_listen != "auto";
+  TRY(const auto address, ParseListen(chosen ? config_.grpc_listen : "127.0.0.1:4567"));
+  TRY(CheckReach("grpc_listen", address));
+  grpc_ = std::make_unique<GrpcDoor>(loop_.get_executor(), pool_, clock_, gateway_->Models(),
+                                     *keys_, address.Loopback(), GrpcOptions{});
+  auto port = grpc_->Listen(address.host, address.port);
+  if (!port && chosen) {
+    return Fail(port.error().code, "grpc_listen: " + port.error().message);
+  }
+  if (!port) {
+    LogWarn("no gRPC: {} (choose another with grpc_listen)", port.error().message);
+    grpc_.reset();
+    config_.grpc_listen = "off";
+    return {};
+  }
+  config_.grpc_listen = address.host + ":" + std::to_string(*port);
+  return {};
+}
+
 Result<void> Server::Open(const ListenAddress& address) {
   TRY(OpenStores());
-  if (!address.Loopback() && keys_->Empty()) {
-    return Fail(Code::kInvalid,
-                "listen: " + config_.listen +
-                    " can be reached from other machines, and no access key exists: make one first "
-                    "with `samovar keys create --data-dir " +
-                    config_.data_dir + "`, or listen on 127.0.0.1");
-  }
+  TRY(CheckReach("listen", address));
   http_ = std::make_unique<HttpServer>(
       loop_.get_executor(), clock_, HttpServerOptions{},
       [this](HttpRequest request) { return gateway_->Handle(std::move(request)); });
@@ -210,14 +245,16 @@ Result<void> Server::Open(const ListenAddress& address) {
   TRY(OpenRegistry(port));
   OpenInstances();
   TRY(async_->Load());
-  return OpenGateway(address.Loopback());
+  TRY(OpenGateway(address.Loopback()));
+  return OpenGrpc();
 }
 
 InstanceReport Server::Instances() const {
   return {.memory_budget = instances_->MemoryBudget(),
           .memory_used = instances_->MemoryInUse(),
           .queued = instances_->Queued(),
-          .instances = instances_->Instances()};
+          .instances = instances_->Instances(),
+          .templates = instances_->Templates()};
 }
 
 RuntimesReport Server::Runtimes() const {
@@ -246,6 +283,7 @@ Task<void> Server::UntilSignalled() {
 Task<void> Server::Stop() {
   const Deadline deadline = Deadline::After(clock_, config_.drain_timeout);
   co_await http_->Stop(deadline);
+  if (grpc_) co_await grpc_->Stop(deadline);
   co_await async_->Stop(deadline);
   co_await instances_->Drain(deadline);
   co_await gateway_->Stop();
@@ -258,6 +296,7 @@ Task<void> Server::Stop() {
 int Server::Run() {
   logs_->Start();
   instances_->Start();
+  instances_->SetTargets(registry_->Provisioned());
   async_->Start();
   asio::co_spawn(
       loop_,
@@ -269,6 +308,7 @@ int Server::Run() {
       asio::detached);
   LogInfo("listening on http://{} (data in {}, isolation {}, {} runtimes)", config_.listen,
           config_.data_dir, sandboxes_->Isolation(), runtimes_.All().size());
+  if (grpc_) LogInfo("listening on {} for gRPC", config_.grpc_listen);
   loop_.run();
   pool_.join();
   return 0;

@@ -15,6 +15,8 @@ constexpr double kMebibytesPerCpu = 1769;
 constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
 // A variable of the function's: "aws" runs the unmodified AWS client that its package brings.
 constexpr const char* kClientVariable = "SAMOVAR_RUNTIME_CLIENT";
+// Tells our Python runtime to be a template.
+constexpr const char* kTemplateVariable = "SAMOVAR_TEMPLATE";
 using Environment = std::map<std::string, std::string>;
 
 // "2026/11/24/[7]1f0c...": a day, a version, and hex digits of the instance.
@@ -213,6 +215,11 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
   if (wrapper != env.end() && runtime.kind != Runtime::Kind::kProvided) {
     spec.argv.insert(spec.argv.begin(), wrapper->second);
   }
+  // What a wrapper starts may be anything.
+  spec.clonable = options.clones && version.may_clone && runtime.kind == Runtime::Kind::kPython &&
+                  spec.channel && wrapper == env.end();
+  env.erase(kTemplateVariable);
+  if (spec.clonable) env[kTemplateVariable] = "1";
   for (const auto& [name, value] : env) spec.env.push_back(name + "=" + value);
   return spec;
 }

@@ -25,6 +25,8 @@ struct LaunchOptions {
   std::string region = "us-east-1";
   std::string runtimes_dir;  // holds python/ and nodejs/
   bool egress_by_default = false;
+  // Plans are of templates that are cloned, where runtime and version allow it.
+  bool clones = false;
   // No numeric library is told to use more threads than this.
   int host_cpus = static_cast<int>(std::thread::hardware_concurrency());
 };

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 
 namespace samovar {
@@ -245,6 +246,36 @@ TEST_F(LaunchPlanTest, OpensTheNetworkOnlyWhereItIsAskedFor) {
   version_.egress = false;
   options_.egress_by_default = true;
   EXPECT_EQ(Plan().network, Network::kEgress);
+}
+
+TEST_F(LaunchPlanTest, PlansATemplateWhereAllOfHostRuntimeAndFunctionAllowIt) {
+  struct Case {
+    std::string_view name;
+    bool clonable;
+    std::function<void()> set;
+  };
+  const Case cases[] = {
+      {"all allow it", true, [] {}},
+      {"not the host", false, [&] { options_.clones = false; }},
+      {"the tag says off", false, [&] { version_.may_clone = false; }},
+      {"AWS's own client", false, [&] { version_.environment["SAMOVAR_RUNTIME_CLIENT"] = "aws"; }},
+      {"behind a wrapper", false,
+       [&] { version_.environment["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/wrap"; }},
+      {"the function's own variable says nothing", false,
+       [&] {
+         options_.clones = false;
+         version_.environment["SAMOVAR_TEMPLATE"] = "1";
+       }},
+  };
+  const auto version = version_;
+  for (const Case& c : cases) {
+    version_ = version;
+    options_.clones = true;
+    c.set();
+    const auto spec = Plan();
+    EXPECT_EQ(spec.clonable, c.clonable) << c.name;
+    EXPECT_EQ(EnvironmentOf(spec).contains("SAMOVAR_TEMPLATE"), c.clonable) << c.name;
+  }
 }
 
 }  // namespace
