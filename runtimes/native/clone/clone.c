@@ -2,14 +2,13 @@
 // picture.
 //
 // How      F, the child of a fork(), moves itself into new namespaces. The new pid namespace counts
-// from
-//          its next child on, so F makes I, process 1 there, which makes P, the clone; F ends. All
-//          three share one memory, so no page table is copied twice; P goes on on F's stack, with
-//          F's thread descriptor. I only reaps: P is never process 1, so signals, abort() and
+//          from its next child on, so F makes I, process 1 there, which makes P, the clone; F ends.
+//          All three share one memory, so no page table is copied twice; P goes on on F's stack,
+//          with F's thread descriptor. I only reaps: P is never process 1, so signals, abort() and
 //          orphans are as ever.
 // Why not  a raw clone3 with all flags: fork's handlers would not run, and BLAS hangs in the child.
 // Threads  F has one thread. I must not touch what belongs to P: no libc, no errno, all signals
-// blocked.
+//          blocked.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rseq.h>

@@ -1,9 +1,7 @@
-// What a template's memory costs its clones: huge pages for cheap forks, and which pages to copy
-// early.
+// What a template's memory costs its clones: huge pages for cheap forks, and pages copied early.
 //
 // How      /proc/self/pagemap says of each page whether it is in memory (bit 63) and whether this
-// process
-//          alone maps it (bit 56); in a clone the second means: written since the fork.
+//          process alone maps it (bit 56); in a clone the second means: written since the fork.
 // Source   Linux, Documentation/admin-guide/mm/pagemap.rst; madvise(2).
 #include <errno.h>
 #include <fcntl.h>

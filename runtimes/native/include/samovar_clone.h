@@ -1,16 +1,15 @@
 #pragma once
-// libsamovar_clone: makes a process that has initialised into a template, of which Samovar makes
-// clones.
+// libsamovar_clone: makes a program that has initialised into a template, of which clones are made.
 //
 // Why      A fresh start pays for imports, models and tables again; a clone shares them until it
-// writes. How      Call samovar_template_ready() where the program would ask for its first event.
-// It returns at
-//          once in a process that nobody wants to clone, and once in every clone otherwise; the
-//          template itself stays inside. A clone has namespaces of its own (user, pid, ipc, mount,
-//          uts, network), its own /tmp, and the memory as it was. What it must not share with other
-//          clones the program makes anew after the call: random state, open files and connections,
-//          caches of the time. The other functions are the steps, for runtimes that do more between
-//          them.
+//          writes.
+// How      A program that speaks the channel of docs/formats/channel.md at descriptor 3 calls
+//          samovar_template_ready() where it would say READY. It says so, and returns at once in a
+//          process that nobody wants to clone, and once in every clone otherwise; the template
+//          itself stays inside. A clone has namespaces of its own (user, pid, ipc, mount, uts,
+//          network), its own /tmp, and the memory as it was. What it must not share with other
+//          clones the program makes anew after the call: random state, open files, caches of the
+//          time. The other functions are the steps, for runtimes that do more between them.
 // Errors   -1 and errno, unless said otherwise.
 // Threads  Only for the main thread. What threads the process may have is in docs/clones.md.
 // Needs    Linux 5.14, x86-64, glibc. Elsewhere samovar_clone_supported() says 0.
@@ -28,10 +27,11 @@ extern "C" {
 // 1 where this library knows how to clone on this machine, else 0.
 int samovar_clone_supported(void);
 
-// Waits until this process has been cloned. 1 in a clone, whose environment has been set as asked;
-// 0 where this process goes on as an ordinary one: nobody wants clones of it, or it cannot be
-// cloned (the reason has gone to the server).
-int samovar_template_ready(void);
+// Says READY as `runtime` ("forecast 1.2"), and waits until this process has been cloned. 1 in a
+// clone, whose environment has been set as asked and which is READY; 0 where this process is to
+// answer events itself: nobody wants clones of it, it cannot be cloned (the server knows why), or
+// an event has come.
+int samovar_template_ready(const char* runtime);
 
 // ---- steps of one clone ------------------------------------------------------------------------
 
