@@ -83,7 +83,6 @@ Gateway::Gateway(GatewayParts parts) : state_(std::make_unique<State>(std::move(
 Gateway::~Gateway() = default;
 
 ModelDoor& Gateway::Models() { return state_->models; }
-Access& Gateway::Callers() { return state_->core.access; }
 
 HttpHandler Gateway::Handler() {
   return [this](HttpRequest request) { return Handle(std::move(request)); };

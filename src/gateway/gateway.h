@@ -27,7 +27,6 @@
 
 namespace samovar {
 
-class Access;
 class Endpoints;
 class ModelDoor;
 
@@ -77,7 +76,6 @@ class Gateway {
   Task<HttpResponse> Handle(HttpRequest request);
   HttpHandler Handler();  // Handle, bound; the gateway must outlive it
   ModelDoor& Models();    // for doors beside HTTP
-  Access& Callers();
   // Ends streamed invocations that still run and waits for them.
   Task<void> Stop();
 
