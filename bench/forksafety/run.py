@@ -32,7 +32,10 @@ def install(name):
     if not folder.exists():
         part = folder.with_suffix(f".{os.getpid()}")
         shutil.rmtree(part, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--only-binary", ":all:", "--target", part, "-r", wanted], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--only-binary", ":all:", "--target", part, "-r", wanted],
+            check=True,
+        )
         part.rename(folder)
     return folder
 
@@ -50,7 +53,13 @@ def prepare(name):
     task.mkdir(parents=True, exist_ok=True)
     for file in ("app.py", "libraries.py"):
         shutil.copy(HERE / file, task)
-    env = {"LIBRARY": name, "MODEL": str(task / name.replace(" ", "-").replace(",", "")), "PYTHONPATH": str(folder), **THREADS, **library.environment}
+    env = {
+        "LIBRARY": name,
+        "MODEL": str(task / name.replace(" ", "-").replace(",", "")),
+        "PYTHONPATH": str(folder),
+        **THREADS,
+        **library.environment,
+    }
     subprocess.run([sys.executable, HERE / "libraries.py"], env={**os.environ, **env}, check=True, timeout=600)
     return task, env, version(folder, library.modules[0])
 
@@ -82,7 +91,11 @@ def attempt(name):
             clone.ready()
             ready.append(time.monotonic() - began)
             answers += [predict(clone, name, number), predict(clone, name, number)]
-        row.update(ready_s=sorted(ready)[len(ready) // 2], faults=[a["faults"] for a in answers], clone_threads=answers[-1]["threads"])
+        row.update(
+            ready_s=sorted(ready)[len(ready) // 2],
+            faults=[a["faults"] for a in answers],
+            clone_threads=answers[-1]["threads"],
+        )
         return row
     finally:
         template.close()
@@ -91,14 +104,19 @@ def attempt(name):
 def table(rows):
     lines = ["| library | version | cloned | why not, and what helps |", "|---|---|---|---|"]
     for row in rows:
-        why = "; ".join(f"{one['problem']}: {one['remedy']}" for one in row["reasons"])
-        lines.append(f"| {row['library']} | {row['version']} | {'yes' if row['clonable'] else 'no'} | {why} |")
+        why = [f"{one['problem']}: {one['remedy']}" for one in row["reasons"][:1]]
+        why += [f"and {len(row['reasons']) - 1} more"] if len(row["reasons"]) > 1 else []
+        lines.append(
+            f"| {row['library']} | {row['version']} | {'yes' if row['clonable'] else 'no'} | {'; '.join(why)} |"
+        )
     return "\n".join(lines)
 
 
 def show(row):
     made = f"ready in {row['ready_s'] * 1e3:.0f} ms" if row["clonable"] else row["reasons"][0]["problem"]
-    print(f"{row['library']:24} {row['version']:10} {'cloned' if row['clonable'] else 'NOT cloned':10} {made}", flush=True)
+    print(
+        f"{row['library']:24} {row['version']:10} {'cloned' if row['clonable'] else 'NOT cloned':10} {made}", flush=True
+    )
 
 
 def write_docs(rows):
@@ -110,7 +128,9 @@ def write_docs(rows):
 
 def main():
     options = argparse.ArgumentParser(description="which libraries survive being cloned")
-    options.add_argument("--only", action="append", choices=list(libraries.LIBRARIES), help="this library; may be given again")
+    options.add_argument(
+        "--only", action="append", choices=list(libraries.LIBRARIES), help="this library; may be given again"
+    )
     options.add_argument("--docs", action="store_true", help="write the table into docs/clones.md")
     chosen = options.parse_args()
     rows = []

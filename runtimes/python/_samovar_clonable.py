@@ -17,14 +17,30 @@ MOST_REASONS = 20
 PRIVATE_PLACES = ("/tmp/", "/dev/shm/")  # every clone gets its own copy of what lies there
 
 # Libraries that stop their threads around a fork and start them again when next used.
-SAFE_THREADS = ("libopenblas", "libscipy_openblas", "libgomp", "libiomp5", "libomp", "libarrow", "pypocketfft")
+SAFE_THREADS = (
+    "libopenblas",
+    "libscipy_openblas",
+    "libgomp",
+    "libiomp5",
+    "libomp",
+    "libarrow",
+    "pypocketfft",
+)
 
 IN_A_HOOK = "do it in the handler, or in a hook that snapshot_restore_py.register_after_restore() sets"
 THREAD_REMEDIES = (
-    ("onnxruntime", "give InferenceSession a SessionOptions with intra_op_num_threads = 1 and inter_op_num_threads = 1, and set ORT_DISABLE_TELEMETRY = 1 in the function's environment"),
-    ("tensorflow", "export the model to ONNX; TensorFlow's thread pools cannot be stopped"),
-    ("libtorch", "call torch.set_num_threads(1) and torch.set_num_interop_threads(1) before the first use"),
-    ("polars", "use the frame first in the handler; its thread pool cannot be stopped"),
+    (
+        "onnxruntime",
+        "give InferenceSession a SessionOptions with "
+        "intra_op_num_threads = 1 and inter_op_num_threads = 1, "
+        "and set ORT_DISABLE_TELEMETRY = 1 in the function's environment",
+    ),
+    ("tensorflow", "load the model in the handler (importing is no obstacle), or export it to ONNX"),
+    (
+        "libtorch",
+        "call torch.set_num_threads(1) and torch.set_num_interop_threads(1) before the first use",
+    ),
+    ("polars", "import it in the handler; its thread pool cannot be stopped"),
     ("libgomp", "set OMP_NUM_THREADS = 1 in the function's environment: this copy is older than GCC 9"),
 )
 
@@ -89,7 +105,9 @@ def examine_threads(native):
         if tid in by_python:
             reasons.append(of_python_thread(by_python[tid]))
         elif not os.path.basename(library).startswith(SAFE_THREADS) or library in stuck:
-            owner = os.path.basename(library) or 'an unknown library (its threads are named "%s")' % name
+            owner = (
+                os.path.basename(library) or 'an unknown library (its threads are named "%s")' % name
+            )
             counts[owner, library] = counts.get((owner, library), 0) + 1
     for (owner, library), count in counts.items():
         what = "%s has started %d thread%s" % (owner, count, "" if count == 1 else "s")
@@ -131,7 +149,12 @@ def examine_processes():
         return []
     what = "another process runs" if len(names) == 1 else "%d other processes run" % len(names)
     shown = ", ".join(sorted(set(names))[:5])
-    return [reason("%s in the sandbox: %s" % (what, shown), "end it before initialisation is over; to start it, " + IN_A_HOOK)]
+    return [
+        reason(
+            "%s in the sandbox: %s" % (what, shown),
+            "end it before initialisation is over; to start it, " + IN_A_HOOK,
+        )
+    ]
 
 
 # ---- descriptors -------------------------------------------------------------------------------
@@ -159,21 +182,33 @@ def examine_descriptors(plan, control):
 def of_descriptor(plan, fd, target, status):
     mode = status.st_mode
     if stat.S_ISSOCK(mode):
-        return reason("%s is open" % name_socket(fd), "close it in a hook that snapshot_restore_py.register_before_snapshot() sets; to open it, " + IN_A_HOOK)
+        return reason(
+            "%s is open" % name_socket(fd),
+            "close it in a hook that snapshot_restore_py.register_before_snapshot() sets; to open it, "
+            + IN_A_HOOK,
+        )
     if stat.S_ISFIFO(mode):
-        return reason("a pipe is open (descriptor %d)" % fd, "close it before initialisation is over; to open it, " + IN_A_HOOK)
+        return reason(
+            "a pipe is open (descriptor %d)" % fd,
+            "close it before initialisation is over; to open it, " + IN_A_HOOK,
+        )
     if stat.S_ISCHR(mode):
         return None  # null, zero, full and random have no state
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         return of_kernel_object(target, fd)
     if status.st_nlink == 0:
-        return reason("%s is open and deleted" % target.replace(" (deleted)", ""), "close it before initialisation is over; to open it, " + IN_A_HOOK)
+        return reason(
+            "%s is open and deleted" % target.replace(" (deleted)", ""),
+            "close it before initialisation is over; to open it, " + IN_A_HOOK,
+        )
     try:
         now = os.stat(target)
     except OSError:
         now = None
     if now is None or (now.st_dev, now.st_ino) != (status.st_dev, status.st_ino):
-        return reason("%s is open and no longer found there" % target, "close it before initialisation is over")
+        return reason(
+            "%s is open and no longer found there" % target, "close it before initialisation is over"
+        )
     flags = fcntl.fcntl(fd, fcntl.F_GETFL) & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC)
     position = os.lseek(fd, 0, os.SEEK_CUR)
     plan.files.append((fd, target, flags, position, os.get_inheritable(fd)))
@@ -183,9 +218,22 @@ def of_descriptor(plan, fd, target, status):
 def of_kernel_object(target, fd):
     kind = target.partition("[")[2].rstrip("]") or target
     if "eventpoll" in kind and "uvloop" in sys.modules:
-        return reason("a uvloop event loop exists", "make the loop in the handler, or use asyncio's own loop while the function initialises")
-    known = {"eventpoll": "an epoll instance", "eventfd": "an eventfd", "timerfd": "a timerfd", "inotify": "an inotify instance", "signalfd": "a signalfd", "pidfd": "a pidfd"}
-    return reason("%s is open (descriptor %d)" % (known.get(kind, kind), fd), "close it before initialisation is over; to open it, " + IN_A_HOOK)
+        return reason(
+            "a uvloop event loop exists",
+            "make the loop in the handler, or use asyncio's own loop while the function initialises",
+        )
+    known = {
+        "eventpoll": "an epoll instance",
+        "eventfd": "an eventfd",
+        "timerfd": "a timerfd",
+        "inotify": "an inotify instance",
+        "signalfd": "a signalfd",
+        "pidfd": "a pidfd",
+    }
+    return reason(
+        "%s is open (descriptor %d)" % (known.get(kind, kind), fd),
+        "close it before initialisation is over; to open it, " + IN_A_HOOK,
+    )
 
 
 def name_socket(fd):
@@ -196,7 +244,10 @@ def name_socket(fd):
     try:
         if sock.family == _socket.AF_UNIX:
             return "a Unix socket (descriptor %d)" % fd
-        for call, words in ((sock.getpeername, "a connection to %s:%d"), (sock.getsockname, "a socket at %s:%d")):
+        for call, words in (
+            (sock.getpeername, "a connection to %s:%d"),
+            (sock.getsockname, "a socket at %s:%d"),
+        ):
             try:
                 return words % call()[:2]
             except (OSError, TypeError):

@@ -44,7 +44,9 @@ def rebuild_loop(loop):
     import selectors
 
     old = loop._selector
-    loop._selector = type(old)() if isinstance(old, selectors.BaseSelector) else selectors.DefaultSelector()
+    loop._selector = (
+        type(old)() if isinstance(old, selectors.BaseSelector) else selectors.DefaultSelector()
+    )
     loop._ssock.close()
     loop._csock.close()
     loop._ssock = loop._csock = None

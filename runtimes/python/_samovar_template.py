@@ -60,7 +60,12 @@ class Template:
             os.fstat(CONTROL)
             return []
         except OSError:
-            return [clonable.reason("descriptor 4, which is the platform's, has been closed", "close only descriptors that the function has opened")]
+            return [
+                clonable.reason(
+                    "descriptor 4, which is the platform's, has been closed",
+                    "close only descriptors that the function has opened",
+                )
+            ]
 
     def run_hooks(self, hooks, name, code):
         for function, args, kwargs in hooks:
@@ -162,7 +167,9 @@ def receive(control):
         raise Gone
     if not data:
         raise Gone
-    fds = [fd for _, _, part in ancillary for (fd,) in struct.iter_unpack("i", part[: len(part) // 4 * 4])]
+    fds = [
+        fd for _, _, part in ancillary for (fd,) in struct.iter_unpack("i", part[: len(part) // 4 * 4])
+    ]
     try:
         environment = json.loads(data)["clone"]["env"]
         if len(fds) == 3 and all(entry.index("=") > 0 and "\0" not in entry for entry in environment):

@@ -76,7 +76,7 @@ class Clone(Peer):
         """The host's pid of who said `kind`."""
         data, ancillary, _, _ = self.setup.recvmsg(256, 64)
         assert data == kind, (data, self._text())
-        (_, _, credentials), = ancillary
+        ((_, _, credentials),) = ancillary
         return struct.unpack("iii", credentials)[0]
 
     def exit_status(self):
@@ -101,19 +101,37 @@ class Template(Peer):
         status_read, status_write = os.pipe()
         self.clones = []
         env = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": ":UTC", "HOME": "/tmp",
-            "LAMBDA_TASK_ROOT": str(task), "_HANDLER": handler, "SAMOVAR_TEMPLATE": "1",
-            "AWS_LAMBDA_FUNCTION_NAME": "tried", "AWS_LAMBDA_FUNCTION_VERSION": "7",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/tried",
-            "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/24/[7]template", "SAMOVAR_LAYERS": str(task / "opt"),
-            "PYTHONDONTWRITEBYTECODE": "1", **(environment or {}),
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "HOME": "/tmp",
+            "LAMBDA_TASK_ROOT": str(task),
+            "_HANDLER": handler,
+            "SAMOVAR_TEMPLATE": "1",
+            "AWS_LAMBDA_FUNCTION_NAME": "tried",
+            "AWS_LAMBDA_FUNCTION_VERSION": "7",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/tried",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/24/[7]template",
+            "SAMOVAR_LAYERS": str(task / "opt"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **(environment or {}),
         }
-        plan = {"argv": [str(a) for a in argv], "env": env, "cwd": str(task), "log": write,
-                "channel": theirs.fileno(), "control": control.fileno(), "status": status_write,
-                "folders": sorted({str(channel.ROOT), os.path.dirname(os.path.dirname(os.path.realpath(argv[0])))})}
+        plan = {
+            "argv": [str(a) for a in argv],
+            "env": env,
+            "cwd": str(task),
+            "log": write,
+            "channel": theirs.fileno(),
+            "control": control.fileno(),
+            "status": status_write,
+            "folders": sorted({str(channel.ROOT), os.path.dirname(os.path.dirname(os.path.realpath(argv[0])))}),
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-S", HERE / "template_init.py", json.dumps(plan)], stdin=subprocess.DEVNULL,
-            pass_fds=[write, theirs.fileno(), control.fileno(), status_write])
+            [sys.executable, "-S", HERE / "template_init.py", json.dumps(plan)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[write, theirs.fileno(), control.fileno(), status_write],
+        )
         for fd in (write, status_write):
             os.close(fd)
         theirs.close()

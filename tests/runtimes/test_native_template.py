@@ -16,8 +16,25 @@ def program():
     out = BUILD / "native_template"
     out.parent.mkdir(parents=True, exist_ok=True)
     library = BUILT.parent / "native/libsamovar_clone.a"
-    subprocess.run(["clang-19", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
-                    "-I", ROOT / "runtimes/native/include", "-o", out, HERE / "native_template.c", library, "-pthread"], check=True)
+    subprocess.run(
+        [
+            "clang-19",
+            "-std=gnu11",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-D_GNU_SOURCE",
+            "-I",
+            ROOT / "runtimes/native/include",
+            "-o",
+            out,
+            HERE / "native_template.c",
+            library,
+            "-pthread",
+        ],
+        check=True,
+    )
     return out
 
 
@@ -37,8 +54,8 @@ def native(program, place):
 def test_each_clone_goes_on_from_where_the_template_was(native):
     made = native()
     assert made.said()["clonable"]
-    clones = [made.clone(NUMBER=number) for number in ("naïve \"1\"", "2")]
-    for clone, number in zip(clones, ("naïve \"1\"", "2")):
+    clones = [made.clone(NUMBER=number) for number in ('naïve "1"', "2")]
+    for clone, number in zip(clones, ('naïve "1"', "2")):
         assert clone.ready() == "counter 1"
         frame = clone.invoke({})
         assert frame.kind == RESPONSE
@@ -62,9 +79,17 @@ def test_it_is_an_ordinary_program_where_nobody_wants_clones(native):
     assert b'"count":41' in made.invoke({}).payload
 
 
-@pytest.mark.parametrize("request_bytes", [
-    b"{", b"[]", b'{"clone": {"env": ["A=1"]}}', b'{"clone": {"env": [1]}}', b'{"clone":{"env":["\\ud800=1"]}}',
-    b'{"clone":{"env":["A=\\'])
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"{",
+        b"[]",
+        b'{"clone": {"env": ["A=1"]}}',
+        b'{"clone": {"env": [1]}}',
+        b'{"clone":{"env":["\\ud800=1"]}}',
+        b'{"clone":{"env":["A=\\',
+    ],
+)
 def test_a_request_that_makes_no_sense_is_passed_over(native, request_bytes):
     made = native()
     made.said()

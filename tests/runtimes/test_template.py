@@ -35,7 +35,12 @@ def clones(template, text, count=2, **more):
 
 def test_a_clone_is_process_2_in_namespaces_of_its_own(template, python):
     both = clones(template, "import os", python=python)
-    look = "import os; answer = [os.getpid(), {n: os.readlink('/proc/self/ns/' + n) for n in os.listdir('/proc/self/ns')}, [e for e in os.listdir('/proc') if e.isdigit()], sorted(map(int, os.listdir('/proc/self/fd')))]"
+    look = """
+import os
+namespaces = {name: os.readlink('/proc/self/ns/' + name) for name in os.listdir('/proc/self/ns')}
+processes = [entry for entry in os.listdir('/proc') if entry.isdigit()]
+answer = [os.getpid(), namespaces, processes, sorted(map(int, os.listdir('/proc/self/fd')))]
+"""
     (pid, first, processes, fds), (_, second, _, _) = (ask(clone, look) for clone in both)
     assert pid == 2 and sorted(processes) == ["1", "2"]
     for name in ("pid", "ipc", "mnt", "uts", "net", "user"):
@@ -48,13 +53,23 @@ def test_a_clone_has_no_capability_and_may_make_no_namespace(template):
     status = ask(clone, "answer = open('/proc/self/status').read()")
     sets = {line.split()[0]: line.split()[1] for line in status.splitlines() if line.startswith("Cap")}
     assert set(sets.values()) == {"0" * 16}, sets
-    do = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); answer = [libc.unshare(0x7c020000), ctypes.get_errno()]"
+    do = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+answer = [libc.unshare(0x7c020000), ctypes.get_errno()]
+"""
     assert ask(clone, do) == [-1, 1]
 
 
 def test_loopback_is_up_and_private(template):
     first, second = clones(template, "import socket")
-    listen = "import socket; s = socket.create_server(('127.0.0.1', 8000)); c = socket.create_connection(('127.0.0.1', 8000)); app['kept'] = s, c; answer = 'both'"
+    listen = """
+import socket
+s = socket.create_server(('127.0.0.1', 8000))
+c = socket.create_connection(('127.0.0.1', 8000))
+app['kept'] = s, c
+answer = 'both'
+"""
     assert ask(first, listen) == ask(second, listen) == "both"
 
 
@@ -63,7 +78,11 @@ def test_environment_context_and_log_are_the_clones(template):
     made.said()
     clone = made.clone(AWS_LAMBDA_LOG_STREAM_NAME="2026/11/24/[7]mine", AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
     clone.ready()
-    do = "import os; print('in the clone'); answer = [context.log_stream_name, context.function_name, os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']]"
+    do = """
+import os
+print('in the clone')
+answer = [context.log_stream_name, context.function_name, os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']]
+"""
     assert ask(clone, do) == ["2026/11/24/[7]mine", "tried", "snap-start"]
     assert clone.log(until="in the clone") == "in the clone\n" and made.log() == "made once\n"
 
@@ -104,24 +123,52 @@ def test_random_streams_differ(template, libraries):
 
 
 def test_open_files_have_an_offset_of_their_own(template, python):
-    text = "import os\nlines = open('lines.txt'); lines.readline()\nraw = os.open('lines.txt', os.O_RDONLY); os.read(raw, 4)\nfolder = os.open('.', os.O_RDONLY)\n"
+    text = """
+import os
+lines = open('lines.txt')
+lines.readline()
+raw = os.open('lines.txt', os.O_RDONLY)
+os.read(raw, 4)
+folder = os.open('.', os.O_RDONLY)
+"""
     both = clones(template, text, python=python, files={"lines.txt": "one\ntwo\nthree\n" + "x" * 20000})
     for clone in both:
-        assert ask(clone, "import os; answer = [app['lines'].readline(), os.read(app['raw'], 3).decode(), os.listdir(app['folder'])]")[:2] == ["two\n", "two"]
+        assert ask(
+            clone,
+            "import os; answer = [app['lines'].readline(), os.read(app['raw'], 3).decode(), os.listdir(app['folder'])]",
+        )[:2] == ["two\n", "two"]
     assert ask(both[0], "import os; answer = os.get_inheritable(app['raw'])") is False
 
 
 def test_what_lies_in_tmp_is_copied_and_then_private(template):
-    text = "import os\nos.makedirs('/tmp/cache'); os.chdir('/tmp/cache')\nnote = open('/tmp/note', 'w+'); note.write('from init\\n'); note.flush()\nopen('/dev/shm/shared', 'w').write('s')\n"
+    text = """
+import os
+os.makedirs('/tmp/cache')
+os.chdir('/tmp/cache')
+note = open('/tmp/note', 'w+')
+print('from init', file=note, flush=True)
+open('/dev/shm/shared', 'w').write('s')
+"""
     first, second = clones(template, text)
-    write = "import os; app['note'].write(os.environ['NUMBER']); app['note'].flush(); open('own' + os.environ['NUMBER'], 'w').close(); answer = open('/tmp/note').read()"
+    write = """
+import os
+app['note'].write(os.environ['NUMBER'])
+app['note'].flush()
+open('own' + os.environ['NUMBER'], 'w').close()
+answer = open('/tmp/note').read()
+"""
     assert [ask(first, write), ask(second, write)] == ["from init\n0", "from init\n1"]
     look = "import os; answer = [os.getcwd(), os.listdir('/tmp/cache'), os.listdir('/dev/shm')]"
     assert ask(first, look) == ["/tmp/cache", ["own0"], ["shared"]]
 
 
 def test_asyncio_loops_work_and_share_nothing(template, python):
-    text = "import asyncio\nloop = asyncio.new_event_loop()\nasyncio.set_event_loop(loop)\nloop.run_until_complete(asyncio.sleep(0))\n"
+    text = """
+import asyncio
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+loop.run_until_complete(asyncio.sleep(0))
+"""
     both = clones(template, text, python=python)
     do = """
 import asyncio, os, threading
@@ -141,7 +188,14 @@ answer = [result, os.fstat(loop._ssock.fileno()).st_ino, info.count("tfd:")]
 
 def test_the_thread_is_whole_after_the_change_of_process(template, python):
     """glibc's id of the thread, its restartable sequence, the interval timer and the signal stack."""
-    text = "import faulthandler, signal\nfaulthandler.enable()\nfired = []\nsignal.signal(signal.SIGUSR1, lambda *_: fired.append('usr1'))\nsignal.signal(signal.SIGALRM, lambda *_: fired.append('alarm'))\nsignal.setitimer(signal.ITIMER_REAL, 3600)\n"
+    text = """
+import faulthandler, signal
+faulthandler.enable()
+fired = []
+signal.signal(signal.SIGUSR1, lambda *_: fired.append('usr1'))
+signal.signal(signal.SIGALRM, lambda *_: fired.append('alarm'))
+signal.setitimer(signal.ITIMER_REAL, 3600)
+"""
     (clone,) = clones(template, text, count=1, python=python)
     do = """
 import ctypes, os, signal, threading
@@ -150,7 +204,9 @@ signal.pthread_kill(main.ident, signal.SIGUSR1)
 libc = ctypes.CDLL(None, use_errno=True)
 area = ctypes.create_string_buffer(96)
 start = (ctypes.addressof(area) + 31) // 32 * 32
-answer = [app["fired"], main.native_id, signal.getitimer(signal.ITIMER_REAL)[0] > 3000, libc.syscall(334, ctypes.c_void_p(start), 32, 0, 0x53053053), ctypes.get_errno()]
+left = signal.getitimer(signal.ITIMER_REAL)[0]
+again = libc.syscall(334, ctypes.c_void_p(start), 32, 0, 0x53053053)  # rseq
+answer = [app["fired"], main.native_id, left > 3000, again, ctypes.get_errno()]
 """
     fired, native, timer, again, error = ask(clone, do)
     assert fired == ["usr1"] and native == 2 and timer
@@ -160,14 +216,17 @@ answer = [app["fired"], main.native_id, signal.getitimer(signal.ITIMER_REAL)[0] 
     assert "Fatal Python error: Segmentation fault" in clone.whole_log()
 
 
-@pytest.mark.parametrize("do, code", [
-    ("import sys; sys.exit(3)", 3),
-    ("import os; os._exit(5)", 5),
-    ("import os; os.abort()", -signal.SIGABRT),
-    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
-    ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
-    ("import os; os.execv('/bin/sh', ['sh', '-c', 'exit 7'])", 7),
-])
+@pytest.mark.parametrize(
+    "do, code",
+    [
+        ("import sys; sys.exit(3)", 3),
+        ("import os; os._exit(5)", 5),
+        ("import os; os.abort()", -signal.SIGABRT),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("import os; os.execv('/bin/sh', ['sh', '-c', 'exit 7'])", 7),
+    ],
+)
 def test_the_end_of_a_clone_is_reported_as_it_was(template, do, code):
     first, second = clones(template, "")
     first.send_event({"do": do})
@@ -235,7 +294,13 @@ def test_a_failed_start_after_the_mounts_is_told_and_the_template_goes_on(templa
 def test_what_one_clone_wrote_the_next_copies_beforehand(template):
     """A call writes 3,000 pages of the template's: each costs the first clone a fault."""
     text = "import resource\nmemory = bytearray(b'x') * (16 << 20)\n"
-    work = "import resource; before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt; m = app['memory']\nfor at in range(0, 3000 * 4096, 4096): m[at] = 1\nanswer = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before"
+    work = """
+import resource
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+m = app['memory']
+for at in range(0, 3000 * 4096, 4096): m[at] = 1
+answer = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
     made = template(text + HANDLER)
     made.said()
     first = made.clone()

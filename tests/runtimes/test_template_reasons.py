@@ -13,34 +13,51 @@ from test_template import HANDLER, ask
 REFUSED = {
     "a Python thread": (
         "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), name='ticker', daemon=True).start()",
-        'the Python thread "ticker" of time runs', "register_after_restore"),
+        'the Python thread "ticker" of time runs',
+        "register_after_restore",
+    ),
     "a pool of threads": (
         "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1); pool.submit(int).result()",
-        'the Python thread "ThreadPoolExecutor-0_0" of concurrent.futures.thread runs', "in the handler"),
+        'the Python thread "ThreadPoolExecutor-0_0" of concurrent.futures.thread runs',
+        "in the handler",
+    ),
     "a connection": (
         "import socket\ns = socket.create_server(('127.0.0.1', 8000)); c = socket.create_connection(('127.0.0.1', 8000))",
-        "a connection to 127.0.0.1:8000 is open", "register_before_snapshot"),
+        "a connection to 127.0.0.1:8000 is open",
+        "register_before_snapshot",
+    ),
     "a socket that listens": (
-        "import socket\ns = socket.create_server(('127.0.0.1', 8001))", "a socket at 127.0.0.1:8001 is open", "hook"),
+        "import socket\ns = socket.create_server(('127.0.0.1', 8001))",
+        "a socket at 127.0.0.1:8001 is open",
+        "hook",
+    ),
     "a Unix socket": ("import socket\npair = socket.socketpair()", "a Unix socket (descriptor", "hook"),
     "a pipe": ("import os\nends = os.pipe()", "a pipe is open", "close it"),
     "an epoll instance": ("import select\ne = select.epoll()", "an epoll instance is open", "close it"),
     "an eventfd": ("import ctypes\nctypes.CDLL(None).eventfd(0, 0)", "an eventfd is open", "close it"),
-    "a deleted file": (
-        "import tempfile\nf = tempfile.TemporaryFile()", " is open and deleted", "close it"),
+    "a deleted file": ("import tempfile\nf = tempfile.TemporaryFile()", " is open and deleted", "close it"),
     "a file that was replaced": (
         "import os\nf = open('/tmp/x', 'w'); os.rename('/tmp/x', '/tmp/y'); open('/tmp/x', 'w').close()",
-        None, None),  # /proc knows the new name, under which it can be opened again
-    "shared memory": (
-        "import mmap\nm = mmap.mmap(-1, 4096)", "memory shared between processes is mapped", "privately"),
+        None,
+        None,
+    ),  # /proc knows the new name, under which it can be opened again
+    "shared memory": ("import mmap\nm = mmap.mmap(-1, 4096)", "memory shared between processes is mapped", "privately"),
     "shared memory of multiprocessing": (
-        "import ctypes, os, mmap\nfd = os.open('/dev/shm/block', os.O_RDWR | os.O_CREAT); os.ftruncate(fd, 4096); m = mmap.mmap(fd, 4096)",
-        "/dev/shm/block is mapped for writing, shared", "memmap"),
+        "import mmap\nblock = open('/dev/shm/block', 'w+b'); block.truncate(4096); m = mmap.mmap(block.fileno(), 4096)",
+        "/dev/shm/block is mapped for writing, shared",
+        "memmap",
+    ),
     "a child process": (
-        "import subprocess\np = subprocess.Popen(['sleep', '600'])", "another process runs in the sandbox: sleep", "end it"),
+        "import subprocess\np = subprocess.Popen(['sleep', '600'])",
+        "another process runs in the sandbox: sleep",
+        "end it",
+    ),
     "a daemon that let go of its parent": (
-        "import os, time\nif os.fork() == 0:\n  os.setsid()\n  if os.fork() == 0: time.sleep(600)\n  os._exit(0)\nos.wait()",
-        "another process runs in the sandbox: python", "end it"),
+        "import os, time\nif os.fork() == 0:\n  os.setsid()\n  if os.fork() == 0: time.sleep(600)\n"
+        "  os._exit(0)\nos.wait()",
+        "another process runs in the sandbox: python",
+        "end it",
+    ),
     "descriptor 4 closed": ("import os\nos.close(4)", "descriptor 4, which is the platform's, has been closed", "only"),
 }
 
@@ -61,7 +78,11 @@ def test_a_reason_says_what_is_wrong_and_what_would_help(template, case):
 def test_a_process_that_cannot_be_cloned_loses_what_only_templates_may_do(template):
     made = template("import os\nends = os.pipe()\n" + HANDLER)
     assert not made.said()["clonable"]
-    do = "import ctypes; libc = ctypes.CDLL(None, use_errno=True); answer = [libc.unshare(0x7c020000), ctypes.get_errno()]"
+    do = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+answer = [libc.unshare(0x7c020000), ctypes.get_errno()]
+"""
     assert ask(made, do) == [-1, 1]
 
 
@@ -75,7 +96,9 @@ void start(int count) { pthread_t thread; while (count-- > 0) pthread_create(&th
 
 def test_a_library_that_starts_threads_is_named(template, place):
     (place / "ticking.c").write_text(NATIVE)
-    subprocess.run(["clang-19", "-shared", "-fPIC", "-O2", "-o", place / "libticking.so", place / "ticking.c"], check=True)
+    subprocess.run(
+        ["clang-19", "-shared", "-fPIC", "-O2", "-o", place / "libticking.so", place / "ticking.c"], check=True
+    )
     made = template("import ctypes\nctypes.CDLL('/%s').start(3)\n" % str(place / "libticking.so").lstrip("/") + HANDLER)
     said = made.said()
     assert said["threads"] == 4
@@ -142,7 +165,11 @@ def test_a_clonable_template_that_gets_an_event_answers_it(template):
 
 
 def test_a_hook_before_may_close_what_is_in_the_way(template):
-    text = "import socket, snapshot_restore_py as hooks\npair = socket.socketpair()\nhooks.register_before_snapshot(lambda: [end.close() for end in pair])\n"
+    text = """
+import socket, snapshot_restore_py as hooks
+pair = socket.socketpair()
+hooks.register_before_snapshot(lambda: [end.close() for end in pair])
+"""
     assert template(text + HANDLER).said()["clonable"]
 
 
@@ -155,7 +182,10 @@ def test_a_failed_hook_before_the_snapshot_ends_the_template_as_on_lambda(templa
 
 
 def test_a_failed_hook_after_it_ends_that_clone_as_on_lambda(template):
-    text = "import os, sys, snapshot_restore_py as hooks\nhooks.register_after_restore(lambda: os.environ.get('FAIL') and sys.exit('no'))\n"
+    text = """
+import os, sys, snapshot_restore_py as hooks
+hooks.register_after_restore(lambda: os.environ.get('FAIL') and sys.exit('no'))
+"""
     made = template(text + HANDLER)
     made.said()
     clone = made.clone(FAIL="1")
@@ -185,7 +215,9 @@ def test_a_template_without_its_control_socket_still_answers(template):
     assert ask(made, "answer = 'served'") == "served"
 
 
-@pytest.mark.parametrize("request_bytes", [b"{", b"[]", b'{"clone": 1}', b'{"clone": {"env": ["A=1"]}}', b'{"clone": {"env": [1]}}'])
+@pytest.mark.parametrize(
+    "request_bytes", [b"{", b"[]", b'{"clone": 1}', b'{"clone": {"env": ["A=1"]}}', b'{"clone": {"env": [1]}}']
+)
 def test_a_request_that_makes_no_sense_is_passed_over(template, request_bytes):
     made = template(HANDLER)
     made.said()
