@@ -295,6 +295,19 @@ TEST_F(ClonesTest, KeepsAsManySparesAsABurstWantedWithinItsShareOfMemory) {
   }
 }
 
+TEST_F(ClonesTest, KeepsNoSpareWhereNoneIsAllowed) {
+  options_.max_spares = 0;
+  Use(Echo());
+  Run([&]() -> Task<void> {
+    EXPECT_TRUE(co_await Done(Call()));
+    for (int i = 0; i < 20; ++i) service_->Tick();
+    co_await Turns(50);
+    EXPECT_EQ(Status().stage, "clonable");
+    EXPECT_EQ(Clones(), 1);  // the one that serves
+    co_await End();
+  });
+}
+
 TEST_F(ClonesTest, MakesATemplateAgainThatWasKilled) {
   Use(Echo());
   Run([&]() -> Task<void> {

@@ -153,6 +153,7 @@ class InstancePool {
   void KeepProvisioned(SteadyTime now);
   void KeepTemplate(SteadyTime now);
   void KeepSpares(SteadyTime now);
+  std::size_t SparesWanted(SteadyTime now) const;
   bool PrewarmDue(SteadyTime now) const;
   void EndAhead();
   int ProvisionedSize() const;

@@ -50,6 +50,7 @@ struct InstanceOptions {
       Bytes::MiB(6);  // a clone, whose pages are its template's until written
   std::size_t queue_per_function = 10'000;
   std::size_t queue_total = 50'000;
+  std::size_t max_spares = 32;  // of one version
   KeepAlivePolicy keep_alive;
   int starts_at_a_time = 0;  // 0: twice the cores
   std::chrono::seconds init_timeout{10};

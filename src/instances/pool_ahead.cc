@@ -145,10 +145,16 @@ void InstancePool::KeepTemplate(SteadyTime now) {
   Make({.role = as_template ? Role::kTemplate : Role::kOnDemand, .init_limit = LongInit()});
 }
 
-void InstancePool::KeepSpares(SteadyTime now) {
-  std::size_t wanted = template_.Clonable() ? learned_.spares.Wanted(now) : 0;
+std::size_t InstancePool::SparesWanted(SteadyTime now) const {
+  if (!template_.Clonable()) return 0;
+  std::size_t wanted = learned_.spares.Wanted(now);
   // What is idle serves a burst as well as a spare does; one spare is kept in any case.
-  if (wanted > 0) wanted = std::max<std::size_t>(1, wanted - std::min(wanted, idle_.size()));
+  wanted = std::max<std::size_t>(1, wanted - std::min(wanted, idle_.size()));
+  return std::min(wanted, service_.options_.max_spares);
+}
+
+void InstancePool::KeepSpares(SteadyTime now) {
+  std::size_t wanted = SparesWanted(now);
   while (spares_.size() > wanted) EndInstance(*spares_.front(), false);
   if (spares_.size() >= wanted || now < spare_retry_ || !waiters_.empty()) return;
   // One at a time, when nobody waits for a start.
@@ -199,7 +205,7 @@ TemplateStatus InstancePool::DescribeTemplate(SteadyTime now) const {
   status.spares = spares_.size();
   status.spare_memory = SpareMemory();
   if (template_.Clonable()) {
-    status.spares_wanted = learned_.spares.Wanted(now);
+    status.spares_wanted = SparesWanted(now);
     status.age = now - template_.ReadySince();
     for (const auto& instance : instances_) status.clones += instance->Cloned() ? 1 : 0;
   }

@@ -18,7 +18,7 @@ namespace samovar {
 
 class SpareCount {
  public:
-  static constexpr std::size_t kMost = 32;
+  static constexpr std::size_t kMost = 1000;
   static constexpr std::chrono::minutes kHalfLife{10};
   static constexpr std::chrono::milliseconds kShortest{20};  // no spare is replaced sooner
 

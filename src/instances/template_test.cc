@@ -135,7 +135,7 @@ TEST(SpareCount, ForgetsBurstsAndHasABound) {
   for (int i = 0; i < 9; ++i) count.RecordNeed(kNow, milliseconds(6));
   EXPECT_EQ(count.Wanted(kNow + SpareCount::kHalfLife), 5u);
   EXPECT_EQ(count.Wanted(kNow + 10 * SpareCount::kHalfLife), 1u);
-  for (int i = 0; i < 1000; ++i) count.RecordNeed(kNow, milliseconds(6));
+  for (int i = 0; i < 2000; ++i) count.RecordNeed(kNow, milliseconds(6));
   EXPECT_EQ(count.Wanted(kNow), SpareCount::kMost);
 }
 

@@ -69,6 +69,7 @@ struct Config {
 
   struct Clones {
     bool enabled = true;
+    int max_spares = 0;
   } clones;
 
   struct Runtimes {

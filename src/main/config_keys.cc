@@ -287,6 +287,9 @@ void AddOtherKeys(std::vector<ConfigKey>& keys) {
       "Whether instances are clones of an initialised process, where their runtime allows it. "
       "false: each initialises afresh. The tag samovar:clone = off says so for one function.",
       FIELD(clones.enabled), {{"true", true}, {"false", false}}));
+  keys.push_back(IntKey("clones.max_spares", "32",
+                        "Ready clones that a version may keep; how many it keeps is learned.",
+                        FIELD(clones.max_spares), 0, 1000));
   keys.push_back(PathsKey("runtimes.python_paths",
                           "Folders or interpreters to look for CPython in, before PATH.",
                           FIELD(runtimes.python_paths)));
