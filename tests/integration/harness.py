@@ -143,7 +143,9 @@ class Server:
     def note(self):
         """Remembers the processes and cgroups that are there now."""
         self.seen |= descendants(self.process.pid)
-        for pid in list(self.seen):
+        for pid, start in self.seen.items():
+            if starttime(pid) != start:
+                continue  # another process has its number now, perhaps one of another server
             with contextlib.suppress(OSError):
                 for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
                     if found := re.search(r"(samovar-[0-9a-f]+)", line):
