@@ -86,6 +86,14 @@ answer = [libc.unshare(0x7c020000), ctypes.get_errno()]
     assert ask(made, do) == [-1, 1]
 
 
+def test_a_uvloop_loop_is_named(template, libraries):
+    made = template(
+        "import uvloop\nloop = uvloop.new_event_loop()\n" + HANDLER, environment={"PYTHONPATH": str(libraries)}
+    )
+    said = made.said()
+    assert "a uvloop event loop exists" in [one["problem"] for one in said["reasons"]], said
+
+
 NATIVE = r"""
 #include <pthread.h>
 #include <unistd.h>
