@@ -360,6 +360,7 @@ pid_t samovar_clone_fork(int setup, int log, int channel) {
   order.log = log;
   order.channel = channel;
   order.wanted = 1;
+  samovar_pages_mark();
   const pid_t child = fork();
   if (child == 0) BecomeClone();  // where there was no room for the handler
   order.wanted = 0;

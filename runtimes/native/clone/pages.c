@@ -26,6 +26,35 @@ enum { kPage = 4096, kEntries = 512 };
 #define kAlone ((uint64_t)1 << 56)
 #define kFile ((uint64_t)1 << 61)
 
+// ---- the table of written pages ----------------------------------------------------------------
+
+struct Range {
+  uintptr_t begin;
+  uint64_t pages;
+};
+
+enum { kRanges = 4094, kMostPages = 16384 };  // 64 KiB of table; 64 MiB of pages
+
+struct Table {
+  _Atomic int filled;  // 0 nobody, 1 one clone is at it, 2 ready
+  uint32_t count;
+  uint64_t pages;
+  _Atomic uint64_t collapsed;  // ranges of the template's
+  struct Range ranges[kRanges];
+};
+
+static struct Table* table;
+
+// How often the template had collapsed a range when this clone was made.
+static uint64_t mark;
+
+void samovar_pages_mark(void) { mark = table != NULL ? table->collapsed : 0; }
+
+// A page that the template has moved into a huge one since is a clone's alone, though not written.
+static void CountCollapse(void) {
+  if (table != NULL) table->collapsed++;
+}
+
 // ---- huge pages --------------------------------------------------------------------------------
 
 static int PrivateMemory(const struct Mapping* mapping) {
@@ -58,6 +87,7 @@ uintptr_t samovar_pages_collapse(uintptr_t cursor) {
       if (!WorthCollapsing(pagemap, begin)) continue;
       const int done = madvise((void*)begin, kHuge, MADV_COLLAPSE);
       if (done != 0 && errno == EINVAL) break;  // not for this mapping, or not on this kernel
+      if (done == 0) CountCollapse();
       next = begin + kHuge;
     }
   }
@@ -66,24 +96,7 @@ uintptr_t samovar_pages_collapse(uintptr_t cursor) {
   return next;
 }
 
-// ---- the table of written pages ----------------------------------------------------------------
-
-struct Range {
-  uintptr_t begin;
-  uint64_t pages;
-};
-
-enum { kRanges = 4094, kMostPages = 16384 };  // 64 KiB of table; 64 MiB of pages
-
-struct Table {
-  _Atomic int filled;  // 0 nobody, 1 one clone is at it, 2 ready
-  uint32_t count;
-  uint64_t pages;
-  uint64_t unused;
-  struct Range ranges[kRanges];
-};
-
-static struct Table* table;
+// ---- written pages ----------------------------------------------------------------------------
 
 int samovar_pages_share(void) {
   if (table != NULL) return 0;
@@ -145,7 +158,11 @@ long samovar_pages_record(void) {
     return 0;
   }
   const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  if (pagemap < 0) return -1;
+  if (pagemap < 0 || table->collapsed != mark) {
+    if (pagemap >= 0) close(pagemap);
+    table->filled = 0;  // for a later clone
+    return 0;
+  }
   if (samovar_maps_open(&maps) == 0) {
     while (samovar_maps_next(&maps, &mapping)) {
       if (mapping.permissions[1] == 'w' && mapping.permissions[3] == 'p') {
@@ -156,7 +173,9 @@ long samovar_pages_record(void) {
   }
   close(pagemap);
   const long pages = (long)table->pages;
-  table->filled = 2;
+  const int right = table->collapsed == mark;
+  if (!right) table->pages = table->count = 0;
+  table->filled = right ? 2 : 0;
   return pages;
 }
 

@@ -60,9 +60,13 @@ uintptr_t samovar_pages_collapse(uintptr_t cursor);
 // Makes the small table, shared with all later clones, in which one clone leaves what it has
 // written.
 int samovar_pages_share(void);
+// In the template, before each fork: from here on the clone's pages are told from the template's.
+// samovar_clone_fork() does so.
+void samovar_pages_mark(void);
 // In a clone: 1 if the table is empty, so that this clone should fill it after its first answer.
 int samovar_pages_wanted(void);
-// In a clone: writes down which pages it alone has. The number of pages, or -1.
+// In a clone: writes down which pages it alone has. The number of pages; 0 where that cannot be
+// told, as the template was collapsing its memory: a later clone does it then.
 long samovar_pages_record(void);
 // In a clone: takes copies of the pages in the table now, together. The number of pages. Not the
 // first fault of each but one call for all: that is cheaper, and before the first event.
