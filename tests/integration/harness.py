@@ -110,7 +110,7 @@ class Server:
         base.chmod(0o755)
         self.base, self.data_dir, self.log_path = base, base / "data", base / "server.log"
         self.settings, self.environment = list(settings), environment or {}
-        self.listen, self.process, self.seen, self.cgroups = listen, None, {}, set()
+        self.listen, self.process, self.seen, self.cgroups, self.hierarchies = listen, None, {}, set(), set()
         self.endpoint = "http://127.0.0.1:1"  # until it has started
         if expect_start:
             self.start()
@@ -148,8 +148,11 @@ class Server:
                 continue  # another process has its number now, perhaps one of another server
             with contextlib.suppress(OSError):
                 for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-                    if found := re.search(r"(samovar-[0-9a-f]+)", line):
+                    _, hierarchy, path = line.split(":", 2)
+                    if found := re.search(r"(samovar-[0-9a-f]+)", path):
                         self.cgroups.add(found[1])
+                        if "samovar-" in hierarchy:  # one of its own, which every process of the host is in
+                            self.hierarchies.add(hierarchy)
 
     def stop(self, seconds=60):
         """SIGTERM; the server ends well, and nothing of it stays."""
@@ -176,7 +179,9 @@ class Server:
         mounts = [line for line in open("/proc/self/mountinfo") if str(self.base) in line]
         groups = [str(path) for name in self.cgroups
                   for root in pathlib.Path("/sys/fs/cgroup").glob("*") for path in root.rglob(name)]
-        return self.leftover_processes() + mounts + groups
+        own = pathlib.Path("/proc/self/cgroup").read_text()
+        hierarchies = [name for name in self.hierarchies if f":{name}:" in own]
+        return self.leftover_processes() + mounts + groups + hierarchies
 
     def check_nothing_left(self):
         until(lambda: not self.leftovers(), 10, f"an end without leftovers ({self.leftovers()})")
