@@ -537,6 +537,12 @@ TEST_F(ClonesTest, IsAwayWhileNoCallIsExpectedAndReadyBeforeTheNext) {
     clock_.Advance(minutes(2));
     service_->Tick();
     EXPECT_TRUE(co_await Until([&] { return InState("idle") == 1; }));
+    auto expected = co_await Done(Call());
+    CHECK(expected.has_value());
+    EXPECT_EQ(*expected->init, seconds(0));
+    clock_.Advance(minutes(29));
+    service_->Tick();
+    EXPECT_TRUE(co_await Until([&] { return InState("idle") == 1; }));
     clock_.Advance(minutes(10));  // it did not come
     service_->Tick();
     EXPECT_TRUE(co_await Until([&] { return host_->Living() == 0; }));

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "instances/instance_service.h"
@@ -98,7 +99,7 @@ class Instance {
   // Why it was started afresh although it was to be a clone.
   const std::optional<Error>& CloneError() const { return clone_error_; }
   // What the runtime said after it was ready: of a template.
-  const std::string& Report() const { return report_; }
+  std::string TakeReport() { return std::exchange(report_, {}); }
   const std::optional<StartFailure>& Failure() const { return failure_; }
   // REQUIRES: its initialisation failed by itself, in time.
   ExitDescription WhyItFailed() const;

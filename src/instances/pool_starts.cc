@@ -157,6 +157,7 @@ Task<void> InstancePool::Live(Instance* instance, Place place, InstanceStart sta
   --ending_;
   if (was_template) template_.Ended(service_.clock_.Now());
   instances_.erase(place);
+  prepared_.Notify();
   // Whoever waits needs another one.
   if (!waiters_.empty()) service_.Want(*this);
   service_.StartWanted();
@@ -176,7 +177,7 @@ void InstancePool::Started(Instance& instance) {
   } else if (retired_ && waiters_.empty()) {
     EndInstance(instance, true);
   } else if (template_.Process() == &instance &&
-             template_.Ready(ReadTemplateReport(instance.Report()), now)) {
+             template_.Ready(ReadTemplateReport(instance.TakeReport()), now)) {
     TemplateReady(instance);
   } else {
     Serve(instance);
@@ -233,8 +234,9 @@ void InstancePool::Serve(Instance& instance) {
     provisioned_failure_.clear();
     provisioned_wait_ = {};
     instance.SetFirst(StartKind::kWarm, {});
-  } else if (instance.Cloned()) {
-    instance.SetFirst(StartKind::kClone, {});  // unless somebody waits for it
+  } else if (instance.Cloned() || waiters_.empty()) {
+    // Who takes it later has not waited for it; Grant() knows of who has.
+    instance.SetFirst(instance.Cloned() ? StartKind::kClone : StartKind::kFresh, {});
   }
   Offer(instance);
 }
