@@ -6,6 +6,7 @@
 #include "functions/function_ref.h"
 #include "functions/input.h"
 #include "functions/lambda_registry.h"
+#include "store/zip_check.h"
 
 namespace samovar {
 
@@ -35,6 +36,17 @@ Task<Result<PackageInfo>> LambdaRegistry::TakeCode(json::object code) {
         "key does not exist.");
   }
   co_return found;
+}
+
+Task<Result<void>> LambdaRegistry::CheckModelCode(json::object config, std::string hash) {
+  const std::string file(ModelFileOf(config));
+  if (file.empty()) co_return Result<void>();
+  const std::string path = packages_.BlobPath(hash);
+  CO_TRY(const bool holds,
+         co_await RunBlocking(pool_, [path, file] { return ZipHolds(path, file); }));
+  if (holds) co_return Result<void>();
+  co_return InvalidParameter(
+      fmt::format("The package of a function of runtime onnx must hold the model as {}.", file));
 }
 
 Result<std::vector<LayerUse>> LambdaRegistry::TakeLayers(const json::object& input) const {

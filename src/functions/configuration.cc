@@ -40,7 +40,7 @@ constexpr std::string_view kReservedVariables[] = {
 
 constexpr std::string_view kRuntimes =
     "nodejs20.x, nodejs22.x, nodejs24.x, provided, provided.al2, provided.al2023, python3.9, "
-    "python3.10, python3.11, python3.12, python3.13, python3.14";
+    "python3.10, python3.11, python3.12, python3.13, python3.14, onnx";
 
 // "python3.11" with ("python3.", "") is 11; -1 where the name has another shape.
 int NumberBetween(std::string_view name, std::string_view before, std::string_view after) {
@@ -59,7 +59,8 @@ int NumberBetween(std::string_view name, std::string_view before, std::string_vi
 
 bool IsRuntimeName(std::string_view name) {
   return NumberBetween(name, "python3.", "") >= 9 || NumberBetween(name, "nodejs", ".x") >= 20 ||
-         name == "provided" || name == "provided.al2" || name == "provided.al2023";
+         name == "provided" || name == "provided.al2" || name == "provided.al2023" ||
+         name == kModelRuntime;
 }
 
 Result<void> ApplyEnvironment(const json::object& input, json::object& config) {
@@ -199,6 +200,12 @@ std::int64_t ConfigInt(const json::object& config, std::string_view key, std::in
 
 }  // namespace
 
+std::string_view ModelFileOf(const json::object& config) {
+  if (TextOf(config, "Runtime") != kModelRuntime) return "";
+  const auto handler = TextOf(config, "Handler");
+  return handler.ends_with(".onnx") ? handler : kModelFile;
+}
+
 Result<void> CheckRuntime(std::string_view runtime, const RegistryOptions& options) {
   if (!IsRuntimeName(runtime)) {
     return InvalidParameter(fmt::format(
@@ -268,7 +275,10 @@ Result<void> ApplyConfiguration(const json::object& input, std::string_view name
   TRY(CheckArchitectures(input));
   TRY(CheckRanges(input));
   if (create) SetDefaults(name, config);
-  if (create && (!Has(input, "Runtime") || !Has(input, "Handler"))) {
+  // A model's handler is its file, which has a usual name.
+  const bool model = TextOf(input, "Runtime") == kModelRuntime;
+  if (create && model && !Has(input, "Handler")) config["Handler"] = kModelFile;
+  if (create && (!Has(input, "Runtime") || (!Has(input, "Handler") && !model))) {
     return InvalidParameter(
         "Runtime and Handler are mandatory parameters for functions created with deployment "
         "packages.");

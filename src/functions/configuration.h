@@ -19,6 +19,12 @@ Result<void> ApplyConfiguration(const boost::json::object& input, std::string_vi
                                 bool create, const RegistryOptions& options,
                                 boost::json::object& config);
 
+// The runtime of models, and the file that such a package holds unless its handler names another.
+inline constexpr std::string_view kModelRuntime = "onnx";
+inline constexpr std::string_view kModelFile = "model.onnx";
+// The file that the package of a function so configured must hold; "" where it is not a model's.
+std::string_view ModelFileOf(const boost::json::object& config);
+
 Result<void> CheckRuntime(std::string_view runtime, const RegistryOptions& options);
 Result<void> CheckEnvironment(const boost::json::object& variables);
 Result<void> CheckArchitectures(const boost::json::object& input);

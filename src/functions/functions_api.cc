@@ -46,6 +46,7 @@ LambdaRegistry::Answer LambdaRegistry::CreateFunction(json::object input) {
   if (!record->code_signing_arn.empty()) CO_TRY(CheckCodeSigningArn(record->code_signing_arn));
   const auto* code = ObjectOf(input, "Code");
   CO_TRY(const auto package, co_await TakeCode(code ? *code : json::object()));
+  CO_TRY(co_await CheckModelCode(latest->config, package.hash));
   SetCode(*latest, package);
 
   const auto guard = co_await changing_.Lock("f/" + name);

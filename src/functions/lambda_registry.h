@@ -115,6 +115,8 @@ class LambdaRegistry final : public Registry {
 
   // code.cc
   Task<Result<PackageInfo>> TakeCode(Object code);
+  // Whether a model's package holds its model. Any other function's is none of this check's.
+  Task<Result<void>> CheckModelCode(Object config, std::string hash);
   Result<std::vector<LayerUse>> TakeLayers(const Object& input) const;
 
   // functions_api.cc, update_api.cc, versions_api.cc

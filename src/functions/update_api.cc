@@ -71,6 +71,9 @@ LambdaRegistry::Answer LambdaRegistry::UpdateFunctionCode(json::object input) {
   if (Has(input, "PublishTo")) co_return Unsupported("PublishTo is not supported by this server.");
   CO_TRY(CheckArchitectures(input));
   CO_TRY(const auto package, co_await TakeCode(input));
+  if (const auto current = Find(target.name)) {
+    CO_TRY(co_await CheckModelCode(current->latest->config, package.hash));
+  }
 
   const auto guard = co_await changing_.Lock("f/" + target.name);
   const auto before = Find(target.name);

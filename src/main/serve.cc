@@ -354,12 +354,13 @@ int RunServe(const ServeOptions& options) {
   RuntimeSearch search;
   search.python_paths = config.runtimes.python_paths;
   search.node_paths = config.runtimes.node_paths;
-  const RuntimeCatalog runtimes = RuntimeCatalog::Discover(search);
   auto runtimes_dir = FindRuntimes();
   if (!runtimes_dir) {
     LogError("cannot start: {}", runtimes_dir.error().message);
     return 6;
   }
+  search.runtimes_dir = *runtimes_dir;
+  const RuntimeCatalog runtimes = RuntimeCatalog::Discover(search);
   auto user = ResolveUser(config.user);
   if (!user) {
     LogError("{}", user.error().message);

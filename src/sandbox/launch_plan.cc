@@ -135,6 +135,16 @@ Result<void> PlanNode(SandboxSpec& spec, Environment& env, const Version& versio
   return {};
 }
 
+// Our program with its library. What the package brings is data, so nothing is loaded from it.
+void PlanOnnx(SandboxSpec& spec, Environment& env, const Version& version,
+              const LaunchOptions& options) {
+  env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + version.runtime;
+  env.erase("LD_LIBRARY_PATH");
+  spec.argv = {"/var/runtime/samovar-onnx"};
+  spec.channel = true;
+  spec.mounts.push_back({options.runtimes_dir + "/onnx", "/var/runtime", {}});
+}
+
 // A bootstrap as it is found: absent, there, or there and not to be executed.
 enum class Program : std::uint8_t { kAbsent, kUnusable, kUsable };
 
@@ -209,10 +219,15 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
     case Runtime::Kind::kProvided:
       TRY(PlanProvided(spec, env, version));
       break;
+    case Runtime::Kind::kOnnx:
+      PlanOnnx(spec, env, version, options);
+      break;
   }
   // Where there is an interpreter; a bootstrap of the user's own reads the variable itself.
   const auto wrapper = env.find("AWS_LAMBDA_EXEC_WRAPPER");
-  if (wrapper != env.end() && runtime.kind != Runtime::Kind::kProvided) {
+  const bool interpreted =
+      runtime.kind == Runtime::Kind::kPython || runtime.kind == Runtime::Kind::kNode;
+  if (wrapper != env.end() && interpreted) {
     spec.argv.insert(spec.argv.begin(), wrapper->second);
   }
   // What a wrapper starts may be anything.

@@ -23,7 +23,7 @@ namespace samovar {
 
 struct LaunchOptions {
   std::string region = "us-east-1";
-  std::string runtimes_dir;  // holds python/ and nodejs/
+  std::string runtimes_dir;  // holds python/, nodejs/ and onnx/
   bool egress_by_default = false;
   // Plans are of templates that are cloned, where runtime and version allow it.
   bool clones = false;

@@ -80,6 +80,20 @@ class LaunchPlanTest : public testing::Test {
   LaunchOptions options_;
 };
 
+TEST_F(LaunchPlanTest, RunsAModelWithOurProgramAndLoadsNothingFromItsPackage) {
+  version_.runtime = "onnx";
+  version_.handler = "model.onnx";
+  version_.environment["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/wrap";
+  runtime_ = {Runtime::Kind::kOnnx, "onnx", "1.32.0", "/usr/lib/samovar/runtimes/onnx/x", {}};
+  const auto spec = Plan();
+  EXPECT_EQ(spec.argv, std::vector<std::string>{"/var/runtime/samovar-onnx"});
+  EXPECT_TRUE(spec.channel);
+  EXPECT_THAT(Targets(spec), testing::UnorderedElementsAre("/var/task", "/var/runtime"));
+  const auto env = EnvironmentOf(spec);
+  EXPECT_FALSE(env.contains("LD_LIBRARY_PATH"));
+  EXPECT_EQ(env.at("_HANDLER"), "model.onnx");
+}
+
 TEST_F(LaunchPlanTest, GivesTheVariablesThatLambdaGives) {
   const auto env = Environment();
   const std::map<std::string, std::string> wanted = {

@@ -130,6 +130,14 @@ Result<Runtime> AskPython(const std::string& program) {
   return Runtime{Runtime::Kind::kPython, "python" + minor, lines[0], lines[1], MountsFor(lines[2])};
 }
 
+// The model worker of ours says which ONNX Runtime it runs models with.
+Result<Runtime> AskOnnx(const std::string& program) {
+  TRY(const std::string said, RunProgram({program, "--version"}, kAskTimeout));
+  const std::vector<std::string> words = Split(said, '\n');
+  if (words.size() != 1) return Fail(Code::kUnavailable, "it does not say its version");
+  return Runtime{Runtime::Kind::kOnnx, "onnx", words[0], program, {}};
+}
+
 // A Node.js of its own folder needs that; one that lies among others' programs needs itself only.
 std::string NodeFolder(const fs::path& program) {
   const fs::path prefix = program.parent_path().parent_path();
@@ -196,6 +204,11 @@ RuntimeCatalog RuntimeCatalog::Discover(const RuntimeSearch& search) {
   for (const std::string& program :
        Candidates(Folders(search.node_paths, path, {home / ".nvm/versions/node"}), IsNodeName)) {
     add(program, AskNode(program));
+  }
+  const fs::path worker = fs::path(search.runtimes_dir) / "onnx/samovar-onnx";
+  std::error_code ignored;
+  if (!search.runtimes_dir.empty() && fs::exists(worker, ignored)) {
+    add(worker.string(), AskOnnx(worker.string()));
   }
   for (const char* name : {"provided", "provided.al2", "provided.al2023"}) {
     catalog.runtimes_.push_back({Runtime::Kind::kProvided, name, "", "", {}});

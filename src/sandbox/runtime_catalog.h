@@ -20,9 +20,9 @@
 namespace samovar {
 
 struct Runtime {
-  enum class Kind { kPython, kNode, kProvided };
+  enum class Kind { kPython, kNode, kProvided, kOnnx };
   Kind kind = Kind::kProvided;
-  std::string name;                 // "python3.11", "nodejs20.x", "provided.al2023"
+  std::string name;                 // "python3.11", "nodejs20.x", "provided.al2023", "onnx"
   std::string version;              // "3.11.7"; empty for provided
   std::string interpreter;          // absolute, links resolved; empty for provided
   std::vector<std::string> mounts;  // host folders it needs beside /usr, seen at the same path
@@ -31,6 +31,7 @@ struct Runtime {
 struct RuntimeSearch {
   std::vector<std::string> python_paths;  // interpreters, or folders of them
   std::vector<std::string> node_paths;
+  std::string runtimes_dir;  // holds onnx/, the model worker and its library; empty: no models
   std::string path;  // as $PATH; empty: the environment's
   std::string home;  // empty: the environment's
 };

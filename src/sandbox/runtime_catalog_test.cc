@@ -60,6 +60,20 @@ class RuntimeCatalogTest : public testing::Test {
   RuntimeSearch search_;
 };
 
+TEST_F(RuntimeCatalogTest, HasModelsWhereTheirWorkerIs) {
+  EXPECT_FALSE(Discover().Find("onnx"));
+  search_.runtimes_dir = (root_ / "runtimes").string();
+  EXPECT_FALSE(Discover().Find("onnx"));
+  const fs::path worker = Script("runtimes/onnx/samovar-onnx", "echo 1.32.0");
+  const auto found = Discover().Find("onnx");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->kind, Runtime::Kind::kOnnx);
+  EXPECT_EQ(found->version, "1.32.0");
+  Script("runtimes/onnx/samovar-onnx", "exit 127");
+  EXPECT_FALSE(Discover().Find("onnx"));
+  EXPECT_NE(ReasonFor(Discover(), worker), "not listed");
+}
+
 TEST_F(RuntimeCatalogTest, FindsInterpretersInConfiguredFoldersOnPathAndInPyenv) {
   search_.python_paths = {(root_ / "opt/bin").string(), Python("single", "3.96.1").string()};
   Python("opt", "3.95.2");

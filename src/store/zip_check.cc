@@ -1,12 +1,16 @@
 #include "store/zip_check.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "os/fd.h"
 
 namespace samovar {
 namespace {
@@ -72,8 +76,9 @@ std::optional<Directory> ReadDirectory(int fd, std::uint64_t size) {
 }
 
 // Walks the directory's entries, a window at a time: they must fill it exactly and be as many as
-// it says. Returns whether that is so.
-bool WalkDirectory(int fd, std::uint64_t start, const Directory& directory) {
+// it says. Returns whether that is so. `visit` gets where each entry's name is, and its length.
+template <class Visit>
+bool WalkDirectory(int fd, std::uint64_t start, const Directory& directory, Visit visit) {
   constexpr std::uint64_t kWindow = 1 << 18;
   std::uint64_t at = 0, count = 0, window_at = 0;
   std::string window;
@@ -87,6 +92,7 @@ bool WalkDirectory(int fd, std::uint64_t start, const Directory& directory) {
     }
     const auto entry = std::string_view(window).substr(at - window_at, kEntrySize);
     if (!entry.starts_with(std::string_view("PK\1\2", 4))) return false;
+    visit(start + at + kEntrySize, Number(entry, 28, 2));
     at += kEntrySize + Number(entry, 28, 2) + Number(entry, 30, 2) + Number(entry, 32, 2);
     ++count;
   }
@@ -119,8 +125,25 @@ Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files) {
   }
   // Bytes may stand before the archive (self-extracting zips); then offsets are counted from its
   // start. The directory always ends where the record begins.
-  if (!WalkDirectory(fd, found->limit - found->size, *found)) return std::unexpected(BadZip());
+  const auto ignore = [](std::uint64_t, std::uint64_t) {};
+  if (!WalkDirectory(fd, found->limit - found->size, *found, ignore)) {
+    return std::unexpected(BadZip());
+  }
   return {};
+}
+
+Result<bool> ZipHolds(const std::string& path, std::string_view name) {
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat about{};
+  if (!file || fstat(file.Get(), &about) != 0) return std::unexpected(ErrnoError("read " + path));
+  const auto found = ReadDirectory(file.Get(), static_cast<std::uint64_t>(about.st_size));
+  if (!found || found->size > found->limit) return std::unexpected(BadZip());
+  bool holds = false;
+  WalkDirectory(
+      file.Get(), found->limit - found->size, *found, [&](std::uint64_t at, std::uint64_t length) {
+        holds = holds || (length == name.size() && ReadAt(file.Get(), at, length) == name);
+      });
+  return holds;
 }
 
 }  // namespace samovar

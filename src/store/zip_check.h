@@ -10,6 +10,8 @@
 // Source   APPNOTE.TXT 6.3.10, sections 4.3.14 to 4.3.16.
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -17,6 +19,9 @@ namespace samovar {
 
 // `fd` is open for reading and `size` bytes long. REQUIRES: a regular file.
 Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files);
+
+// Whether the zip at `path` has an entry of that name. REQUIRES: CheckZip found it whole.
+Result<bool> ZipHolds(const std::string& path, std::string_view name);
 
 Error BadZip();  // InvalidParameterValueException, "Could not unzip uploaded file..."
 

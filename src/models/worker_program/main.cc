@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "models/frame_socket.h"
 #include "models/model_package.h"
@@ -63,4 +64,10 @@ int Main() {
 }  // namespace
 }  // namespace samovar
 
-int main() { return samovar::Main(); }
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    fmt::print("{}\n", OrtGetApiBase()->GetVersionString());
+    return 0;
+  }
+  return samovar::Main();
+}
