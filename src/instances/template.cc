@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxObstacles = 16;
 constexpr std::size_t kMaxText = 500;
+constexpr std::size_t kMaxReport = 64 << 10;  // read on the loop
 
 // User code writes on the channel as the runtime does: what it says is bounded.
 std::string TextOf(const boost::json::object& object, std::string_view name) {
@@ -32,6 +33,7 @@ TemplateReport Unreadable() {
 }  // namespace
 
 TemplateReport ReadTemplateReport(std::string_view json) {
+  if (json.size() > kMaxReport) return Unreadable();
   boost::system::error_code error;
   auto value = boost::json::parse(json, error);
   if (error || !value.is_object()) return Unreadable();

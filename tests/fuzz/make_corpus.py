@@ -27,6 +27,12 @@ def frame(kind, meta, payload=b""):
     return struct.pack("<IBBH", 4 + len(meta) + len(payload), kind, 0, len(meta)) + meta + payload
 
 
+def template_report():
+    seed("template_report", "clonable", json.dumps({"clonable": True, "reasons": [], "private_bytes": 4096, "threads": 1}))
+    reason = {"problem": "libx.so has started 4 threads \u00e9", "remedy": "set X = 1"}
+    seed("template_report", "threads", json.dumps({"clonable": False, "reasons": [reason], "private_bytes": -1}))
+
+
 def a_zip():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -79,6 +85,7 @@ def main():
                               "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
                               "arn:aws:lambda:us-east-1:000000000000:layer:l:3"]):
         seed("function_ref", f"name-{i}", name)
+    template_report()
 
 
 if __name__ == "__main__":
