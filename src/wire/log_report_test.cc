@@ -17,6 +17,7 @@ InvocationReport Report() {
           .memory_size = Bytes::MiB(128),
           .max_memory_used = Bytes::MiB(36),
           .init = std::chrono::microseconds(110'100),
+          .restore = {},
           .error_type = {},
           .time = WallTime(std::chrono::milliseconds(1795533676123))};
 }
