@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "wire/channel.h"
@@ -37,10 +38,19 @@ std::string InvokeMetaOf(const Invocation& call, WallTime deadline, bool streami
                            .accept = call.accept});
 }
 
+// A field that is a number; 0 where it is none.
+int NumberField(const std::string& meta, std::size_t index) {
+  const std::string_view text = MetaField(meta, index);
+  int value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
 }  // namespace
 
 ChannelWorker::ChannelWorker(Executor loop, Fd socket, Bytes max_response, bool reporting)
-    : channel_(loop, std::move(socket), Bytes{max_response.count * kDiscard + 0x10000}),
+    : loop_(loop),
+      channel_(loop, std::move(socket), Bytes{max_response.count * kDiscard + 0x10000}),
       closing_(loop),
       max_response_(max_response),
       reporting_(reporting) {}
@@ -49,6 +59,8 @@ Task<WorkerReply> ChannelWorker::Init() {
   auto frame = co_await channel_.Read();
   if (!frame) co_return Gone(frame.error().message);
   if (TypeOf(*frame) == FrameType::kReady) {
+    capacity_ = std::clamp(NumberField(frame->meta, 1), 1, kMostAtATime);
+    if (capacity_ > 1) calls_ = std::make_unique<ChannelCalls>(loop_, channel_);
     if (!reporting_) co_return WorkerReply{.ending = Ending::kAnswered};
     auto report = co_await channel_.Read();
     if (!report) co_return Gone(report.error().message);
@@ -67,6 +79,7 @@ Task<WorkerReply> ChannelWorker::Invoke(Invocation& invocation, WallTime deadlin
   ChannelFrame frame;
   frame.type = static_cast<std::uint8_t>(FrameType::kInvoke);
   frame.meta = InvokeMetaOf(invocation, deadline, sink != nullptr);
+  if (calls_) co_return co_await InvokeBeside(invocation, std::move(frame), sink);
   bool whole = invocation.payload.size() <= kCopied;
   frame.payload = whole ? invocation.payload : std::move(invocation.payload);
   auto written = co_await channel_.Write(std::move(frame));
@@ -76,6 +89,42 @@ Task<WorkerReply> ChannelWorker::Invoke(Invocation& invocation, WallTime deadlin
     co_return reply;
   }
   co_return co_await ReadAnswer(sink);
+}
+
+Task<void> ChannelWorker::ReadAnswers() { co_await calls_->Read(); }
+
+// The event is copied whatever its size: another call's fault may make it go elsewhere.
+Task<WorkerReply> ChannelWorker::InvokeBeside(Invocation& invocation, ChannelFrame frame,
+                                              ResponseSink* sink) {
+  frame.payload = invocation.payload;
+  auto answer = co_await calls_->Ask(invocation.request_id, std::move(frame));
+  if (!answer.frame) {
+    WorkerReply reply = Gone(answer.frame.error().message);
+    if (!answer.sent && answer.frame.error().code != Code::kTooLarge) {
+      reply.ending = Ending::kNotBegun;
+    }
+    co_return reply;
+  }
+  AnswerStream stream(sink, max_response_, &closing_);
+  co_return co_await Whole(std::move(*answer.frame), stream, sink);
+}
+
+// An answer in one frame: RESPONSE or ERROR.
+Task<WorkerReply> ChannelWorker::Whole(ChannelFrame frame, AnswerStream& stream,
+                                       ResponseSink* sink) {
+  std::string field = FirstField(frame.meta);
+  if (TypeOf(frame) == FrameType::kError) {
+    co_return stream.Fail(std::move(field), std::move(frame.payload));
+  }
+  if (!sink) {
+    if (frame.payload.size() > max_response_.count) co_return TooLargeReply(max_response_);
+    co_return WorkerReply{.ending = Ending::kAnswered,
+                          .payload = std::move(frame.payload),
+                          .content_type = std::move(field)};
+  }
+  co_await stream.Begin(std::move(field));
+  co_await stream.Chunk(std::move(frame.payload));
+  co_return stream.End();
 }
 
 Task<WorkerReply> ChannelWorker::ReadAnswer(ResponseSink* sink) {
@@ -95,21 +144,12 @@ Task<WorkerReply> ChannelWorker::ReadAnswer(ResponseSink* sink) {
     bool begins = whole || type == FrameType::kStreamBegin;
     if (begins == stream.Began()) co_return OutOfTurn(*frame);
     switch (type) {
-      case FrameType::kResponse: {
-        if (!sink) {
-          if (frame->payload.size() > max_response_.count) co_return TooLargeReply(max_response_);
-          co_return WorkerReply{.ending = Ending::kAnswered,
-                                .payload = std::move(frame->payload),
-                                .content_type = FirstField(frame->meta)};
-        }
-        co_await stream.Begin(FirstField(frame->meta));
-        co_await stream.Chunk(std::move(frame->payload));
-        co_return stream.End();
-      }
+      case FrameType::kResponse:
       case FrameType::kError:
+        co_return co_await Whole(std::move(*frame), stream, sink);
       case FrameType::kStreamEnd: {
         std::string error_type = FirstField(frame->meta);
-        if (type == FrameType::kStreamEnd && error_type.empty()) co_return stream.End();
+        if (error_type.empty()) co_return stream.End();
         co_return stream.Fail(std::move(error_type), std::move(frame->payload));
       }
       case FrameType::kStreamBegin:

@@ -3,6 +3,9 @@
 // Errors   A frame that is unknown, malformed or out of turn is kGone: the instance is of no use.
 // Threads  The event loop only.
 
+#include <memory>
+
+#include "instances/channel_calls.h"
 #include "instances/worker.h"
 #include "net/frame_channel.h"
 
@@ -18,6 +21,8 @@ class ChannelWorker final : public Worker {
 
   Task<WorkerReply> Init() override;
   Task<WorkerReply> Invoke(Invocation& invocation, WallTime deadline, ResponseSink* sink) override;
+  int Capacity() const override { return capacity_; }
+  Task<void> ReadAnswers() override;
   Task<bool> AskToEnd(std::string reason) override;
   void Close() override {
     channel_.Close();
@@ -28,9 +33,16 @@ class ChannelWorker final : public Worker {
  private:
   static constexpr std::uint64_t kDiscard = 4;
 
-  Task<WorkerReply> ReadAnswer(ResponseSink* sink);
+  static constexpr int kMostAtATime = 1024;
 
+  Task<WorkerReply> ReadAnswer(ResponseSink* sink);
+  Task<WorkerReply> InvokeBeside(Invocation& invocation, ChannelFrame frame, ResponseSink* sink);
+  Task<WorkerReply> Whole(ChannelFrame frame, AnswerStream& stream, ResponseSink* sink);
+
+  Executor loop_;
   FrameChannel channel_;
+  int capacity_ = 1;
+  std::unique_ptr<ChannelCalls> calls_;  // with a capacity above 1
   Closing closing_;
   Bytes max_response_;
   bool reporting_;

@@ -31,6 +31,29 @@ class Instance::Use {
   Instance& instance_;
 };
 
+// The time of one call, among those that run beside it.
+class Instance::CallDeadline {
+ public:
+  CallDeadline(Instance& instance, SteadyTime at)
+      : instance_(instance), place_(instance.call_deadlines_.insert(at)) {
+    Renew();
+  }
+  CallDeadline(const CallDeadline&) = delete;
+  ~CallDeadline() {
+    instance_.call_deadlines_.erase(place_);
+    Renew();
+  }
+
+ private:
+  void Renew() {
+    const auto& all = instance_.call_deadlines_;
+    instance_.deadline_ = all.empty() || instance_.timed_out_ ? SteadyTime::max() : *all.begin();
+  }
+
+  Instance& instance_;
+  std::multiset<SteadyTime>::iterator place_;
+};
+
 Instance::Instance(InstanceContext context, VersionPtr version, std::string id,
                    std::chrono::nanoseconds init_limit)
     : context_(std::move(context)),
@@ -83,7 +106,7 @@ Task<void> Instance::Live(InstanceStart start, std::function<void()> started) {
   auto made = co_await Make(start);
   if (!made) {
     FailStart(WhyNotMade(std::move(made.error())), started);
-    while (users_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
+    while (users_ > 0 || calls_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
     co_return;
   }
   sandbox_ = std::move(*made);
@@ -103,7 +126,7 @@ Task<void> Instance::Live(InstanceStart start, std::function<void()> started) {
   log_->Close();
   worker_->Close();
   changed_.Notify();
-  while (users_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
+  while (users_ > 0 || calls_ > 0 || state_ == State::kBusy) co_await changed_.Wait();
   co_await worker_->Stop();
 }
 
@@ -122,6 +145,23 @@ Task<void> Instance::ReadLog() {
   co_await log_->Run();
 }
 
+Task<void> Instance::ReadAnswers() {
+  Use use(*this);
+  co_await worker_->ReadAnswers();
+  ended_with_ = calls_;  // they learn of the end after this
+}
+
+void Instance::Leave() {
+  --calls_;
+  changed_.Notify();
+}
+
+// Whether a call whose instance is gone had others beside it, any of which may be at fault; when
+// its own time was up, it is.
+bool Instance::EndedByAnother(SteadyTime deadline) const {
+  return ended_with_ > 1 && context_.clock.Now() < deadline;
+}
+
 Task<void> Instance::WaitForExit() {
   kill_at_ = std::min(kill_at_, context_.clock.Now() + kExitGrace);
   while (!exit_) co_await changed_.Wait();
@@ -138,6 +178,7 @@ Task<void> Instance::Initialise(std::function<void()> started) {
     if (role != Role::kTemplate) sandbox_->UseCpuLimit();
     log_->Drain();
     if (cloned_ && version_->snap_start) LogRestored();
+    if (worker_->Capacity() > 1) context_.tasks.Spawn(ReadAnswers());
     if (state_ == State::kStarting) MarkIdle();
     started();
     co_return;
@@ -225,15 +266,24 @@ Task<std::optional<InvocationResult>> Instance::Run(Invocation& call, ResponseSi
     co_return result;
   }
   SteadyTime begin = context_.clock.Now();
-  deadline_ = begin + version_->timeout;
-  log_->BeginCall(call.want_log_tail);
-  LogStart(call);
+  SteadyTime until = begin + version_->timeout;
+  std::optional<CallDeadline> deadline(std::in_place, *this, until);
+  std::optional<LogCapture::Tail> own_tail;
+  const bool beside = Capacity() > 1;
+  log_->BeginCall(call.want_log_tail && !beside);
+  if (call.want_log_tail && beside) own_tail.emplace(*log_);
+  LogCapture::Tail* tail = own_tail ? &*own_tail : nullptr;
+  LogStart(call, tail);
   auto reply = co_await worker_->Invoke(call, context_.clock.Wall() + version_->timeout, sink);
   SteadyTime end = context_.clock.Now();
   auto duration = end - begin;
-  deadline_ = SteadyTime::max();
+  deadline.reset();
   log_->Drain();
   usable_ = usable_ && reply.usable;
+  if (reply.ending == Ending::kGone && EndedByAnother(until)) {
+    call.alone = true;
+    reply.ending = Ending::kNotBegun;
+  }
   if (reply.ending == Ending::kNotBegun) {
     usable_ = false;
     co_return std::nullopt;
@@ -241,14 +291,14 @@ Task<std::optional<InvocationResult>> Instance::Run(Invocation& call, ResponseSi
   ++invocations_;
   if (reply.ending == Ending::kGone && !timed_out_) co_await WaitForExit();
   if (end - sampled_ >= kSampleEvery) SampleMemory({});
-  bool timed_out = timed_out_ && reply.ending == Ending::kGone;
-  auto result = Interpret(call, std::move(reply));
+  bool timed_out = (timed_out_ && reply.ending == Ending::kGone) || WorkerTimedOut(reply);
+  auto result = Interpret(call, std::move(reply), tail);
   result.duration = timed_out ? version_->timeout : duration;
   if (std::exchange(first_call_, false)) {
     result.start = first_kind_;
     if (first_kind_ != StartKind::kWarm) result.init = first_wait_.value_or(init_);
   }
-  LogEnd(call, result);
+  LogEnd(call, result, tail);
   co_return result;
 }
 

@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -75,8 +76,15 @@ class Instance {
   Task<void> Live(InstanceStart start, std::function<void()> started);
   // Keeps it from being destroyed while the lease lives.
   std::shared_ptr<void> Keep();
-  // REQUIRES: the state is kBusy.
+  // REQUIRES: the state is kBusy. Several may run at a time, up to Capacity().
   Task<std::optional<InvocationResult>> Run(Invocation& call, ResponseSink* sink);
+
+  // A call takes one of its places, and leaves it.
+  void Enter() { ++calls_; }
+  void Leave();
+  int Calls() const { return calls_; }
+  int Capacity() const { return worker_ ? worker_->Capacity() : 1; }
+  bool Full() const { return alone || calls_ >= Capacity(); }
 
   void MarkIdle();
   void MarkBusy() { state_ = State::kBusy; }
@@ -111,15 +119,19 @@ class Instance {
 
   Bytes counted;                // kept by the service: what it holds of the memory budget
   Role role = Role::kOnDemand;  // kept by the pool
+  bool alone = false;           // kept by the pool: its call is to have no company
   bool second_try = false;      // kept by the pool: its first initialisation has failed
 
  private:
   class Use;
+  class CallDeadline;
 
   Task<Result<std::unique_ptr<Sandbox>>> Make(InstanceStart& start);
   Task<Result<std::unique_ptr<Sandbox>>> Clone(CloneSpec spec);
   Task<void> Initialise(std::function<void()> started);
   Task<void> ReadLog();
+  Task<void> ReadAnswers();
+  bool EndedByAnother(SteadyTime deadline) const;
   Task<void> Ask();
   Task<void> WaitForExit();
   void MakeWorker(const SandboxSpec& spec);
@@ -127,11 +139,14 @@ class Instance {
   void FailStart(StartFailure failure, const std::function<void()>& started);
   void LogFailedInit();
   void LogRestored();
-  InvocationResult Interpret(const Invocation& call, WorkerReply reply);
+  // A worker with several calls ends one whose time is up by itself, and goes on.
+  bool WorkerTimedOut(const WorkerReply& reply) const;
+  InvocationResult Interpret(const Invocation& call, WorkerReply reply,
+                             LogCapture::Tail* tail = nullptr);
   InvocationResult TimedOut(const Invocation& call);
-  InvocationResult Exited(const Invocation& call, const WorkerReply& reply);
-  void LogStart(const Invocation& call);
-  void LogEnd(const Invocation& call, InvocationResult& result);
+  InvocationResult Exited(const Invocation& call, const WorkerReply& reply, LogCapture::Tail* tail);
+  void LogStart(const Invocation& call, LogCapture::Tail* tail = nullptr);
+  void LogEnd(const Invocation& call, InvocationResult& result, LogCapture::Tail* tail = nullptr);
 
   InstanceContext context_;
   VersionPtr version_;
@@ -142,7 +157,10 @@ class Instance {
   bool first_call_ = true;
   SteadyTime born_;
   SteadyTime idle_since_;
-  SteadyTime deadline_;                     // of initialisation or of the call
+  SteadyTime deadline_;  // of initialisation, or the first of the calls'
+  std::multiset<SteadyTime> call_deadlines_;
+  int calls_ = 0;                           // that hold a place
+  int ended_with_ = 0;                      // calls that it had when its worker's channel ended
   SteadyTime kill_at_ = SteadyTime::max();  // asked to end: by then it must have
   std::chrono::nanoseconds init_limit_;
   std::chrono::nanoseconds init_{0};

@@ -13,6 +13,8 @@
 namespace samovar {
 namespace {
 
+constexpr std::string_view kTimedOut = "Sandbox.Timedout";
+
 struct SignalName {
   int number;
   std::string_view name;
@@ -68,22 +70,29 @@ ExitDescription DescribeExit(const SandboxExit& exit) {
 InvocationResult Instance::TimedOut(const Invocation& call) {
   auto message = fmt::format("RequestId: {} Error: Task timed out after {}.00 seconds",
                              call.request_id, version_->timeout.count());
-  return Unhandled("Sandbox.Timedout", PlatformErrorJson("Sandbox.Timedout", message));
+  return Unhandled(std::string(kTimedOut), PlatformErrorJson(kTimedOut, message));
 }
 
-InvocationResult Instance::Exited(const Invocation& call, const WorkerReply& reply) {
+InvocationResult Instance::Exited(const Invocation& call, const WorkerReply& reply,
+                                  LogCapture::Tail* tail) {
   auto [type, text] = DescribeExit(exit_.value_or(SandboxExit{}));
   auto message = fmt::format("RequestId: {} Error: {}", call.request_id, text);
   if (log_) {
-    log_->Print(message);
-    log_->Print(type);
+    log_->Print(message, tail);
+    log_->Print(type, tail);
     bool closed = reply.detail == "the channel is closed";  // the exit says it better
-    if (!reply.detail.empty() && !closed) log_->Print("samovar: " + reply.detail);
+    if (!reply.detail.empty() && !closed) log_->Print("samovar: " + reply.detail, tail);
   }
   return Unhandled(std::string(type), PlatformErrorJson(type, message));
 }
 
-InvocationResult Instance::Interpret(const Invocation& call, WorkerReply reply) {
+bool Instance::WorkerTimedOut(const WorkerReply& reply) const {
+  return reply.ending == Ending::kFailed && Capacity() > 1 && reply.error_type == kTimedOut;
+}
+
+InvocationResult Instance::Interpret(const Invocation& call, WorkerReply reply,
+                                     LogCapture::Tail* tail) {
+  if (WorkerTimedOut(reply)) return TimedOut(call);
   switch (reply.ending) {
     case Ending::kAnswered: {
       InvocationResult result;
@@ -103,7 +112,7 @@ InvocationResult Instance::Interpret(const Invocation& call, WorkerReply reply) 
     case Ending::kGone:
       break;
   }
-  return timed_out_ ? TimedOut(call) : Exited(call, reply);
+  return timed_out_ ? TimedOut(call) : Exited(call, reply, tail);
 }
 
 ExitDescription Instance::WhyItFailed() const {
@@ -123,7 +132,7 @@ void Instance::LogFailedInit() {
   std::string type = failure_->reply.error_type;
   if (failure_->timed_out) {
     status = "timeout";
-    type = "Sandbox.Timedout";
+    type = kTimedOut;
   } else if (type.empty()) {
     type = DescribeExit(exit_.value_or(SandboxExit{})).error_type;
   }
@@ -145,21 +154,22 @@ void Instance::LogRestored() {
   log_->Print(fmt::format("RESTORE_REPORT Restore Duration: {:.2f} ms", ms));
 }
 
-void Instance::LogStart(const Invocation& call) {
+void Instance::LogStart(const Invocation& call, LogCapture::Tail* tail) {
   if (!log_) return;
   if (version_->log_format != "JSON") {
-    log_->Print(StartLine(call.request_id, version_->number));
+    log_->Print(StartLine(call.request_id, version_->number), tail);
     return;
   }
   InvocationReport report;
   report.request_id = call.request_id;
   report.version = version_->number;
   report.time = context_.clock.Wall();
-  log_->Print(JsonStartRecord(report));
+  log_->Print(JsonStartRecord(report), tail);
 }
 
 // Fills in what was billed, and the tail.
-void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
+void Instance::LogEnd(const Invocation& call, InvocationResult& result,
+                      LogCapture::Tail* tail) {
   using std::chrono::nanoseconds;
   result.billed = BilledDuration(result.duration + result.init.value_or(nanoseconds(0)));
   // A process may pass its bound for a moment before it is ended; Lambda never reports more. What a
@@ -175,7 +185,7 @@ void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
   report.max_memory_used = result.max_memory;
   (cloned_ && version_->snap_start ? report.restore : report.init) = result.init;
   report.time = context_.clock.Wall();
-  bool timed_out = result.error_type == "Sandbox.Timedout" && timed_out_;
+  bool timed_out = result.error_type == kTimedOut && (timed_out_ || Capacity() > 1);
   if (timed_out) {
     report.status = "timeout";
   } else if (result.error_type.starts_with("Runtime.") && !usable_) {
@@ -183,14 +193,16 @@ void Instance::LogEnd(const Invocation& call, InvocationResult& result) {
     report.error_type = result.error_type;
   }
   if (version_->log_format == "JSON") {
-    if (report.status != "success") log_->Print(JsonRuntimeDoneRecord(report));
-    log_->Print(JsonReportRecord(report));
+    if (report.status != "success") log_->Print(JsonRuntimeDoneRecord(report), tail);
+    log_->Print(JsonReportRecord(report), tail);
   } else {
-    if (timed_out) log_->Print(TimeoutLine(report.time, call.request_id, version_->timeout));
-    log_->Print(EndLine(call.request_id));
-    log_->Print(ReportLine(report));
+    if (timed_out) {
+      log_->Print(TimeoutLine(report.time, call.request_id, version_->timeout), tail);
+    }
+    log_->Print(EndLine(call.request_id), tail);
+    log_->Print(ReportLine(report), tail);
   }
-  if (call.want_log_tail) result.log_tail = log_->TakeTail();
+  if (call.want_log_tail) result.log_tail = tail ? tail->Take() : log_->TakeTail();
 }
 
 }  // namespace samovar

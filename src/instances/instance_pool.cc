@@ -33,21 +33,59 @@ InstancePool::InstancePool(InstanceService& service, VersionPtr version, Learned
 
 InstancePool::~InstancePool() = default;
 
-Instance* InstancePool::TakeIdle() {
+// Gives one more call a place in an instance that has one.
+void InstancePool::Seat(Instance& instance, bool alone) {
+  if (instance.Calls() == 0) {
+    instance.MarkBusy();
+    ++busy_;
+  }
+  instance.Enter();
+  instance.alone = alone;
+  std::erase(open_, &instance);
+  if (!instance.Full()) open_.push_back(&instance);
+}
+
+Instance* InstancePool::TakeOpen() {
+  std::erase_if(open_, [](const Instance* instance) { return !instance->Usable(); });
+  if (open_.empty()) return nullptr;
+  Instance* instance = open_.back();
+  Seat(*instance, false);
+  return instance;
+}
+
+// Those in line take the free places of a busy instance, up to one who must be alone.
+void InstancePool::Fill(Instance& instance) {
+  while (!waiters_.empty() && !waiters_.front()->alone && !instance.Full()) {
+    Grant(*PopWaiter(), instance);
+  }
+  std::erase(open_, &instance);
+  if (!instance.Full()) open_.push_back(&instance);
+}
+
+std::size_t InstancePool::ExpectedCapacity() const {
+  // A model's worker says how many it takes when it has loaded; most take many.
+  const int unknown = version_->runtime == "onnx" ? 64 : 1;
+  return static_cast<std::size_t>(learned_.capacity > 0 ? learned_.capacity : unknown);
+}
+
+Instance* InstancePool::TakeIdle(bool alone) {
+  // Who waits goes before who comes.
+  if (!alone && waiters_.empty()) {
+    if (Instance* open = TakeOpen()) return open;
+  }
   for (auto* list : {&provisioned_idle_, &idle_}) {
     while (!list->empty()) {
       Instance* instance = list->back();
       list->pop_back();
       if (!instance->Usable()) continue;  // its process has just ended
-      instance->MarkBusy();
-      ++busy_;
+      Seat(*instance, alone);
       return instance;
     }
   }
-  return TakeSpare();
+  return TakeSpare(alone);
 }
 
-Instance* InstancePool::TakeSpare() {
+Instance* InstancePool::TakeSpare(bool alone) {
   learned_.spares.RecordNeed(service_.clock_.Now(),
                              learned_.scheduler.CloneTime().value_or(std::chrono::seconds(0)));
   while (!spares_.empty()) {
@@ -56,19 +94,18 @@ Instance* InstancePool::TakeSpare() {
     if (!spare->Usable()) continue;
     spare->role = Instance::Role::kOnDemand;
     spare->SetFirst(StartKind::kSpare, {});
-    spare->MarkBusy();
-    ++busy_;
+    Seat(*spare, alone);
     return spare;
   }
   return nullptr;
 }
 
-Task<Result<Instance*>> InstancePool::Wait(Deadline deadline) {
+Task<Result<Instance*>> InstancePool::Wait(Deadline deadline, bool alone) {
   if (waiters_.size() >= service_.options_.queue_per_function ||
       service_.queued_ >= service_.options_.queue_total) {
     co_return Fail(Code::kOverloaded, "too many requests wait for " + version_->function);
   }
-  Waiter waiter(*this, deadline);
+  Waiter waiter(*this, deadline, alone);
   service_.Want(*this);
   service_.StartWanted();
   while (!waiter.granted && !waiter.error) co_await waiter.signal.Wait();
@@ -89,6 +126,7 @@ InstancePool::Waiter* InstancePool::PopWaiter() {
 void InstancePool::Offer(Instance& instance) {
   if (Waiter* waiter = PopWaiter()) {
     Grant(*waiter, instance);
+    Fill(instance);
     if (!waiters_.empty()) service_.Want(*this);
     return;
   }
@@ -106,18 +144,32 @@ void InstancePool::Grant(Waiter& waiter, Instance& instance) {
     instance.SetFirst(StartKind::kClone,
                       std::min<std::chrono::nanoseconds>(start, now - waiter.since));
   }
-  instance.MarkBusy();
-  ++busy_;
+  Seat(instance, waiter.alone);
   waiter.granted = &instance;
   waiter.signal.Notify();
 }
 
 void InstancePool::Release(Instance& instance, std::optional<std::chrono::nanoseconds> call_time,
                            bool broken) {
-  --busy_;
+  instance.Leave();
+  instance.alone = false;
   if (call_time && !instance.Failure()) learned_.scheduler.RecordCall(*call_time);
-  bool usable = instance.Usable() && !broken;
+  // Where several calls run, the answer to one that was cut off is told from the others'.
+  bool usable = instance.Usable() && !(broken && instance.Capacity() == 1);
   bool gives_way = instance.role != Instance::Role::kProvisioned && service_.MustGiveWay(*this);
+  if (instance.Calls() > 0) {
+    if (!usable) {
+      EndInstance(instance, false);
+    } else if (gives_way) {
+      std::erase(open_, &instance);  // it ends when those in it have
+    } else {
+      Fill(instance);
+    }
+    service_.StartWanted();
+    return;
+  }
+  --busy_;
+  std::erase(open_, &instance);
   if (!usable || (retired_ && waiters_.empty()) || gives_way) {
     EndInstance(instance, usable && retired_);
   } else {
@@ -127,7 +179,7 @@ void InstancePool::Release(Instance& instance, std::optional<std::chrono::nanose
 }
 
 void InstancePool::EndInstance(Instance& instance, bool ask) {
-  for (auto* list : {&idle_, &provisioned_idle_, &spares_}) std::erase(*list, &instance);
+  for (auto* list : {&idle_, &provisioned_idle_, &spares_, &open_}) std::erase(*list, &instance);
   if (instance.Phase() != Instance::State::kEnding) {
     ++ending_;
     service_.ending_memory_ = service_.ending_memory_ + instance.counted;

@@ -3,7 +3,8 @@
 //
 // How      The most recently used idle instance serves next, so that what the load does not need
 //          ends by itself; those of provisioned concurrency go before all others, a spare clone
-//          where nothing is idle. Who finds none waits in order of arrival; an instance that gets
+//          where nothing is idle. An instance that takes several calls at a time is filled before
+//          another is used. Who finds none waits in order of arrival; an instance that gets
 //          free goes straight to the first in line. instance_pool.cc is the line, pool_starts.cc
 //          how instances start, pool_ahead.cc what is kept ready: template, spares, provisioned.
 // Errors   Wait: kOverloaded when the line is full or the deadline passes; what Create answered
@@ -37,6 +38,7 @@ class InstancePool {
     SpareCount spares;
     MovingAverage start_memory;  // as nanoseconds: 1 ns stands for 1 KiB
     MovingAverage clone_memory;
+    int capacity = 0;  // calls that an instance takes at a time, as the last one said; 0: not known
   };
 
   InstancePool(InstanceService& service, VersionPtr version, Learned learned);
@@ -57,10 +59,11 @@ class InstancePool {
     InstancePool& pool_;
   };
 
-  // A busy instance that the caller gives back with Release, or null.
-  Instance* TakeIdle();
+  // A place in an instance that the caller gives back with Release, or null. `alone`: of an
+  // instance that runs nothing else.
+  Instance* TakeIdle(bool alone = false);
   // The same, after a wait in line.
-  Task<Result<Instance*>> Wait(Deadline deadline);
+  Task<Result<Instance*>> Wait(Deadline deadline, bool alone = false);
   // How long the call took; nullopt where there was none, or it was cut off: then `broken`.
   void Release(Instance& instance, std::optional<std::chrono::nanoseconds> call_time, bool broken);
 
@@ -73,6 +76,8 @@ class InstancePool {
   // Makes the template, if the version can have one, and waits for it. Errors: kTimeout, kTooLarge
   // (out of memory), kInvalid (its own code fails), kOverloaded where there is no room just now.
   Task<Result<void>> Prepare();
+  // Waits for an instance that can serve, as a call would, and leaves it ready. Errors: as Prepare.
+  Task<Result<void>> HaveOne(Deadline deadline);
   // How many instances provisioned concurrency wants ready.
   void SetProvisioned(int count);
   ProvisionedStatus Provisioned() const;
@@ -139,9 +144,13 @@ class InstancePool {
   std::chrono::nanoseconds LongInit() const;
 
   // --- the line
+  Instance* TakeOpen();
+  void Seat(Instance& instance, bool alone);
+  void Fill(Instance& instance);
+  std::size_t ExpectedCapacity() const;
   void Offer(Instance& instance);
   void Grant(Waiter& waiter, Instance& instance);
-  Instance* TakeSpare();
+  Instance* TakeSpare(bool alone);
   void EndInstance(Instance& instance, bool ask);
   void Recount(Instance& instance, Bytes counts);
   void Sample(Instance& instance);
@@ -168,6 +177,7 @@ class InstancePool {
   std::vector<Instance*> idle_;              // the most recently used last
   std::vector<Instance*> provisioned_idle_;  // the same, of provisioned concurrency
   std::vector<Instance*> spares_;            // the newest last
+  std::vector<Instance*> open_;              // busy, and able to take more calls
   std::list<Waiter*> waiters_;               // the first in line first; each owned by its coroutine
   std::size_t starting_ = 0;
   std::size_t busy_ = 0;

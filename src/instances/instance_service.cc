@@ -92,9 +92,9 @@ Task<Result<InvocationResult>> InstanceService::InvokeAdmitted(Invocation& invoc
     ~Lease() { pool.Release(instance, call_time, !call_time); }
   };
   for (int tries = 0; tries < kMaxTries; ++tries) {
-    Instance* instance = pool.TakeIdle();
+    Instance* instance = pool.TakeIdle(invocation.alone);
     if (!instance) {
-      auto waited = co_await pool.Wait(invocation.queue_deadline);
+      auto waited = co_await pool.Wait(invocation.queue_deadline, invocation.alone);
       if (!waited) co_return std::unexpected(std::move(waited.error()));
       instance = *waited;
     }
@@ -117,7 +117,8 @@ InstancePool& InstanceService::PoolOf(const VersionPtr& version) {
                                 .scheduler = {},
                                 .spares = {},
                                 .start_memory = {},
-                                .clone_memory = {}};
+                                .clone_memory = {},
+                                .capacity = 0};
   for (auto& [key, other] : pools_) {
     if (other && other->Subject()->function == version->function &&
         other->Subject()->number == version->number) {

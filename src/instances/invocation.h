@@ -29,6 +29,7 @@ struct Invocation {
   std::string trace_id;     // X-Amzn-Trace-Id form
   Deadline queue_deadline;  // how long it may wait for an instance
   bool want_log_tail = false;
+  bool alone = false;      // its instance ended with other calls in it: now it gets one for itself
   bool streaming = false;  // the caller takes a streamed answer
 };
 

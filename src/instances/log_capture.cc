@@ -7,6 +7,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <utility>
 
 namespace samovar {
 namespace {
@@ -54,9 +55,22 @@ void LogCapture::Drain() {
   open_line_.clear();
 }
 
-void LogCapture::Print(std::string_view line) {
-  Emit(line);
-  if (keep_tail_) tail_ += '\n';
+LogCapture::Tail::Tail(LogCapture& capture) : capture_(capture) {
+  capture_.tails_.push_back(this);
+}
+LogCapture::Tail::~Tail() { std::erase(capture_.tails_, this); }
+
+std::string LogCapture::Tail::Take() {
+  if (text_.size() > kTail) text_.erase(0, text_.size() - kTail);
+  return std::exchange(text_, {});
+}
+
+void LogCapture::Print(std::string_view line, Tail* tail) {
+  writer_.Append(clock_.Wall(), line);
+  if (!tail && !keep_tail_) return;
+  std::string& text = tail ? tail->text_ : tail_;
+  Grow(text, line);
+  text += '\n';
 }
 
 void LogCapture::Refill() {
@@ -117,9 +131,13 @@ void LogCapture::Take(std::string_view text) {
 
 void LogCapture::Emit(std::string_view text) {
   writer_.Append(clock_.Wall(), text);
-  if (!keep_tail_) return;
-  tail_ += text;
-  if (tail_.size() > 4 * kTail) tail_.erase(0, tail_.size() - kTail);
+  if (keep_tail_) Grow(tail_, text);
+  for (Tail* tail : tails_) Grow(tail->text_, text);
+}
+
+void LogCapture::Grow(std::string& tail, std::string_view text) {
+  tail += text;
+  if (tail.size() > 4 * kTail) tail.erase(0, tail.size() - kTail);
 }
 
 }  // namespace samovar

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/task.h"
@@ -37,8 +38,23 @@ class LogCapture {
   Task<void> Run();
   // Takes what is in the pipe now and ends an open line.
   void Drain();
-  // A line of the platform's own.
-  void Print(std::string_view line);
+  // The tail of one call among several that run at a time: its own lines of the platform, and what
+  // the runtime printed meanwhile, for whichever call.
+  class Tail {
+   public:
+    explicit Tail(LogCapture& capture);
+    Tail(const Tail&) = delete;
+    ~Tail();
+    std::string Take();
+
+   private:
+    friend class LogCapture;
+    LogCapture& capture_;
+    std::string text_;
+  };
+
+  // A line of the platform's own; into `tail` alone, where there is one.
+  void Print(std::string_view line, Tail* tail = nullptr);
   // A new turn: a reader that waits for its allowance goes on.
   void Refill();
   void Close();
@@ -55,6 +71,7 @@ class LogCapture {
   bool MayRead() const;
   void Take(std::string_view text);
   void Emit(std::string_view text);  // whole lines
+  static void Grow(std::string& tail, std::string_view text);
 
   const Clock& clock_;
   asio::posix::basic_stream_descriptor<Executor> pipe_;
@@ -65,6 +82,7 @@ class LogCapture {
   std::string open_line_;
   bool keep_tail_ = false;
   std::string tail_;
+  std::vector<Tail*> tails_;
   bool closed_ = false;
 };
 

@@ -54,8 +54,8 @@ bool InstancePool::WantsStart(SteadyTime now) const {
   if (template_.Initialising()) return false;  // its clones will serve
   PoolLoad load;
   load.waiting = waiters_.size();
-  load.starting = starting_;
-  load.ready = busy_ + idle_.size() + provisioned_idle_.size();
+  load.starting = starting_ * ExpectedCapacity();
+  load.ready = (busy_ + idle_.size() + provisioned_idle_.size()) * ExpectedCapacity();
   if (!waiters_.empty()) load.oldest_wait = now - waiters_.front()->since;
   load.clones = template_.Clonable();
   return learned_.scheduler.ShouldStart(now, load);
@@ -216,6 +216,7 @@ void InstancePool::TemplateReady(Instance& instance) {
 
 // An instance that has just initialised.
 void InstancePool::Serve(Instance& instance) {
+  learned_.capacity = instance.Capacity();
   learned_.scheduler.RecordStart(instance.InitDuration(), instance.Cloned());
   Sample(instance);
   if (instance.role == Role::kTemplate) {  // it cannot be cloned

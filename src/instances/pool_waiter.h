@@ -12,9 +12,10 @@
 namespace samovar {
 
 struct InstancePool::Waiter {
-  Waiter(InstancePool& owner, Deadline until)
+  Waiter(InstancePool& owner, Deadline until, bool by_itself)
       : pool(owner),
         deadline(until),
+        alone(by_itself),
         since(owner.service_.clock_.Now()),
         signal(owner.service_.loop_) {
     place = pool.waiters_.insert(pool.waiters_.end(), this);
@@ -38,6 +39,7 @@ struct InstancePool::Waiter {
 
   InstancePool& pool;
   Deadline deadline;
+  bool alone;  // it must be the only call in its instance
   SteadyTime since;
   std::list<Waiter*>::iterator place;
   bool in_line = true;

@@ -32,8 +32,8 @@ class MovingAverage {
 
 struct PoolLoad {
   std::size_t waiting = 0;   // requests without an instance
-  std::size_t ready = 0;     // instances that can serve; all busy, else none would wait
-  std::size_t starting = 0;  // instances on their way; each will take one request
+  std::size_t ready = 0;     // places of instances that can serve; all taken, else none would wait
+  std::size_t starting = 0;  // places of instances on their way; each will take one request
   std::chrono::nanoseconds oldest_wait{0};
   bool clones = false;  // the next start is a clone, not a fresh process
 };

@@ -2,7 +2,8 @@
 // Worker: the conversation with one runtime: is it ready, here is an event, what is the answer.
 //
 // Why      The pool does not care whether a runtime speaks our channel or the Lambda Runtime API.
-// How      One call at a time. A worker knows nothing of time: who owns it kills the process and
+// How      One call at a time, unless the runtime says that it takes more (Capacity). A worker
+//          knows nothing of time: who owns it kills the process and
 //          calls Close(), and whoever waits gets kGone.
 // Errors   None: every way to end is an Ending.
 // Threads  The event loop only.
@@ -44,6 +45,10 @@ class Worker {
   // may be null. `deadline` is when the function's time is up.
   virtual Task<WorkerReply> Invoke(Invocation& invocation, WallTime deadline,
                                    ResponseSink* sink) = 0;
+  // How many calls it takes at a time; known once Init() has answered.
+  virtual int Capacity() const { return 1; }
+  // REQUIRES: a capacity above 1. Runs beside the calls, until the conversation ends.
+  virtual Task<void> ReadAnswers() { co_return; }
   // Asks the runtime to end by itself; false where there is no way to ask.
   virtual Task<bool> AskToEnd(std::string reason) = 0;
   // Ends the conversation; whoever waits gets kGone.
