@@ -48,7 +48,9 @@ Result<void> ReadDefaults(ModelPackage& package) {
 
 Result<std::vector<ModelCall>> WarmUp(ModelPackage& package) {
   std::vector<ModelCall> calls;
+  std::size_t number = 0;
   for (const std::string& event : package.settings.warm_up) {
+    ++number;
     auto run = [&]() -> Result<void> {
       TRY(calls.emplace_back(), package.codec->Decode("", "", event));
       TRY(package.model->Run(calls.back().inputs, calls.back().outputs));
@@ -57,7 +59,7 @@ Result<std::vector<ModelCall>> WarmUp(ModelPackage& package) {
     if (auto done = run(); !done) {
       return Fail(
           Code::kInvalid,
-          fmt::format("samovar.yaml: event {} of warm_up: {}", calls.size(), done.error().message),
+          fmt::format("samovar.yaml: event {} of warm_up: {}", number, done.error().message),
           "Model.WarmUpFailed");
     }
   }

@@ -13,7 +13,7 @@ def pytest_configure():
 @pytest.fixture(scope="session")
 def session_server():
     # Retries of asynchronous events come soon, so that the tests see them.
-    with Server("async.retry_backoff=300ms") as server:
+    with Server("async.retry_backoff=300ms", "grpc_listen=127.0.0.1:0") as server:
         yield server
 
 
