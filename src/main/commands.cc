@@ -23,6 +23,7 @@ constexpr const char* kFooter =
 void AddAllCommands(Commands& commands, Serve serve) {
   AddServeCommand(commands, std::move(serve));
   AddDeployCommand(commands);
+  AddModelCommand(commands);
   AddListCommand(commands);
   AddShowCommand(commands);
   AddInvokeCommand(commands);
