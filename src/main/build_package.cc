@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "main/build_dependencies.h"
+#include "main/guess.h"
 #include "main/progress.h"
 #include "wire/sigv4.h"
 
@@ -156,12 +157,17 @@ Result<BuiltPackage> BuildPackage(const BuildContext& context, const BuildOrder&
       TRY(ZipResult hashed, HashFile(path));
       return BuiltPackage{.file = path, .sha256 = hashed.sha256, .size = hashed.size, .note = ""};
     }
-    return Pack(context, order,
-                {{.folder = path.parent_path(),
-                  .prefix = "",
-                  .filter = false,
-                  .only_file = path.filename()}},
-                known, "");
+    std::vector<std::string> files{path.filename()};
+    if (IsModelFile(path)) {
+      TRY(const auto companions, ModelCompanions(path));
+      files.insert(files.end(), companions.begin(), companions.end());
+    }
+    std::vector<ZipRoot> roots;
+    for (const std::string& file : files) {
+      roots.push_back(
+          {.folder = path.parent_path(), .prefix = "", .filter = false, .only_file = file});
+    }
+    return Pack(context, order, roots, known, "");
   }
   if (!fs::is_directory(path, error)) {
     return Fail(Code::kInvalid, fmt::format("{}: no folder or zip at {}", order.id, path.string()));

@@ -36,10 +36,11 @@ Result<std::string> ReadWhole(const fs::path& path) {
 // The template to use, or "" for none.
 Result<std::string> FindTemplate(const Options& options) {
   if (!options.file.empty()) return options.file;
+  if (IsModelFile(options.folder)) return std::string();
   std::error_code error;
   if (fs::is_regular_file(options.folder, error)) return options.folder;
   if (!fs::is_directory(options.folder, error)) {
-    return Fail(Code::kInvalid, fmt::format("{}: no such folder", options.folder));
+    return Fail(Code::kInvalid, fmt::format("{}: no such file or folder", options.folder));
   }
   for (const char* name : {"template.yaml", "template.yml", "template.json"}) {
     const fs::path path = fs::path(options.folder) / name;
@@ -103,14 +104,19 @@ Result<Plan> PlanFromTemplate(const Options& options, const ServerFacts& facts,
   return ReadTemplate(input);
 }
 
-Result<Plan> PlanFromFolder(const Session& session, const Options& options,
+Result<Plan> PlanFromFolder(const Session& session, const Options& options, const ApiClient& client,
                             const ServerFacts& facts) {
-  TRY(Guess guess, GuessFunction({.folder = options.folder,
-                                  .name = options.name,
-                                  .runtime = options.runtime,
-                                  .handler = options.handler,
-                                  .runtimes = facts.runtimes,
-                                  .account_id = facts.account_id}));
+  const GuessInput input{.folder = options.folder,
+                         .name = options.name,
+                         .runtime = options.runtime,
+                         .handler = options.handler,
+                         .runtimes = facts.runtimes,
+                         .account_id = facts.account_id,
+                         .exists = [&client](const std::string& name) {
+                           const auto known = client.JsonIfThere(FunctionPath(name));
+                           return known && *known;
+                         }};
+  TRY(Guess guess, GuessFunction(input));
   if (options.memory > 0) guess.function.configuration["MemorySize"] = options.memory;
   if (options.timeout > 0) guess.function.configuration["Timeout"] = options.timeout;
   if (!session.json) {
@@ -224,7 +230,7 @@ Result<int> Deploy(const Session& session, const Options& options) {
   } else if (!options.dry_run) {
     return std::unexpected(asked.error());
   }
-  auto plan = file.empty() ? PlanFromFolder(session, options, facts)
+  auto plan = file.empty() ? PlanFromFolder(session, options, client, facts)
                            : PlanFromTemplate(options, facts, file);
   if (!plan) return std::unexpected(plan.error());
   SayWarnings(session, *plan, file);
@@ -233,7 +239,9 @@ Result<int> Deploy(const Session& session, const Options& options) {
     return kExitOk;
   }
   std::error_code error;
-  const fs::path base = file.empty() ? fs::path(options.folder) : fs::path(file).parent_path();
+  const std::string& source = file.empty() ? options.folder : file;
+  const bool folder = file.empty() && !IsModelFile(source);
+  const fs::path base = folder ? fs::path(source) : fs::path(source).parent_path();
   const std::string project = fs::weakly_canonical(base.empty() ? "." : base, error).string();
   return Run(session, client, *plan, facts, project, file);
 }
@@ -247,11 +255,12 @@ void AddDeployCommand(Commands& commands) {
       "  samovar deploy shop --parameter Stage=prod\n"
       "  samovar deploy shop --name prod       # names become prod-ID: two of one template\n"
       "  samovar deploy hello --runtime python3.11 --handler app.handler --name Hello\n"
+      "  samovar deploy model.onnx --name forecast   # a model is a function\n"
       "  samovar deploy shop --dry-run --json  # the plan, nothing sent\n\n"
       "requirements.txt, package.json and BuildMethod makefile are built; docs/deploy.md says\n"
       "what of SAM is read. Files in .samignore stay out.");
   auto options = std::make_shared<Options>();
-  sub->add_option("DIR", options->folder, "Folder with the template or code")
+  sub->add_option("DIR", options->folder, "Folder with the template or code, or a model file")
       ->capture_default_str();
   sub->add_option("--template,-t", options->file, "Template (default: DIR/template.yaml)");
   sub->add_option("--parameter,-P", options->parameters, "KEY=VALUE; may be repeated")

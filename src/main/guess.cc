@@ -37,6 +37,7 @@ constexpr Candidate kCandidates[] = {
     {"app.js", "nodejs"},
     {"handler.js", "nodejs"},
     {"bootstrap", "provided"},
+    {"model.onnx", "onnx"},
 };
 
 // "3.12.1" as something that compares.
@@ -80,14 +81,7 @@ std::string HandlerFunction(const std::string& source, bool python) {
 
 std::string NameOfFolder(const std::string& folder) {
   std::error_code error;
-  fs::path path = fs::weakly_canonical(folder, error);
-  std::string name;
-  for (const char c : path.filename().string()) {
-    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '-' || c == '_';
-    name += fits ? c : '-';
-  }
-  return name.substr(0, 64);
+  return NameFrom(fs::weakly_canonical(folder, error).filename());
 }
 
 const Candidate* FindCandidate(const GuessInput& input) {
@@ -101,7 +95,18 @@ const Candidate* FindCandidate(const GuessInput& input) {
 
 }  // namespace
 
+std::string NameFrom(const std::string& text) {
+  std::string name;
+  for (const char c : text) {
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-' || c == '_';
+    name += fits ? c : '-';
+  }
+  return name.substr(0, 64);
+}
+
 Result<Guess> GuessFunction(const GuessInput& input) {
+  if (IsModelFile(input.folder)) return GuessModel(input);
   Guess guess;
   FunctionPlan& function = guess.function;
   function.name = input.name.empty() ? NameOfFolder(input.folder) : input.name;
@@ -113,13 +118,15 @@ Result<Guess> GuessFunction(const GuessInput& input) {
   const Candidate* candidate = FindCandidate(input);
   if (candidate == nullptr && (runtime.empty() || handler.empty())) {
     return Fail(Code::kInvalid,
-                fmt::format("{}: no template.yaml, and no app.py, lambda_function.py, index.js or "
-                            "bootstrap to guess from; say --runtime and --handler",
+                fmt::format("{}: no template.yaml, and no app.py, lambda_function.py, index.js, "
+                            "bootstrap or model.onnx to guess from; say --runtime and --handler",
                             input.folder));
   }
   if (runtime.empty()) {
     const std::string family = candidate->family;
-    runtime = family == "provided" ? "provided.al2023" : NewestRuntime(input.runtimes, family);
+    runtime = family == "provided"      ? "provided.al2023"
+              : family == kModelRuntime ? kModelRuntime
+                                        : NewestRuntime(input.runtimes, family);
     if (runtime.empty()) {
       return Fail(Code::kInvalid, fmt::format("{} needs a {} runtime, and the server has none; see "
                                               "`samovar runtimes`",
@@ -129,6 +136,8 @@ Result<Guess> GuessFunction(const GuessInput& input) {
   }
   if (handler.empty() && runtime.starts_with("provided")) {
     handler = "bootstrap";
+  } else if (handler.empty() && runtime == kModelRuntime) {
+    handler = "model.onnx";
   } else if (handler.empty()) {
     const fs::path file = fs::path(input.folder) / candidate->file;
     const std::string name = HandlerFunction(ReadIfThere(file), runtime.starts_with("python"));
@@ -143,6 +152,9 @@ Result<Guess> GuessFunction(const GuessInput& input) {
   }
   function.configuration["Runtime"] = runtime;
   function.configuration["Handler"] = handler;
+  if (runtime == kModelRuntime) {
+    TRY(GuessMemory(input, fs::path(input.folder) / handler, guess));
+  }
   function.configuration["Role"] = "arn:aws:iam::" + input.account_id + ":role/samovar";
   return guess;
 }

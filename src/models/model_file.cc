@@ -66,6 +66,8 @@ class Walk {
 
   Result<void> Visit(Message kind, std::string_view bytes, int depth);
   Result<void> CheckCalls() const;
+  bool HasGraph() const { return graph_; }
+  std::set<std::string> TakeExternal() { return std::move(external_); }
 
  private:
   Result<void> VisitTensor(std::string_view bytes);
@@ -75,6 +77,8 @@ class Walk {
   fs::path folder_;
   fs::path package_;
   int nesting_;
+  bool graph_ = false;
+  std::set<std::string> external_;
   std::string function_;  // the one whose body is being read; "" outside
   std::map<std::string, std::set<std::string>> calls_;  // function -> operators in its body
 };
@@ -105,6 +109,7 @@ Result<void> Walk::Visit(Message kind, std::string_view bytes, int depth) {
   if (kind == Message::kGraph && ++depth > nesting_) {
     return Fail(Code::kInvalid, fmt::format("graphs are nested more than {} deep", nesting_));
   }
+  graph_ |= kind == Message::kGraph;
   if (kind == Message::kFunction) {
     TRY(function_, FullName(bytes, 1, 10));
     calls_[function_];
@@ -190,7 +195,10 @@ Result<void> Walk::VisitTensor(std::string_view bytes) {
         break;
     }
   }
-  return tensor.location == 1 ? CheckExternal(tensor) : CheckSizes(tensor);
+  if (tensor.location != 1) return CheckSizes(tensor);
+  TRY(CheckExternal(tensor));
+  external_.insert(std::move(tensor.external));
+  return {};
 }
 
 Result<void> Walk::CheckSizes(const TensorFacts& tensor) const {
@@ -279,7 +287,8 @@ class Mapping {
   std::size_t size_;
 };
 
-Result<void> Check(const std::string& path, const std::string& package, const ModelLimits& limits) {
+Result<std::set<std::string>> Check(const std::string& path, const std::string& package,
+                                    const ModelLimits& limits) {
   TRY(const Mapping file, Mapping::Of(path));
   if (file.Bytes().empty()) return Fail(Code::kInvalid, "it is empty");
   if (file.Bytes().size() > limits.file.count) {
@@ -293,19 +302,28 @@ Result<void> Check(const std::string& path, const std::string& package, const Mo
   const fs::path real_package = fs::canonical(package, error);
   Walk walk(fs::path(path).parent_path(), real_package, limits.nesting);
   TRY(walk.Visit(Message::kModel, file.Bytes(), 0));
-  return walk.CheckCalls();
+  // Bytes that happen to read as fields of something.
+  if (!walk.HasGraph()) return Fail(Code::kInvalid, "it holds no graph, so it is no ONNX model");
+  TRY(walk.CheckCalls());
+  return walk.TakeExternal();
 }
 
 }  // namespace
 
-Result<void> CheckModelFile(const std::string& path, const std::string& package,
-                            const ModelLimits& limits) {
+Result<std::set<std::string>> ModelDataFiles(const std::string& path, const std::string& package,
+                                             const ModelLimits& limits) {
   auto checked = Check(path, package, limits);
-  if (checked) return {};
+  if (checked) return checked;
   Error error = std::move(checked.error());
   error.message = fmt::format("{}: {}", fs::path(path).filename().string(), error.message);
   if (error.name.empty()) error.name = "Model.LoadFailed";
   return std::unexpected(std::move(error));
+}
+
+Result<void> CheckModelFile(const std::string& path, const std::string& package,
+                            const ModelLimits& limits) {
+  TRY(ModelDataFiles(path, package, limits));
+  return {};
 }
 
 }  // namespace samovar

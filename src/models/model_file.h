@@ -9,6 +9,7 @@
 // Errors   kInvalid "Model.LoadFailed"; kTooLarge "Model.TooLarge" past `limits`.
 // Source   onnx.proto of ONNX 1.19; the wire format of protocol buffers.
 
+#include <set>
 #include <string>
 
 #include "base/bytes.h"
@@ -23,5 +24,9 @@ struct ModelLimits {
 
 Result<void> CheckModelFile(const std::string& path, const std::string& package,
                             const ModelLimits& limits = {});
+// The data files that a model names (external data), after the same checks: paths relative to its
+// folder.
+Result<std::set<std::string>> ModelDataFiles(const std::string& path, const std::string& package,
+                                             const ModelLimits& limits = {});
 
 }  // namespace samovar
