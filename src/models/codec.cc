@@ -7,10 +7,12 @@
 #include <charconv>
 #include <optional>
 
+#include "base/encoding.h"
 #include "models/csv_codec.h"
 #include "models/event_codec.h"
 #include "models/inference_codec.h"
 #include "models/json_input.h"
+#include "models/json_text.h"
 #include "models/npy_codec.h"
 
 namespace samovar {
@@ -134,6 +136,13 @@ Result<ModelCall> ModelCodec::DecodeJson(std::string_view payload, std::string_v
     return InvalidInput("the event must be an object with \"instances\" or \"inputs\"");
   }
   simdjson::dom::element inputs;
+  if (event["requestContext"]["http"].error() == simdjson::SUCCESS) {
+    std::string_view body;
+    bool base64 = false;
+    if (event["body"].get(body) != simdjson::SUCCESS) body = {};
+    if (event["isBase64Encoded"].get(base64) != simdjson::SUCCESS) base64 = false;
+    return DecodeHttpEvent(std::string(body), base64);  // a copy: the parser is used again
+  }
   if (event["instances"].error() == simdjson::SUCCESS) return DecodeInstances(signature_, event);
   if (event["inputs"].get(inputs) != simdjson::SUCCESS) {
     return InvalidInput("the event has neither \"instances\" nor \"inputs\"");
@@ -142,11 +151,27 @@ Result<ModelCall> ModelCodec::DecodeJson(std::string_view payload, std::string_v
   return DecodeNamedInputs(signature_, event);
 }
 
+// A function URL's event carries the request's body, and a refusal must be its caller's to read.
+Result<ModelCall> ModelCodec::DecodeHttpEvent(std::string_view body, bool base64) {
+  const auto plain = base64 ? Base64Decode(body) : std::optional<std::string>(body);
+  auto call = plain ? DecodeJson(*plain, {}) : InvalidInput("the body is no base64");
+  if (call) return call;
+  std::string error = "{\"error\":";
+  AppendJsonString(call.error().message, error);
+  return ModelCall{.answer = PayloadForm::kRefusal, .inputs = {}, .outputs = {}, .id = error + '}'};
+}
+
 Result<ModelAnswer> ModelCodec::Encode(const ModelCall& call,
                                        const std::vector<Value>& outputs) const {
   switch (call.answer) {
     case PayloadForm::kMetadata:
       return ModelAnswer{EncodeMetadata(signature_), ""};
+    case PayloadForm::kRefusal: {
+      std::string answer = R"({"statusCode":400,"headers":{"Content-Type":"application/json"},)";
+      answer += "\"body\":";
+      AppendJsonString(call.id, answer);
+      return ModelAnswer{answer + '}', ""};
+    }
     case PayloadForm::kInference:
       return EncodeInference(signature_, call, outputs);
     case PayloadForm::kInstances:

@@ -33,6 +33,7 @@ class ModelCodec {
  private:
   struct Parser;
   Result<ModelCall> DecodeJson(std::string_view payload, std::string_view tail);
+  Result<ModelCall> DecodeHttpEvent(std::string_view body, bool base64);
 
   const ModelSignature& signature_;
   std::unique_ptr<Parser> parser_;

@@ -16,6 +16,7 @@ enum class PayloadForm : std::uint8_t {
   kNpy,
   kInference,  // Open Inference v2, JSON or binary
   kMetadata,   // v2 model metadata; no run
+  kRefusal,    // to a function URL's caller: `id` is the error as JSON; no run
 };
 
 struct ModelCall {

@@ -28,6 +28,10 @@ void Send(FrameSocket& socket, FrameType type, std::string_view meta, std::strin
   socket.Append(static_cast<std::uint8_t>(type), meta, payload);
 }
 
+bool NoRun(PayloadForm form) {
+  return form == PayloadForm::kMetadata || form == PayloadForm::kRefusal;
+}
+
 Error TimeIsUp() {
   return {Code::kTimeout, "the time of the request was up before the model had answered",
           "Sandbox.Timedout"};
@@ -98,7 +102,7 @@ void WorkerLoop::Take(const FrameView& invoke) {
   auto call =
       package_.codec->Decode(MetaField(invoke.meta, 8), MetaField(invoke.meta, 9), invoke.payload);
   if (!call) return AnswerError(request_id, call.error());
-  if (call->answer == PayloadForm::kMetadata) return Answer(request_id, *call, {});
+  if (NoRun(call->answer)) return Answer(request_id, *call, {});
   const system_clock::time_point deadline{std::chrono::milliseconds(meta->deadline_ms)};
   pending_.push_back(
       {std::move(request_id), deadline - kLead, steady_clock::now(), std::move(*call)});
