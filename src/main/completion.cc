@@ -48,7 +48,11 @@ constexpr std::string_view kNames = "samovar list 2>/dev/null | awk 'NR>1 {print
 std::string Bash(const CLI::App& app) {
   std::string cases;
   for (const CLI::App* sub : Subcommands(app)) {
-    cases += fmt::format("    {}) words=\"{}\" ;;\n", sub->get_name(), WordsOf(*sub));
+    const std::string& name = sub->get_name();
+    for (const CLI::App* verb : Subcommands(*sub)) {
+      cases += fmt::format("    {}:{}) words=\"{}\" ;;\n", name, verb->get_name(), WordsOf(*verb));
+    }
+    cases += fmt::format("    {}:*) words=\"{}\" ;;\n", name, WordsOf(*sub));
   }
   std::string named;
   for (const CLI::App* sub : Subcommands(app)) {
@@ -61,10 +65,11 @@ std::string Bash(const CLI::App& app) {
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
       "    COMPREPLY=($(compgen -W \"{}\" -- \"$current\")); return\n"
       "  fi\n"
-      "  case \"${{COMP_WORDS[1]}}\" in\n{}  esac\n"
+      "  case \"${{COMP_WORDS[1]}}:${{COMP_WORDS[2]}}\" in\n{}  esac\n"
       "  case \"${{COMP_WORDS[1]}}:$current\" in\n"
       "    *:-*) ;;\n"
-      "    deploy:*) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
+      "    deploy:*) COMPREPLY=($(compgen -d -- \"$current\") "
+      "$(compgen -f -X '!*.onnx' -- \"$current\")); return ;;\n"
       "  esac\n"
       "  case \"${{COMP_WORDS[1]}}\" in {}) [ \"${{current#-}}\" = \"$current\" ] && "
       "words=\"$words $({})\" ;; esac\n"
@@ -92,7 +97,11 @@ std::string Zsh(const CLI::App& app) {
     commands += fmt::format("    '{}:{}'\n", sub->get_name(), Quoted(sub->get_description()));
     cases += fmt::format("    {})\n", sub->get_name());
     if (TakesFunction(*sub)) cases += fmt::format("      compadd -- ${{(f)\"$({})\"}}\n", kNames);
-    if (sub->get_name() == "deploy") cases += "      _files -/\n";
+    if (sub->get_name() == "deploy") cases += "      _files -g '*.onnx'\n";
+    for (const CLI::App* verb : Subcommands(*sub)) {
+      cases += fmt::format("      [ \"$words[3]\" = {} ] && {{ compadd -- {}; _files; return; }}\n",
+                           verb->get_name(), WordsOf(*verb));
+    }
     cases += fmt::format("      compadd -- {}\n      ;;\n", WordsOf(*sub));
   }
   return fmt::format(
@@ -119,6 +128,14 @@ std::string Fish(const CLI::App& app) {
     const std::string when = fmt::format("-n '__fish_seen_subcommand_from {}'", name);
     for (const CLI::App* verb : Subcommands(*sub)) {
       out += fmt::format("complete -c samovar {} -a {}\n", when, verb->get_name());
+      for (const CLI::Option* option : verb->get_options()) {
+        for (const std::string& flag : option->get_lnames()) {
+          out += fmt::format(
+              "complete -c samovar -n '__fish_seen_subcommand_from {}; and "
+              "__fish_seen_subcommand_from {}' -F -l {} -d '{}'\n",
+              name, verb->get_name(), flag, Quoted(option->get_description()));
+        }
+      }
     }
     for (const CLI::Option* option : sub->get_options()) {
       for (const std::string& flag : option->get_lnames()) {
@@ -131,7 +148,7 @@ std::string Fish(const CLI::App& app) {
                          "samovar list 2>/dev/null | awk \"NR>1 {print \\$1}\"");
     }
     if (name == "deploy") {
-      out += fmt::format("complete -c samovar {} -a '(__fish_complete_directories)'\n", when);
+      out += fmt::format("complete -c samovar {} -a '(__fish_complete_suffix .onnx)'\n", when);
     }
   }
   return out;

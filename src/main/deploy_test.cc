@@ -155,7 +155,8 @@ TEST(Completion, NamesEveryCommandAndIsReadByBash) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const auto script = CompletionScript(app, shell);
     ASSERT_TRUE(script);
-    for (const char* word : {"deploy", "invoke", "dry-run", "follow", "create"}) {
+    for (const char* word :
+         {"deploy", "invoke", "dry-run", "follow", "create", "export", "features"}) {
       EXPECT_THAT(*script, HasSubstr(word)) << shell;
     }
   }
