@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "main/commands.h"
 #include "main/progress.h"
@@ -141,19 +140,32 @@ std::string Starts(const Terminal& t, const Facts& facts) {
   return out;
 }
 
+// "version 2: 50 %"
+std::string WeightsText(const boost::json::value& weights) {
+  std::string out;
+  if (!weights.is_object()) return out;
+  for (const auto& [version, weight] : weights.as_object()) {
+    const double share = weight.is_number() ? weight.to_number<double>() : 0;
+    out += fmt::format("{}version {}: {:.4g} %", out.empty() ? "" : ", ", std::string_view(version),
+                       share * 100);
+  }
+  return out;
+}
+
 std::string VersionsAndAliases(const Terminal& t, const Facts& facts) {
   std::string out;
   Table aliases({{"ALIAS"}, {"VERSION"}, {"ALSO"}});
   for (const auto& alias : ListIn(facts.aliases, "Aliases")) {
     const boost::json::value& weights =
         JsonMember(JsonMember(alias, "RoutingConfig"), "AdditionalVersionWeights");
-    aliases.Add({JsonText(alias, "Name"), JsonText(alias, "FunctionVersion"),
-                 weights.as_object().empty() ? "" : boost::json::serialize(weights)});
+    aliases.Add(
+        {JsonText(alias, "Name"), JsonText(alias, "FunctionVersion"), WeightsText(weights)});
   }
   if (!aliases.Empty()) out += "\n" + aliases.Render(t);
-  Table versions({{"VERSION"}, {"CHANGED"}, {"CODE", true}, {"DESCRIPTION"}});
+  Table versions({{"VERSION"}, {"CHANGED"}, {"RUNTIME"}, {"CODE", true}, {"DESCRIPTION"}});
   for (const auto& version : ListIn(facts.versions, "Versions")) {
     versions.Add({JsonText(version, "Version"), JsonText(version, "LastModified").substr(0, 19),
+                  JsonText(version, "Runtime"),
                   HumanSize(static_cast<std::uint64_t>(JsonNumber(version, "CodeSize"))),
                   JsonText(version, "Description")});
   }
