@@ -2,7 +2,8 @@
 """Trains the model and prints its error beside two naive forecasts.
 
 The last two months are held out: the model sees none of them, neither to learn nor to choose.
-Writes function/model.joblib (what is deployed) and data/test_rows.json (what the demo sends).
+Writes function/model.joblib (what is deployed), data/test_rows.json (what the demo sends), and
+data/test_rows.npy (all held-out rows, on which the ONNX model is compared).
 """
 
 import json
@@ -32,6 +33,12 @@ def pipeline():
     return VotingRegressor([("linear", linear), ("trees", trees)])
 
 
+def matrix(frame, columns):
+    """Rows whose numbers are exact in single precision, in which ONNX calculates: no row then lies so near to a
+    tree's threshold that rounding puts it on the other side."""
+    return frame[columns].to_numpy(dtype=np.float32).astype(float)
+
+
 def report(truth, forecasts):
     print(f"\n  {'forecast':<28}{'mean abs. error':>16}{'root mean sq.':>15}")
     for name, values in forecasts.items():
@@ -52,10 +59,10 @@ def main():
     train, test = frame[frame.day < HELD_OUT_FROM], frame[frame.day >= HELD_OUT_FROM]
     print(f"{len(frame):,} rows of {frame.shop.nunique()} shops, {len(columns)} features; "
           f"training on {len(train):,}, testing on {len(test):,} from {HELD_OUT_FROM}", flush=True)
-    model = pipeline().fit(train[columns].to_numpy(), train.customers.to_numpy())
+    model = pipeline().fit(matrix(train, columns), train.customers.to_numpy())
     truth = test.customers.to_numpy()
     report(truth, {
-        "this model": model.predict(test[columns].to_numpy()),
+        "this model": model.predict(matrix(test, columns)),
         "yesterday": test.customers_lag_0.to_numpy(),
         "same day last week": test.customers_lag_6.to_numpy()})
 
@@ -66,6 +73,7 @@ def main():
              "features": [round(float(row[name]), 4) for name in columns]}
             for _, row in test[test.shop == shop].iterrows()]
     (data / "test_rows.json").write_text(json.dumps({"names": columns, "rows": rows}))
+    np.save(data / "test_rows.npy", matrix(test, columns))
     size = (HERE / "function" / "model.joblib").stat().st_size
     print(f"model.joblib: {size / 1e6:.1f} MB; {time.monotonic() - begin:.0f} s")
 

@@ -2,15 +2,13 @@
 
 import json
 import re
-import shutil
 import subprocess
 import threading
-import urllib.parse
 import zipfile
 
 import pytest
 
-from harness import BINARY, HTTP, ROOT, clean_environment, unique, until
+from harness import BINARY, ROOT, clean_environment, unique, until
 
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -247,32 +245,3 @@ def test_the_servers_settings_are_checked(tmp_path):
     done = subprocess.run([BINARY, "serve", "--config", config], capture_output=True, text=True, timeout=30,
                           env=clean_environment())
     assert done.returncode == 2 and "misspelt" in done.stderr
-
-
-def test_the_example_deploys_and_predicts(server, tmp_path):
-    """With a model of two lines, so that the test needs neither the receipts nor scikit-learn's size."""
-    example = tmp_path / "supermarket"
-    shutil.copytree(ROOT / "examples/supermarket", example,
-                    ignore=shutil.ignore_patterns("data", "build", ".samovar-build", "model.joblib"))
-    (example / "function/requirements.txt").write_text("")
-    (example / "function/joblib.py").write_text(
-        "class P:\n    def predict(self, rows): return [sum(r) for r in rows]\n"
-        "def load(path): return {'pipeline': P(), 'features': [f'f{i}' for i in range(100)]}\n")
-    (example / "function/numpy.py").write_text(
-        "class A(list):\n    def all(self): return True\n"
-        "def zeros(shape): return [[0.0] * shape[1]] * shape[0]\n"
-        "def asarray(table, dtype): return [[float(x) for x in row] for row in table]\n"
-        "def isfinite(values): return A()\n")
-    template = (example / "template.yaml").read_text()
-    name = unique("market")
-    (example / "template.yaml").write_text(template.replace("FunctionName: supermarket", f"FunctionName: {name}")
-                                           .replace("python3.11", server.runtime()))
-    report = json.loads(server.samovar("deploy", example, "--json").out)
-    assert report["outputs"]["Url"].startswith("http")
-    event = {"instances": [[1] * 100, {f"f{i}": 2 for i in range(100)}]}
-    assert server.invoke(name, event, Qualifier="live").payload == {"predictions": [100.0, 200.0]}
-    host = urllib.parse.urlsplit(report["outputs"]["Url"]).netloc
-    call = lambda body: HTTP.request("POST", server.endpoint + "/", body=body, headers={"Host": host})  # noqa: E731
-    assert call(json.dumps(event)).json() == {"predictions": [100.0, 200.0]}
-    wrong = call('{"instances": [[1, 2]]}')
-    assert wrong.status == 400 and "100 numbers" in wrong.json()["error"]

@@ -45,7 +45,7 @@ def matrix(request):
 
 
 def predict(request):
-    return {"predictions": [round(float(p), 3) for p in PIPELINE.predict(matrix(request))]}
+    return {"predictions": [float(p) for p in PIPELINE.predict(matrix(request))]}
 
 
 def handler(event, context):
