@@ -177,8 +177,9 @@ class Server:
 
     def leftovers(self):
         mounts = [line for line in open("/proc/self/mountinfo") if str(self.base) in line]
-        groups = [str(path) for name in self.cgroups
-                  for root in pathlib.Path("/sys/fs/cgroup").glob("*") for path in root.rglob(name)]
+        # os.walk passes over what goes away meanwhile, such as another server's groups.
+        groups = [os.path.join(folder, name) for folder, names, _ in os.walk("/sys/fs/cgroup") for name in names
+                  if name in self.cgroups]
         own = pathlib.Path("/proc/self/cgroup").read_text()
         hierarchies = [name for name in self.hierarchies if f":{name}:" in own]
         return self.leftover_processes() + mounts + groups + hierarchies
