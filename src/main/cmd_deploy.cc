@@ -38,7 +38,14 @@ Result<std::string> FindTemplate(const Options& options) {
   if (!options.file.empty()) return options.file;
   if (IsModelFile(options.folder)) return std::string();
   std::error_code error;
-  if (fs::is_regular_file(options.folder, error)) return options.folder;
+  if (fs::is_regular_file(options.folder, error)) {
+    const std::string kind = fs::path(options.folder).extension();
+    if (kind == ".yaml" || kind == ".yml" || kind == ".json") return options.folder;
+    return Fail(Code::kInvalid,
+                fmt::format("{}: expected a folder, a template (.yaml, .yml, .json) "
+                            "or a model (.onnx)",
+                            options.folder));
+  }
   if (!fs::is_directory(options.folder, error)) {
     return Fail(Code::kInvalid, fmt::format("{}: no such file or folder", options.folder));
   }

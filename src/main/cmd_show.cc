@@ -56,7 +56,7 @@ boost::json::object AsJson(const Facts& facts) {
 void AddFact(std::string& out, const Terminal& terminal, const std::string& name,
              const std::string& value) {
   if (value.empty()) return;
-  out += terminal.Paint(Ink::kDim, fmt::format("{:<14}", name)) + SafeText(value) + "\n";
+  out += terminal.Paint(Ink::kDim, fmt::format("{:<13} ", name)) + SafeText(value) + "\n";
 }
 
 std::string Names(const boost::json::value& object) {

@@ -68,7 +68,8 @@ Result<int> Usage(const Session& session, const std::string& function) {
     return kExitOk;
   }
   if (table.Empty()) {
-    session.Say("nothing was invoked yet");
+    session.Say(function.empty() ? "nothing was invoked yet"
+                                 : fmt::format("no calls of {} since {}", function, since));
     return kExitOk;
   }
   session.Print(table.Render(session.out));

@@ -2,6 +2,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <csignal>
 
 namespace samovar {
@@ -11,12 +12,29 @@ namespace {
 constexpr const char* kFooter =
     "\nA first round:\n"
     "  samovar serve                          # in one terminal; needs root for isolation\n"
-    "  samovar deploy examples/hello          # in another: build, send, say what changed\n"
-    "  samovar invoke Hello --payload '{}'    # the answer on standard output\n"
-    "  samovar logs Hello --follow\n\n"
+    "  samovar deploy hello                   # in another: a folder with app.py\n"
+    "  samovar deploy model.onnx              # a model is a function, too\n"
+    "  samovar invoke hello --payload '{}'    # the answer on standard output\n"
+    "  samovar logs hello --follow\n\n"
     "AWS's own tools work too: export AWS_ENDPOINT_URL=http://127.0.0.1:4566\n"
     "Exit codes: 0 ok, 1 the function failed, 2 wrong input, 3 no server, 4 not found,\n"
     "5 refused, 6 the server failed.   `samovar COMMAND --help` says more.";
+
+// What was wrong with a command line, in the form of all errors.
+int ReportUsage(const CLI::App& app, Session& session, const std::vector<std::string>& words,
+                const std::string& what) {
+  // Flags of a command line that was refused have not been read.
+  session.json = session.json || std::ranges::find(words, "--json") != words.end();
+  const std::string first = words.empty() || words[0].starts_with("-") ? "" : words[0];
+  const auto named =
+      app.get_subcommands([&](const CLI::App* sub) { return sub->check_name(first); });
+  const bool unknown = !first.empty() && named.empty();
+  const int code =
+      session.Report({Code::kInvalid, unknown ? "there is no command " + first : what, {}});
+  const std::string help = unknown || first.empty() ? "" : first + " ";
+  if (!session.json) session.Say("`samovar " + help + "--help` says more");
+  return code;
+}
 
 }  // namespace
 
@@ -54,8 +72,7 @@ int RunCli(int argc, char** argv, Serve serve) {
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    app.exit(e);
-    return kExitUsage;
+    return ReportUsage(app, session, {argv + std::min(argc, 1), argv + argc}, e.what());
   }
   if (!commands.run) {
     session.Print(app.help());

@@ -195,6 +195,18 @@ def test_exit_codes(server, args, code):
     assert done.returncode == code, (done.out, done.err)
 
 
+def test_wrong_command_lines_are_told_as_all_errors_are(server, tmp_path):
+    (tmp_path / "notes.txt").write_text("no template")
+    for args, words in ((["nonsense"], "samovar: there is no command nonsense"),
+                        (["invoke"], "samovar: NAME is required\n`samovar invoke --help` says more"),
+                        (["list", "--wrong"], "--wrong"),
+                        (["deploy", tmp_path / "notes.txt"], "notes.txt: expected a folder, a template")):
+        assert words in server.samovar(*args, check=False).err
+    told = json.loads(server.samovar("list", "--wrong", "--json", check=False).err)
+    assert "--wrong" in told["error"] and told["code"]
+    assert "no calls of absent since" in server.samovar("usage", "absent").err
+
+
 def test_exit_codes_of_failing_functions_and_absent_servers(server, name):
     server.create("def handler(e, c):\n    raise ValueError('no')\n", name=name)
     failed = server.samovar("invoke", name, check=False)
