@@ -1,5 +1,6 @@
 #include "models/element_type.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -18,7 +19,7 @@ struct Description {
   unsigned bits;
 };
 
-constexpr std::array<Description, 26> kTypes{{
+constexpr std::array<Description, 27> kTypes{{
     {"", 0},
     {"FP32", 32},
     {"UINT8", 8},
@@ -45,7 +46,30 @@ constexpr std::array<Description, 26> kTypes{{
     {"FP4E2M1", 4},
     {"UINT2", 2},
     {"INT2", 2},
+    {"FP8E8M0", 8},
 }};
+
+const Description& DescriptionOf(ElementType type) {
+  const auto index = static_cast<std::size_t>(type);
+  return kTypes[index < kTypes.size() ? index : 0];
+}
+
+// E8M0 has neither sign nor mantissa: a power of two, or NaN.
+constexpr std::uint32_t kE8M0Nan = 255;
+constexpr int kE8M0Bias = 127;
+
+double FromE8M0(std::uint32_t bits) {
+  if (bits == kE8M0Nan) return std::numeric_limits<double>::quiet_NaN();
+  return std::ldexp(1.0, static_cast<int>(bits) - kE8M0Bias);
+}
+
+std::uint32_t ToE8M0(double value) {
+  if (std::isnan(value)) return kE8M0Nan;
+  if (value <= 0) return 0;
+  if (std::isinf(value)) return kE8M0Nan - 1;
+  const double exponent = std::nearbyint(std::log2(value)) + kE8M0Bias;
+  return static_cast<std::uint32_t>(std::clamp(exponent, 0.0, kE8M0Nan - 1.0));
+}
 
 const SmallFloat* SmallFloatOf(ElementType type) {
   switch (type) {
@@ -140,6 +164,10 @@ bool PutPacked(std::byte* data, std::size_t index, unsigned width, bool negative
 
 template <class From>
 bool StoreAny(ElementType type, std::byte* data, std::size_t index, From value) {
+  if (type == ElementType::kFloat8E8M0) {
+    PutBits(data, index, 8, ToE8M0(static_cast<double>(value)));
+    return true;
+  }
   if (const SmallFloat* kind = SmallFloatOf(type)) {
     PutBits(data, index, BitsOf(type), ToSmallFloat(*kind, static_cast<double>(value)));
     return true;
@@ -205,7 +233,7 @@ std::int64_t SignedBits(std::uint32_t bits, unsigned width) {
 }  // namespace
 
 std::string_view DatatypeName(ElementType type) {
-  return kTypes[static_cast<std::size_t>(type)].name;
+  return DescriptionOf(type).name;
 }
 
 std::optional<ElementType> DatatypeOf(std::string_view name) {
@@ -215,7 +243,7 @@ std::optional<ElementType> DatatypeOf(std::string_view name) {
   return std::nullopt;
 }
 
-unsigned BitsOf(ElementType type) { return kTypes[static_cast<std::size_t>(type)].bits; }
+unsigned BitsOf(ElementType type) { return DescriptionOf(type).bits; }
 
 std::size_t BytesFor(ElementType type, std::size_t count) { return (count * BitsOf(type) + 7) / 8; }
 
@@ -224,7 +252,8 @@ bool IsComplex(ElementType type) {
 }
 
 bool IsFloating(ElementType type) {
-  return type == ElementType::kFloat || type == ElementType::kDouble || SmallFloatOf(type);
+  return type == ElementType::kFloat || type == ElementType::kDouble ||
+         type == ElementType::kFloat8E8M0 || SmallFloatOf(type);
 }
 
 bool Store(ElementType type, std::byte* data, std::size_t index, double value) {
@@ -245,6 +274,8 @@ double LoadFloating(ElementType type, const std::byte* data, std::size_t index) 
     case ElementType::kDouble:
     case ElementType::kComplex128:
       return Get<double>(data, index);
+    case ElementType::kFloat8E8M0:
+      return FromE8M0(GetBits(data, index, 8));
     default:
       break;
   }

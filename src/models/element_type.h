@@ -46,9 +46,10 @@ enum class ElementType : std::uint8_t {  // numbered as in ONNX Runtime's C API
   kFloat4E2M1 = 23,
   kUint2 = 24,
   kInt2 = 25,
+  kFloat8E8M0 = 26,  // newer than ONNX Runtime's header here, not than its library
 };
 
-std::string_view DatatypeName(ElementType type);               // "FP32", "BYTES", ...
+std::string_view DatatypeName(ElementType type);  // "FP32", "BYTES", ...; "" of no known type
 std::optional<ElementType> DatatypeOf(std::string_view name);  // the reverse
 
 unsigned BitsOf(ElementType type);  // of one element; 0 for strings

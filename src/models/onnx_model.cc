@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 
 #include "models/ort.h"
 #include "models/ort_values.h"
@@ -113,6 +114,8 @@ OnnxModel::~OnnxModel() = default;
 
 Result<std::unique_ptr<OnnxModel>> OnnxModel::Load(const std::string& path,
                                                    const ModelOptions& options) {
+  // The library reports on its use, from a thread of its own; a worker must do neither.
+  ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
   auto load = [&]() -> Result<std::unique_ptr<OnnxModel>> {
     auto session = std::make_unique<Session>();
     TRY(session->env, Made<OrtEnv>([](OrtEnv** out) {

@@ -88,6 +88,11 @@ Result<ValueInfo> DescribeTensor(const OrtTensorTypeAndShapeInfo* tensor) {
   ONNXTensorElementDataType type{};
   TRY(Checked(Ort().GetTensorElementType(tensor, &type)));
   out.type = static_cast<ElementType>(type);
+  if (DatatypeName(out.type).empty()) {
+    return Fail(Code::kUnsupported,
+                fmt::format("elements of ONNX Runtime's type {} are not supported",
+                            static_cast<int>(type)));
+  }
   if (Ort().TensorTypeAndShape_HasShape(tensor)) {
     TRY(out.shape, ShapeOf(tensor));
   }
