@@ -119,6 +119,33 @@ LambdaRegistry::Answer LambdaRegistry::GetAlias(json::object input) {
   co_return DescribeAlias(options_, target.name, name, function->aliases.at(name));
 }
 
+// What calls of the alias will find: made ready while it still leads to what served before.
+Task<Result<void>> LambdaRegistry::BeforeTurn(std::string name, std::string alias_name,
+                                              json::object input) {
+  const auto function = Find(name);
+  if (!options_.before_turn || !function || !function->aliases.contains(alias_name)) {
+    co_return Result<void>();
+  }
+  const AliasRecord before = function->aliases.at(alias_name);
+  AliasRecord after = before;
+  if (!ApplyAlias(options_, *function, input, after)) co_return Result<void>();  // refused later
+  const auto runnable = [&](const std::string& number) -> VersionPtr {
+    if (!IsVersionNumber(number)) return function->latest->runnable;
+    return function->versions.at(std::stoull(number))->runnable;
+  };
+  for (const auto& to : {after.version, after.second_version}) {
+    if (to.empty() || to == before.version || to == before.second_version || !runnable(to)) continue;
+    for (const auto& from : {before.version, before.second_version}) {
+      if (from.empty() || !runnable(from)) continue;
+      const auto ready = co_await options_.before_turn(runnable(from), runnable(to));
+      if (ready) continue;
+      co_return InvalidParameter(
+          fmt::format("Version {} cannot take over: {}", to, ready.error().message));
+    }
+  }
+  co_return Result<void>();
+}
+
 LambdaRegistry::Answer LambdaRegistry::UpdateAlias(json::object input) {
   CO_TRY(const auto target, TargetOf(input));
   const std::string name(TextOf(input, "Name"));
@@ -133,6 +160,7 @@ LambdaRegistry::Answer LambdaRegistry::UpdateAlias(json::object input) {
     if (function.provisioned.contains(name)) TRY(CheckProvisionedVersions(function, name));
     return DescribeAlias(options_, function.name, name, found->second);
   };
+  CO_TRY(co_await BeforeTurn(target.name, name, input));
   co_return co_await Change(target.name, MissingFunction(target.name), edit);
 }
 

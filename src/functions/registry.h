@@ -54,6 +54,10 @@ struct RegistryOptions {
   // Error's `reason` names a StateReasonCode itself; kUnavailable and kOverloaded are tried again
   // first. A version that is gone by then is told to OnRetired. Where null, nothing is done.
   std::function<Task<Result<void>>(VersionPtr version)> prepare;
+  // Before an alias turns from version `from` to version `to`, which it led nothing to until now.
+  // An Error kInvalid says that `to` cannot serve: the alias then stays as it is. Where null,
+  // nothing is done.
+  std::function<Task<Result<void>>(VersionPtr from, VersionPtr to)> before_turn;
   // How many provisioned instances a version (Version::Key) has; where null, none.
   std::function<ProvisionedStatus(const std::string& version_key)> provisioned_status;
   // In [0, 1), for an alias between two versions; the default is a generator of its own.

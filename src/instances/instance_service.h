@@ -105,6 +105,10 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   // Initialises the template of a version before anybody calls it, where it can have one. For
   // RegistryOptions::prepare, whose errors it answers.
   Task<Result<void>> Prepare(VersionPtr version);
+  // Has an instance of `to` ready, so that it can take the calls of `from` over: where that one has
+  // instances, else nothing is done. For RegistryOptions::before_turn. Errors: kInvalid where `to`
+  // is a model that cannot be loaded. That there is no room for one just now is no error.
+  Task<Result<void>> TakeOver(VersionPtr from, VersionPtr to);
   void SetTargets(std::vector<ProvisionedTarget> targets) override;
   ProvisionedStatus Status(const std::string& version_key) const override;
 

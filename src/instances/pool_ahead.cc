@@ -57,6 +57,17 @@ Error InstancePool::PrepareError(const Instance& instance) const {
   return {Code::kInvalid, std::string(why.error_type) + ": " + why.text};
 }
 
+Task<Result<void>> InstancePool::HaveOne(Deadline deadline) {
+  const bool some = busy_ > 0 || !idle_.empty() || !provisioned_idle_.empty() || !spares_.empty();
+  if (some) co_return Result<void>();
+  CO_TRY(Instance* instance, co_await Wait(deadline));
+  Result<void> outcome;
+  instance->SetFirst(StartKind::kWarm, {});  // its first caller does not wait for it
+  if (instance->Failure()) outcome = std::unexpected(PrepareError(*instance));
+  Release(*instance, std::nullopt, false);
+  co_return outcome;
+}
+
 void InstancePool::SetProvisioned(int count) {
   if (std::exchange(provisioned_, count) == count) return;
   provisioned_failure_.clear();

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/log.h"
 #include "instances/instance_pool.h"
 #include "instances/instance_service.h"
 
@@ -13,6 +14,20 @@ namespace samovar {
 Task<Result<void>> InstanceService::Prepare(VersionPtr version) {
   if (draining_) co_return Fail(Code::kUnavailable, "the server is shutting down");
   co_return co_await PoolOf(version).Prepare();
+}
+
+Task<Result<void>> InstanceService::TakeOver(VersionPtr from, VersionPtr to) {
+  auto at = pools_.find(from->Key());
+  if (draining_ || at == pools_.end() || at->second->Size() == 0) co_return Result<void>();
+  InstancePool& pool = PoolOf(to);
+  InstancePool::Visit visit(pool);
+  auto ready = co_await pool.HaveOne(Deadline::After(clock_, options_.init_timeout_ahead));
+  // A function may be turned to though it does not start, as on AWS; a model that cannot be loaded
+  // has no such past.
+  if (ready || (ready.error().code == Code::kInvalid && to->runtime == "onnx")) co_return ready;
+  LogWarn("{}: version {} takes over without an instance that is ready: {}", to->function,
+          to->number, ready.error().message);
+  co_return Result<void>();
 }
 
 void InstanceService::SetTargets(std::vector<ProvisionedTarget> targets) {

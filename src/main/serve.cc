@@ -116,6 +116,9 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
     return found.error().message;
   };
   options.prepare = [this](VersionPtr version) { return instances_->Prepare(std::move(version)); };
+  options.before_turn = [this](VersionPtr from, VersionPtr to) {
+    return instances_->TakeOver(std::move(from), std::move(to));
+  };
   options.provisioned_status = [this](const std::string& key) { return instances_->Status(key); };
   TRY(registry_,
       samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(), clock_));

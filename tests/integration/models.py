@@ -6,6 +6,7 @@ import pathlib
 import numpy
 import onnx
 from onnx import TensorProto, helper
+from tritonclient.utils import np_to_triton_dtype
 
 from harness import pack, unique
 
@@ -54,6 +55,18 @@ def trees_with_zipmap():
                  domains=[("ai.onnx.ml", 3)], opset=17)
 
 
+def endless():
+    """n (int64) to y: a loop of so many steps."""
+    step = helper.make_graph(
+        [node("Identity", ["c"], ["c2"]), node("Sin", ["v"], ["v2"])], "step",
+        [value("i", INT64, []), value("c", TensorProto.BOOL, []), value("v", FLOAT, [100])],
+        [value("c2", TensorProto.BOOL, []), value("v2", FLOAT, [100])])
+    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    begin = helper.make_tensor("begin", FLOAT, [100], [0.0] * 100)
+    return build([node("Loop", ["n", "true", "begin"], ["y"], body=step)], [("n", INT64, [])], [("y", FLOAT, [100])],
+                 [true, begin])
+
+
 def files_of(model, settings=None, **more):
     files = {"model.onnx": model, **more}
     if settings is not None:
@@ -94,9 +107,13 @@ def fails(server, name, event, kind, *words):
     return answer.payload["errorMessage"]
 
 
+def instance_ids(server, function):
+    listed = server.get("/samovar/v1/instances")["instances"]
+    return [i["id"] for i in listed if i["function"] == function]
+
+
 def column(name, data):
     """A Triton tensor's arguments of a numpy array."""
-    from tritonclient.utils import np_to_triton_dtype
     data = numpy.asarray(data)
     return name, list(data.shape), np_to_triton_dtype(data.dtype), data
 
