@@ -30,6 +30,18 @@ def lam(server):
 
 
 @pytest.fixture
+def control(server):
+    """SageMaker's control operations."""
+    return server.client("sagemaker")
+
+
+@pytest.fixture
+def runtime(server):
+    """SageMaker's calls of endpoints."""
+    return server.client("sagemaker-runtime")
+
+
+@pytest.fixture
 def fresh():
     """Makes servers with settings of their own: fresh("limits.account_concurrency=5")."""
     made = []

@@ -1,16 +1,18 @@
 """The Open Inference Protocol v2 over HTTP and gRPC, judged by NVIDIA's tritonclient."""
 
 import json
+import queue
 
 import numpy
+import onnx.helper
 import pytest
 import tritonclient.grpc
 import tritonclient.http
+from google.protobuf.json_format import MessageToDict
 from tritonclient.utils import InferenceServerException
 
 from harness import unique
-from models import (FLOAT, STRING, TensorProto, ROWS, ask, build, column, deploy, identity, node, publish, scaled,
-                    trees_with_zipmap)
+from models import STRING, ask, column, deploy, identity, publish, scaled, trees_with_zipmap
 
 X = numpy.array([[1, 2, 3, 4], [0.5, 0, -1, 1e3]], numpy.float32)
 SUM = numpy.array([[10], [999.5]], numpy.float32)
@@ -40,7 +42,6 @@ class Door:
         """JSON of an answer that one client gives as such and the other as a message."""
         if self.kind == "http":
             return answer
-        from google.protobuf.json_format import MessageToDict
         return MessageToDict(answer, preserving_proto_field_name=True)
 
 
@@ -101,7 +102,6 @@ NUMPY_TYPES = [numpy.bool_, numpy.int8, numpy.int16, numpy.int32, numpy.int64, n
 
 
 def test_every_type_that_the_protocol_has(server, door):
-    import onnx.helper
     for dtype in NUMPY_TYPES:
         function = deploy(server, identity(onnx.helper.np_dtype_to_tensor_dtype(numpy.dtype(dtype)), ("N", 2)))
         data = numpy.array([[0, 1], [1, 0], [1, 1]], dtype)
@@ -198,7 +198,6 @@ def handler(event, context):
 def test_many_at_a_time_over_one_grpc_connection(server, rows):
     """Each answer is its own request's."""
     client = tritonclient.grpc.InferenceServerClient(server.get("/samovar/v1/config")["grpc_listen"])
-    import queue
     done = queue.Queue()
     for n in range(200):
         one = tritonclient.grpc.InferInput("x", [1, 4], "FP32")

@@ -19,16 +19,6 @@ def sagemaker_arn(kind, name):
     return f"arn:aws:sagemaker:us-east-1:000000000000:{kind}/{name}"
 
 
-@pytest.fixture
-def control(server):
-    return server.client("sagemaker")
-
-
-@pytest.fixture
-def runtime(server):
-    return server.client("sagemaker-runtime")
-
-
 def published(server, code, name=None):
     """A function with one published version."""
     name = name or unique()
