@@ -84,7 +84,7 @@ Result<Guess> GuessModel(const GuessInput& input) {
   function.configuration["Role"] = "arn:aws:iam::" + input.account_id + ":role/samovar";
   TRY(const auto companions, ModelCompanions(input.folder));
   for (const std::string& companion : companions) {
-    guess.guessed.push_back(fmt::format("{} goes with it", companion));
+    guess.guessed.push_back(fmt::format("that {} goes with it", companion));
   }
   TRY(GuessMemory(input, input.folder, guess));
   return guess;
