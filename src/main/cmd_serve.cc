@@ -46,7 +46,7 @@ void AddServeCommand(Commands& commands, Serve serve) {
       "  samovar serve --set limits.memory_budget=4GB --set keep_alive.fixed=30m\n\n"
       "Settings: `samovar config` lists them all. SIGTERM lets running invocations finish.");
   auto options = std::make_shared<Options>();
-  sub->add_option("--config", options->config, "YAML file with settings");
+  sub->add_option("--config", options->config, "TOML or YAML file with settings");
   sub->add_option("--listen", options->listen, "HOST:PORT (default 127.0.0.1:4566)");
   sub->add_option("--data-dir", options->data_dir, "Where functions and events are kept");
   sub->add_option("--isolation", options->isolation, "full or process (only for trusted code)");

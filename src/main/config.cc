@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "main/toml.h"
 #include "main/yaml.h"
 
 extern char** environ;
@@ -244,7 +245,9 @@ Result<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   Loader loader;
   for (const ConfigKey& key : ConfigKeys()) TRY(loader.Default(key, sources));
   if (!sources.file.empty()) {
-    TRY(YamlNode root, ParseYaml(sources.file_text, sources.file));
+    const bool toml = sources.file.ends_with(".toml");
+    TRY(YamlNode root, toml ? ParseToml(sources.file_text, sources.file)
+                            : ParseYaml(sources.file_text, sources.file));
     if (!root.IsMap() && !root.IsNull()) {
       return Fail(Code::kInvalid,
                   fmt::format("{}:{}: expected \"key: value\" lines", sources.file, root.line));
@@ -280,8 +283,10 @@ Result<LoadedConfig> LoadConfigFromSystem(const std::string& path,
   if (sources.file.empty()) sources.file = sources.environment["SAMOVAR_CONFIG"];
   if (sources.file.empty()) {
     const std::string usual =
-        sources.root ? "/etc/samovar/config.yaml" : sources.home + "/.config/samovar/config.yaml";
-    if (access(usual.c_str(), F_OK) == 0) sources.file = usual;
+        sources.root ? "/etc/samovar/config" : sources.home + "/.config/samovar/config";
+    for (const char* ending : {".toml", ".yaml"}) {
+      if (access((usual + ending).c_str(), F_OK) == 0) sources.file = usual + ending;
+    }
   }
   if (!sources.file.empty()) {
     TRY(sources.file_text, ReadWhole(sources.file));

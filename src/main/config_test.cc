@@ -29,6 +29,43 @@ std::string Show(const Config& config, std::string_view name) {
   return "no such key";
 }
 
+ConfigSources TomlOf(std::string text) {
+  ConfigSources sources = FileOf(std::move(text));
+  sources.file = "c.toml";
+  return sources;
+}
+
+TEST(Config, ReadsTomlByItsEnding) {
+  const auto loaded =
+      LoadConfig(TomlOf("listen = '127.0.0.1:7'\nclones.enabled = false\n"
+                        "[limits]\nmemory_budget = \"25%\"\naccount_concurrency = 12\n"
+                        "[runtimes]\npython_paths = ['/a', '/b']\n"));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->config.listen, "127.0.0.1:7");
+  EXPECT_FALSE(loaded->config.clones.enabled);
+  EXPECT_EQ(Show(loaded->config, "limits.memory_budget"), "25%");
+  EXPECT_EQ(loaded->config.limits.account_concurrency, 12);
+  EXPECT_EQ(Show(loaded->config, "runtimes.python_paths"), "/a, /b");
+  EXPECT_EQ(loaded->origin.at("limits.account_concurrency"), "c.toml:5");
+}
+
+TEST(Config, NamesTheLineOfWhatTomlHasWrong) {
+  const struct {
+    std::string text, says;
+  } cases[] = {
+      {"listen = 'a:1'\n[limits]\nqueue_wait = 'soon'\n", "c.toml:3: limits.queue_wait: expected"},
+      {"\n[limit]\nqueue_wait = '1s'\n", "c.toml:2: limit: no such key"},
+      {"listen = 'a:1'\nlisten = 'b:1'\n", "c.toml:2: "},
+      {"listen: a:1\n", "c.toml:1: "},
+      {"region = 1979-05-27\nlimits = 3\n", "c.toml:2: limits: expected keys below it"}};
+  for (const auto& [text, says] : cases) {
+    const auto loaded = LoadConfig(TomlOf(text));
+    ASSERT_FALSE(loaded) << text;
+    EXPECT_THAT(loaded.error().message, HasSubstr(says));
+    EXPECT_EQ(loaded.error().code, Code::kInvalid);
+  }
+}
+
 TEST(Config, GivesEveryKeyItsDocumentedDefault) {
   const auto loaded = LoadConfig(FileOf(""));
   ASSERT_TRUE(loaded) << loaded.error().message;
