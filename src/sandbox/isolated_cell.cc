@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 
+#include "base/log.h"
 #include "os/cgroup.h"
 #include "os/egress_guard.h"
 #include "os/linux.h"
@@ -31,6 +32,7 @@ namespace {
 
 constexpr unsigned kSlots = 1 << 14;  // sandboxes at once
 constexpr std::size_t kSpares = 4;    // shells kept ready: about 0.3 MB each
+constexpr int kDiscardTries = 2000;   // of a millisecond each
 constexpr std::uint64_t kNamespaces =
     CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 
@@ -135,11 +137,15 @@ class IsolatedCell final : public Cell {
     return {};
   }
 
-  // After a Start() that failed: what would have been reported by the loop.
+  // After a Start() that failed: what would have been reported by the loop. All others wait for
+  // this, so a cgroup that stays is left: the next spawner removes it, or this one as it ends.
   void Discard() {
     Kill();
     (void)Reap();
-    while (!Remove()) ::usleep(1000);
+    for (int tries = 0; !Remove(); ++tries) {
+      if (tries == kDiscardTries) return LogWarn("the cgroup of a sandbox could not be removed");
+      ::usleep(1000);
+    }
   }
 
   Result<bool> Ready(std::vector<Fd> fds) override {

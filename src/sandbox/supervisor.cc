@@ -26,6 +26,7 @@ using std::chrono::steady_clock;
 
 constexpr auto kRestartPause = std::chrono::seconds(1);  // after a spawner that died young
 constexpr auto kSpawnerGoodbye = std::chrono::seconds(10);
+constexpr auto kSpawnerReady = std::chrono::seconds(30);
 
 Result<void> BecomeUser(uid_t uid, gid_t gid) {
   if (::geteuid() != 0) return {};
@@ -47,6 +48,7 @@ class Supervisor {
  private:
   bool Full() const { return options_.isolation == "full"; }
   Result<void> StartSpawner();
+  void AwaitReady(int ready);
   [[noreturn]] void BeSpawner(Fd server, Fd ready);
   Result<void> StartServer(const std::function<int(ServerSide)>& server);
   [[noreturn]] void BeServer(const std::function<int(ServerSide)>& server);
@@ -111,8 +113,7 @@ Result<void> Supervisor::StartSpawner() {
   }
   ready.second = Fd();
   pair.second = Fd();
-  pollfd wait{ready.first.Get(), POLLIN, 0};
-  (void)::poll(&wait, 1, 30'000);
+  AwaitReady(ready.first.Get());
   auto packet = ReceivePacket(ready.first.Get());
   if (!packet || !*packet || (*packet)->body != "R") {
     std::string why = packet && *packet ? (*packet)->body : "it died or did not answer";
@@ -122,6 +123,20 @@ Result<void> Supervisor::StartSpawner() {
   int fd = pair.first.Get();
   TRY(SendPacket(handover_.Get(), "spawner", std::span(&fd, 1)));
   return {};
+}
+
+// Until the new spawner has spoken or died. A server that runs already gets its signals meanwhile,
+// and where it ends there is nothing to wait for.
+void Supervisor::AwaitReady(int ready) {
+  auto until = steady_clock::now() + kSpawnerReady;
+  while (!server_status_) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now()).count();
+    pollfd wait[] = {{ready, POLLIN, 0}, {server_ > 0 ? signals_.Get() : -1, POLLIN, 0}};
+    if (left <= 0 || ::poll(wait, 2, static_cast<int>(left)) == 0 || wait[0].revents != 0) return;
+    if (wait[1].revents == 0) continue;
+    TakeSignals();
+    ReapChildren();
+  }
 }
 
 void Supervisor::BeSpawner(Fd server, Fd ready) {
