@@ -100,8 +100,6 @@ def main():
     live = lambda_.get_alias(FunctionName=FUNCTION, Name=ALIAS)
     python = live["FunctionVersion"]
     onnx = find_or_publish(code, lambda_.get_function_configuration(FunctionName=FUNCTION)["MemorySize"])
-    lambda_.update_alias(FunctionName=FUNCTION, Name=ALIAS, FunctionVersion=python,
-                         RoutingConfig={"AdditionalVersionWeights": {onnx: 0.5}})
 
     print(f"  {'version':<10}{'runtime':<14}{'first call':>12}{'median of ' + str(CALLS):>16}{'memory':>10}")
     runtimes = {version["Version"]: version["Runtime"] for version in versions()}
@@ -112,6 +110,8 @@ def main():
     print(f"\n  {len(rows)} days asked of both: the largest difference of a prediction is {largest:.1e}")
     if largest > 1e-4:
         sys.exit("the two must not differ by more than 1e-4")
+    lambda_.update_alias(FunctionName=FUNCTION, Name=ALIAS, FunctionVersion=python,
+                         RoutingConfig={"AdditionalVersionWeights": {onnx: 0.5}})
     answered = collections.Counter(ask({"instances": rows[:1]}, ALIAS)[2] for _ in range(CALLS))
     print(f"  {CALLS} calls of the alias {ALIAS}: {answered[python]} answered by version {python}, "
           f"{answered[onnx]} by version {onnx}")
