@@ -1,4 +1,5 @@
 // Provisioned concurrency: instances of a version that are ready before anyone calls.
+#include "functions/provisioned.h"
 
 #include <fmt/format.h>
 
