@@ -129,11 +129,22 @@ std::vector<pid_t> Cgroup::Members() {
   return pids;
 }
 
-void Cgroup::KillAll() {
-  (void)Freeze(false);
-  for (pid_t pid : Members()) {
-    if (pid > 1) ::kill(pid, SIGKILL);
+Fd Cgroup::OpenMembers() { return Fd(::openat(Dir("pids"), "cgroup.procs", O_RDONLY | O_CLOEXEC)); }
+
+Result<void> Cgroup::KeepOnly(int kept) {
+  usage_.Release();  // their numbers are given out anew
+  stat_.Release();
+  std::vector<int> keep{kept};
+  for (const auto& part : parts_) keep.push_back(part.dir.Get());
+  std::sort(keep.begin(), keep.end());
+  unsigned from = 3;
+  for (int fd : keep) {
+    auto at = static_cast<unsigned>(fd);
+    if (at > from && CloseRange(from, at - 1, 0) != 0) return std::unexpected(ErrnoError("close"));
+    from = at + 1;
   }
+  if (CloseRange(from, ~0u, 0) != 0) return std::unexpected(ErrnoError("close"));
+  return {};
 }
 
 bool Cgroup::KillAllBut(pid_t spared) {

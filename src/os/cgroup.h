@@ -55,10 +55,12 @@ class Cgroup {
   // the whole group itself; empty otherwise. (Usage thresholds would be the bell to have, but
   // arming one waits 20 ms for an RCU grace period.)
   Fd WatchOom();
-  void KillAll();  // SIGKILL to every member, thawed
   // SIGKILL to every member but `spared`. True once there is none left.
   bool KillAllBut(pid_t spared);
   std::vector<pid_t> Members();
+  Fd OpenMembers();  // their list, for reading
+  // Closes every descriptor of this process but the standard ones, `kept` and what Take() needs.
+  Result<void> KeepOnly(int kept);
   bool Remove();  // false while something is still in it
 
  private:

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "os/packet_socket.h"
 
@@ -57,9 +58,11 @@ Result<std::optional<Message>> ReceiveMessage(int socket) {
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   ssize_t got;
+  bool reset = false;
   do {
     got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
+    // The peer went without reading all; told once, and what it had said comes after.
+  } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (got < 0 && errno == EAGAIN) return std::nullopt;
   if (got <= 0) return Fail(Code::kUnavailable, "the peer has gone");
   Message message{.body = std::string(text, static_cast<std::size_t>(got))};

@@ -123,9 +123,11 @@ Result<std::optional<Packet>> ReceivePacket(int socket) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t got;
+  bool reset = false;
   do {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
+    // The peer went without reading all; told once, and what it had said comes after.
+  } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (got < 0 && errno == EAGAIN) return std::nullopt;
   if (got <= 0) return Fail(Code::kUnavailable, "the peer has gone");
   Packet packet{.body = {}, .fds = TakeFds(message)};

@@ -22,31 +22,64 @@ class Cell {
  public:
   virtual ~Cell() = default;
 
-  int pidfd() const { return pidfd_.Get(); }
-  int setup() const { return setup_.Get(); }  // our end; see sandbox_child.h
-  int bell() const { return bell_.Get(); }    // rings when memory use grew; -1 for none
+  // What the loop listens to; -1 for what is not there (yet).
+  int pidfd() const { return pidfd_.Get(); }    // rings when all has ended
+  int setup() const { return setup_.Get(); }    // our end; see sandbox_child.h
+  int helper() const { return helper_.Get(); }  // of what helps in the set-up, see dresser.h
+  int program() const {
+    return program_.Get();
+  }  // rings when the program has ended, where that
+     // may be before the rest
+  int bell() const { return bell_.Get(); }  // rings when memory use grew
   const SandboxSpec& spec() const { return spec_; }
+  const Error& error() const { return error_; }  // why a set-up failed
 
-  // What arrived with 'R'. Answers whether the child waits for a go (a byte on `setup`).
-  virtual Result<bool> Ready(std::vector<Fd> fds) = 0;
+  enum class Step : std::uint8_t {
+    kWaiting,
+    kAdopted,  // there is more to listen to now
+    kStarted,  // the program runs
+    kFailed
+  };
+  struct Heard {
+    Step step = Step::kWaiting;
+    bool setup_ended = false, helper_ended = false;  // listen no more
+  };
+  // Something arrived at `setup` or `helper`. Here: 'R' comes first, then either the end of the
+  // socket (exec closed it) or an 'E'.
+  virtual Heard Hear();
   // The program runs: the report to the server and its descriptors.
   virtual std::vector<Fd> Handover(SpawnerReport& report) = 0;
 
   virtual void Kill() = 0;
+  virtual void KillWithClones() { Kill(); }
   virtual Result<void> Freeze(bool frozen) = 0;
   virtual Result<void> UseCpuLimit() = 0;
   // Looks at the memory in use and kills the sandbox when it is over. Answers when to look again.
   virtual std::chrono::milliseconds CheckMemory() = 0;
-  // After the pidfd became readable: reaps.
+  // Whether all of it has ended. Asked after `pidfd` or `program` rang and some ms later again.
+  virtual bool Over();
+  // REQUIRES Over().
   virtual SandboxExit Reap() = 0;
   // Removes what is left of it on the host; false: try again.
   virtual bool Remove() = 0;
+  // Remove() waits for clones of it, which may live long.
+  virtual bool Lingers() const { return false; }
+  // How long its set-up may take.
+  virtual std::chrono::seconds Patience() const { return std::chrono::seconds(30); }
 
  protected:
   explicit Cell(SandboxSpec spec) : spec_(std::move(spec)) {}
+  // What arrived with 'R'. Answers whether the child waits for a go (a byte on `setup`).
+  virtual Result<bool> Ready(std::vector<Fd> fds) = 0;
+  // An 'E' with its code and message.
+  static Error ErrorFrom(std::string_view packet);
 
   SandboxSpec spec_;
-  Fd pidfd_, setup_, bell_;
+  Fd pidfd_, setup_, helper_, program_, bell_;
+  Error error_{Code::kInternal, "the sandbox ended during its set-up"};
+
+ private:
+  bool ready_ = false;
 };
 
 // How long a sandbox with that much memory left can hardly take to use it up: programs fill some
@@ -57,7 +90,10 @@ class CellMaker {
  public:
   virtual ~CellMaker() = default;
   virtual Result<std::unique_ptr<Cell>> Make(SandboxSpec spec) = 0;
-  // Makes one thing ready for a later Make(), when there is time. False: there was nothing to do.
+  // REQUIRES: `original` is of this maker and its program runs.
+  virtual Result<std::unique_ptr<Cell>> Clone(Cell& original, CloneSpec spec);
+  // Makes one thing ready for a later Make() or Clone(), or tidies one up, when there is time.
+  // False: there was nothing to do.
   virtual bool Refill() { return false; }
 };
 

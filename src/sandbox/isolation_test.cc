@@ -143,7 +143,7 @@ TEST(Isolation, AForkBombStopsAtTheLimitAndTheHostGoesOn) {
 
 TEST(Isolation, AnUnboundedForkBombDiesWithItsSandbox) {
   RunInServer([](SandboxHost& host) -> Task<void> {
-    SandboxSpec spec = SpecFor({"/bin/sh", "-c", "b() { b | b & }; b; sleep 1000"});
+    SandboxSpec spec = SpecFor({"/bin/sh", "-c", "(b() { b | b & }; b) & exec sleep 1000"});
     spec.max_processes = 200;
     auto made = co_await host.Create(std::move(spec));
     EXPECT_TRUE(made);

@@ -33,7 +33,7 @@ std::uint16_t PortOf(int listener) {
       return std::unexpected(ErrnoError("prctl"));
     }
     TRY(SendPacket(setup, "R"));
-    TRY(PlaceDescriptors(pipes.log_write.Get(), pipes.channel_theirs.Get(), &setup));
+    TRY(PlaceDescriptors(pipes.log_write.Get(), pipes.channel_theirs.Get(), -1, &setup));
     return LimitResources();
   };
   if (auto prepared = prepare(); !prepared) ReportAndExit(setup, prepared.error());
@@ -68,8 +68,6 @@ class ProcessCell final : public Cell {
     statm_ = Fd(::open(fmt::format("/proc/{}/statm", pid_).c_str(), O_RDONLY | O_CLOEXEC));
     return {};
   }
-
-  Result<bool> Ready(std::vector<Fd>) override { return false; }
 
   std::vector<Fd> Handover(SpawnerReport& report) override {
     std::vector<Fd> fds;
@@ -134,6 +132,8 @@ class ProcessCell final : public Cell {
   }
 
  private:
+  Result<bool> Ready(std::vector<Fd>) override { return false; }
+
   pid_t pid_ = -1;
   std::string tmp_;
   Fd log_, channel_, listener_, statm_;

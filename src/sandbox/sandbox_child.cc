@@ -25,6 +25,7 @@
 #include "os/packet_socket.h"
 #include "sandbox/egress.h"
 #include "sandbox/root_tree.h"
+#include "sandbox/sandbox_mounts.h"
 #include "sandbox/spawner_protocol.h"
 
 namespace samovar {
@@ -35,103 +36,28 @@ Result<void> Checked(int answer, std::string_view what) {
   return std::unexpected(ErrnoError(what));
 }
 
-// Sources are opened while the host's tree is still the root.
-struct OpenMount {
-  const BindMount* mount;
-  Fd tree;                  // without overlays: a sealed copy of the source's mount
-  std::vector<Fd> overlay;  // with: the layers, highest first
-};
+constexpr const char* kFirstPid = "20000";  // of what a clonable sandbox runs, less 1
 
-Result<std::vector<OpenMount>> OpenSources(const SandboxSpec& spec) {
-  std::vector<OpenMount> opened;
-  for (const auto& mount : spec.mounts) {
-    OpenMount open{.mount = &mount, .tree = {}, .overlay = {}};
-    if (mount.overlays.empty()) {
-      open.tree = Fd(OpenTreeClone(mount.source.c_str()));
-      if (!open.tree || SealMount(open.tree.Get()) != 0) {
-        return Fail(Code::kInvalid, ErrnoError("sandbox mount source " + mount.source).message);
-      }
-    } else {
-      for (auto at = mount.overlays.rbegin(); at != mount.overlays.rend(); ++at) {
-        open.overlay.emplace_back(::open(at->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!open.overlay.back()) {
-          return Fail(Code::kInvalid, ErrnoError("sandbox mount overlay " + *at).message);
-        }
-      }
-      open.overlay.emplace_back(::open(mount.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-      if (!open.overlay.back()) {
-        return Fail(Code::kInvalid, ErrnoError("sandbox mount source " + mount.source).message);
-      }
-    }
-    opened.push_back(std::move(open));
-  }
-  return opened;
-}
-
-Result<void> MountOverlay(const OpenMount& open) {
-  // Layers are named by descriptor: option strings end at a page, and paths may hold colons.
-  std::string options = "lowerdir=";
-  for (const auto& layer : open.overlay) {
-    if (!options.ends_with('=')) options += ':';
-    options += fmt::format("/proc/self/fd/{}", layer.Get());
-  }
-  return Checked(::mount("overlay", open.mount->target.c_str(), "overlay",
-                         MS_RDONLY | MS_NOSUID | MS_NODEV, options.c_str()),
-                 "mount layers on " + open.mount->target);
-}
-
-Result<void> MountSources(const std::vector<OpenMount>& opened) {
-  for (const auto& open : opened) {
-    if (open.tree) {
-      TRY(Checked(MoveMount(open.tree.Get(), open.mount->target.c_str()),
-                  "mount " + open.mount->source + " on " + open.mount->target));
-    } else {
-      TRY(MountOverlay(open));
-    }
-  }
-  return {};
-}
-
-// As container runtimes do it: what leaks about the host is covered, what steers it is read-only.
-Result<void> MountProc() {
+Result<void> MountProc(bool clonable) {
   TRY(Checked(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
               "mount /proc"));
-  for (const char* path : {"/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                           "/proc/sched_debug", "/proc/sysrq-trigger", "/proc/kallsyms",
-                           "/proc/modules", "/proc/kmsg", "/proc/kpagecgroup"}) {
-    if (::mount("/dev/null", path, nullptr, MS_BIND, nullptr) != 0 && errno != ENOENT) {
-      return std::unexpected(ErrnoError(fmt::format("cover {}", path)));
-    }
-  }
-  for (const char* path : {"/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/acpi",
-                           "/proc/scsi", "/proc/driver"}) {
-    Fd tree(OpenTreeClone(path));
-    if (!tree && errno == ENOENT) continue;
-    if (!tree || SealMount(tree.Get()) != 0 || MoveMount(tree.Get(), path) != 0) {
-      return std::unexpected(ErrnoError(fmt::format("make {} read-only", path)));
-    }
-  }
-  return {};
+  // Libraries tell by getpid() whether they were forked. No process of a clone, where the first is
+  // 2, should meet the number that its template has.
+  if (clonable) (void)WriteSmallFile("/proc/sys/kernel/ns_last_pid", kFirstPid);
+  return CoverProc("/proc", "/dev/null");
 }
 
-// One tmpfs behind /tmp and /dev/shm, so that both share the budget. Answers a descriptor on it.
-// It stays mounted where only root may look: unmounting waits for a grace period.
-Result<Fd> MountTmp(const SandboxSpec& spec) {
-  // An inode costs kernel memory of about a kilobyte, which the hard limit has room for.
-  auto options = fmt::format("size={},nr_inodes={},mode=700", spec.tmp_size.count,
-                             std::max<std::uint64_t>(1024, spec.tmp_size.count / (16 << 10)));
-  TRY(Checked(::mount("tmpfs", "/mnt", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()),
-              "mount /tmp"));
-  for (const char* name : {"tmp", "shm"}) {
-    std::string path = fmt::format("/mnt/{}", name);
-    TRY(Checked(::mkdir(path.c_str(), 0755), "mkdir " + path));
-    TRY(Checked(::chmod(path.c_str(), 01777), "chmod " + path));
-  }
+// The tmpfs stays mounted where only root may look: unmounting waits for a grace period.
+Result<void> MountTmp(const SandboxSpec& spec) {
+  TRY(MountTmpfs("/mnt", spec.tmp_size));
   TRY(Checked(::mount("/mnt/tmp", "/tmp", nullptr, MS_BIND, nullptr), "mount /tmp"));
-  TRY(Checked(::mount("/mnt/shm", "/dev/shm", nullptr, MS_BIND, nullptr), "mount /dev/shm"));
-  Fd tmp(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!tmp) return std::unexpected(ErrnoError("open /tmp"));
-  return tmp;
+  return Checked(::mount("/mnt/shm", "/dev/shm", nullptr, MS_BIND, nullptr), "mount /dev/shm");
+}
+
+Result<Fd> OpenFolder(const char* path) {
+  Fd folder(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return std::unexpected(ErrnoError(path));
+  return folder;
 }
 
 Result<void> RaiseLoopback() {
@@ -181,7 +107,7 @@ Result<void> MountResolver(const std::string& text) {
   return Checked(MoveMount(tree.Get(), "/etc/resolv.conf"), "mount resolv.conf");
 }
 
-Result<Fd> EnterRoot(const std::string& root, const SandboxSpec& spec) {
+Result<void> EnterRoot(const std::string& root, const SandboxSpec& spec) {
   TRY(auto sources, OpenSources(spec));
   std::string resolver;
   if (spec.network == Network::kEgress) {
@@ -189,15 +115,14 @@ Result<Fd> EnterRoot(const std::string& root, const SandboxSpec& spec) {
   }
   TRY(Checked(::chdir(root.c_str()), "enter the root tree"));
   TRY(Checked(PivotRoot(".", "."), "pivot_root"));  // now "." is the old root, "/" the new one
-  TRY(MountProc());
-  TRY(auto tmp, MountTmp(spec));
+  TRY(MountProc(spec.clonable));
+  TRY(MountTmp(spec));
   TRY(MountSources(sources));
   if (!resolver.empty()) {
     TRY(MountResolver(resolver));
   }
   TRY(Checked(::umount2(".", MNT_DETACH), "leave the host's root"));
-  TRY(Checked(::chdir("/"), "chdir"));
-  return tmp;
+  return Checked(::chdir("/"), "chdir");
 }
 
 // Keeps descriptors 0 to 2 and `setup`, as 3: copies of the spawner's others would keep sockets
@@ -221,6 +146,7 @@ Result<void> PrepareShell(const ShellPlan& plan, int* setup) {
 struct Order {
   SandboxSpec spec;
   Fd log, channel;
+  Fd control, lifeline;  // of the clonable
 };
 
 Result<Packet> WaitForPacket(int setup) {
@@ -235,47 +161,72 @@ Result<Packet> WaitForPacket(int setup) {
 Result<Order> WaitForOrder(int setup) {
   TRY(auto packet, WaitForPacket(setup));
   TRY(auto order, DecodeOrder(packet.body));
-  if (packet.fds.size() != (order.spec.channel ? 2 : 1)) {
+  const SandboxSpec& spec = order.spec;
+  if (packet.fds.size() != 1u + (spec.channel ? 1 : 0) + (spec.clonable ? 2 : 0)) {
     return Fail(Code::kInternal, "an order came without its descriptors");
   }
-  Order taken{.spec = std::move(order.spec), .log = std::move(packet.fds[0]), .channel = {}};
-  if (taken.spec.channel) taken.channel = std::move(packet.fds[1]);
+  auto next = packet.fds.begin();
+  Order taken;
+  taken.log = std::move(*next++);
+  if (spec.channel) taken.channel = std::move(*next++);
+  if (spec.clonable) {
+    taken.control = std::move(*next++);
+    taken.lifeline = std::move(*next++);
+  }
+  taken.spec = std::move(order.spec);
   return taken;
 }
 
-// slirp4netns writes '1' once its interface is up.
-Result<void> WaitForEgress(int setup) {
-  constexpr int kPatienceMs = 10'000;
-  pollfd wait{setup, POLLIN, 0};
-  char byte = 0;
-  if (::poll(&wait, 1, kPatienceMs) == 1 && ::recv(setup, &byte, 1, 0) == 1 && byte == '1') {
-    return {};
-  }
-  return Fail(Code::kUnavailable, "slirp4netns did not open the way out");
-}
-
-Result<void> Prepare(const ShellPlan& plan, const Order& order, int* setup) {
+Result<void> Prepare(const ShellPlan& plan, Order& order, int* setup) {
   Fd listener;
   if (order.spec.runtime_api) {
     TRY(listener, ListenOnLoopback(9001));
   }
-  TRY(auto tmp, EnterRoot(plan.root, order.spec));
+  TRY(EnterRoot(plan.root, order.spec));
+  TRY(auto tmp, OpenFolder("/tmp"));
+  TRY(auto shm, OpenFolder("/dev/shm"));
   TRY(BecomeNobody(plan.host_uid));
   TRY(DropCapabilities());
   // Nothing of the spawner's memory, of which process 1 is a copy, can be looked at from inside.
   TRY(Checked(::prctl(PR_SET_DUMPABLE, 0), "prctl"));
   // Again, as the change of identity cleared it.
   TRY(Checked(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl"));
-  std::vector<int> fds{tmp.Get()};
+  std::vector<int> fds{tmp.Get(), shm.Get()};
   if (listener) fds.push_back(listener.Get());
   // A spawner that died before the line above is noticed here: nobody holds the other end.
   TRY(SendPacket(*setup, "R", fds));
   if (order.spec.network == Network::kEgress) {
     TRY(WaitForEgress(*setup));
   }
-  TRY(PlaceDescriptors(order.log.Get(), order.channel.Get(), setup));
+  if (order.lifeline) order.lifeline = Fd(DuplicateAbove(order.lifeline.Get(), 10));
+  TRY(PlaceDescriptors(order.log.Get(), order.channel.Get(), order.control.Get(), setup));
   TRY(LimitResources());
-  return plan.filter->Install();
+  return (order.spec.clonable ? plan.template_filter : plan.filter)->Install();
+}
+
+// Process 1 to its end. That of a clonable sandbox outlives the program: clones live in pid
+// namespaces below its own, and end with it.
+[[noreturn]] void ReapForEver(const ShellPlan& plan, pid_t program, Fd lifeline) {
+  if (lifeline) {
+    CloseRange(0, static_cast<unsigned>(lifeline.Get()) - 1, 0);
+    CloseRange(static_cast<unsigned>(lifeline.Get()) + 1, ~0u, 0);
+  } else {
+    CloseRange(0, ~0u, 0);
+  }
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  ::sigprocmask(SIG_SETMASK, &child, nullptr);
+  for (;;) {
+    int status = 0;
+    pid_t ended = ::wait4(-1, &status, __WALL | WNOHANG, nullptr);
+    if (ended == program) {
+      plan.status->store(status + 1);
+      if (!lifeline) ::_exit(0);  // the kernel kills the others, and only then reports this end
+      lifeline = Fd();            // the spawner sees its end, and ends us when no clone is left
+    }
+    if (ended <= 0) (void)::sigwaitinfo(&child, nullptr);
+  }
 }
 
 }  // namespace
@@ -293,15 +244,7 @@ void RunShell(const ShellPlan& plan) {
   pid_t program = ::fork();
   if (program < 0) ReportAndExit(setup, ErrnoError("fork"));
   if (program == 0) RunProgram(order->spec, setup);
-  CloseRange(0, ~0u, 0);
-  for (;;) {
-    int status = 0;
-    pid_t ended = ::wait4(-1, &status, __WALL, nullptr);
-    if (ended == program) {
-      plan.status->store(status + 1);
-      ::_exit(0);  // the kernel kills the others, and only then reports this end
-    }
-  }
+  ReapForEver(plan, program, std::move(order->lifeline));
 }
 
 }  // namespace samovar

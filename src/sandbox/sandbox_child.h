@@ -9,11 +9,12 @@
 //          its mounts up, makes the shared tree its root, becomes an unprivileged user of the host
 //          in a user namespace of its own, drops every capability and installs the seccomp filter.
 //          It stays as process 1 and reaps, the user's program is its child: so signals and aborts
-//          mean to that program what they mean anywhere.
+//          mean to that program what they mean anywhere. In a
+//          clonable sandbox it stays until the spawner ends it, after the last clone.
 // Errors   Over `setup`: 'E', the Code as a digit, the message. Success: 'R' with descriptors
 // (/tmp,
-//          and the Runtime API's listener where there is one), then, with egress, it waits for
-//          the byte '1'; at last the end of the socket, at exec.
+//          /dev/shm, and the Runtime API's listener where there is one), then, with egress, it
+//          waits for the byte '1'; at last the end of the socket, at exec.
 
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -37,16 +38,20 @@ struct ShellPlan {
   uid_t host_uid;    // unprivileged, of no other process; also the gid
   Cgroup* cgroup;
   const SeccompFilter* filter;
+  const SeccompFilter* template_filter;
   int setup;
   SharedStatus* status;
 };
 
 [[noreturn]] void RunShell(const ShellPlan& plan);
 
-// The rest, for both kinds of isolation: descriptors 0 to 3, limits, then the program.
+// The rest, for both kinds of isolation: descriptors 0 to 4, limits, then the program.
 [[noreturn]] void RunProgram(const SandboxSpec& spec, int setup);
-Result<void> PlaceDescriptors(int log_write, int channel, int* setup);
+// -1 for a descriptor that is not to be there; `setup` moves out of the way.
+Result<void> PlaceDescriptors(int log_write, int channel, int control, int* setup);
 Result<void> LimitResources();
+// Until slirp4netns has written '1' to the other end of `socket`: its interface is up.
+Result<void> WaitForEgress(int socket);
 // Sends the error and exits.
 [[noreturn]] void ReportAndExit(int setup, const Error& error);
 

@@ -16,6 +16,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
@@ -107,11 +108,6 @@ inline Task<std::string> ReadAll(Fd fd) {
   }
 }
 
-struct Outcome {
-  std::string output;
-  SandboxExit exit;
-};
-
 // A small program's spec: 128 MiB, one channel less.
 inline SandboxSpec SpecFor(std::vector<std::string> argv) {
   static int counter = 0;
@@ -124,6 +120,29 @@ inline SandboxSpec SpecFor(std::vector<std::string> argv) {
   spec.tmp_size = Bytes::MiB(512);
   return spec;
 }
+
+// A template of tests/isolation_probe/clone_probe.cc, which lies beside isolation_probe.
+inline SandboxSpec CloneProbe(const std::string& how) {
+  std::string probes = std::filesystem::path(ISOLATION_PROBE).parent_path();
+  SandboxSpec spec = SpecFor({"/var/task/clone_probe", how});
+  spec.env.push_back("SAMOVAR_TEMPLATE=1");
+  spec.mounts = {{probes, "/var/task", {}}};
+  spec.channel = spec.clonable = true;
+  return spec;
+}
+
+// Until the program has said "up\n".
+inline Task<void> AwaitUp(int log) {
+  asio::posix::basic_stream_descriptor<Executor> stream(co_await asio::this_coro::executor,
+                                                        ::dup(log));
+  char up[3];
+  co_await asio::async_read(stream, asio::buffer(up), asio::use_awaitable_t<Executor>());
+}
+
+struct Outcome {
+  std::string output;
+  SandboxExit exit;
+};
 
 // Creates, reads the log to its end, waits for the exit.
 inline Task<Result<Outcome>> RunToEnd(SandboxHost& host, SandboxSpec spec) {

@@ -58,7 +58,8 @@ class Link : public std::enable_shared_from_this<Link> {
   const std::string& isolation() const { return isolation_; }
   bool Connected() const { return spawner_.has_value(); }
 
-  KnownPtr Create(SandboxSpec spec);
+  // Sends a Create or a Clone, under a new number.
+  KnownPtr Ask(SpawnerOrder order);
   void Order(SpawnerOrder::Kind kind, const Known& known);
 
  private:
@@ -157,11 +158,11 @@ void Link::Lost() {
   }
 }
 
-KnownPtr Link::Create(SandboxSpec spec) {
+KnownPtr Link::Ask(SpawnerOrder order) {
   auto known = std::make_shared<Known>(loop_);
-  known->number = next_number_++;
+  known->number = order.number = next_number_++;
   known_[known->number] = known;
-  Send(EncodeOrder({SpawnerOrder::Kind::kCreate, known->number, std::move(spec)}));
+  Send(EncodeOrder(order));
   return known;
 }
 
@@ -199,6 +200,10 @@ void Link::WaitForRoom() {
   });
 }
 
+// Waits for what was asked for.
+Task<Result<std::unique_ptr<Sandbox>>> Made(std::shared_ptr<Link> link, KnownPtr known,
+                                            std::string id);
+
 class RemoteSandbox final : public Sandbox {
  public:
   RemoteSandbox(std::shared_ptr<Link> link, KnownPtr known, std::string id)
@@ -228,6 +233,13 @@ class RemoteSandbox final : public Sandbox {
     KnownPtr known = known_;  // the handle may go while others wait
     return Wait(std::move(known));
   }
+  Task<Result<std::unique_ptr<Sandbox>>> Clone(CloneSpec spec) override {
+    if (known_->exit) return Ended();
+    std::string id = spec.id;
+    KnownPtr asked = link_->Ask(
+        {.kind = SpawnerOrder::Kind::kClone, .clone = std::move(spec), .original = known_->number});
+    return Made(link_, std::move(asked), std::move(id));
+  }
 
  private:
   static Task<SandboxExit> Wait(KnownPtr known) {
@@ -235,6 +247,9 @@ class RemoteSandbox final : public Sandbox {
       co_await known->changed.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
     }
     co_return *known->exit;
+  }
+  static Task<Result<std::unique_ptr<Sandbox>>> Ended() {
+    co_return Fail(Code::kUnavailable, "the template has ended");
   }
 
   std::shared_ptr<Link> link_;
@@ -260,6 +275,34 @@ Bytes RemoteSandbox::MemoryInUse() {
   return now.anonymous + (now.shared - in_tmp);
 }
 
+Task<Result<std::unique_ptr<Sandbox>>> Made(std::shared_ptr<Link> link, KnownPtr known,
+                                            std::string id) {
+  // Where this coroutine is ended before its time, nobody is left to own the sandbox.
+  struct Abandon {
+    std::shared_ptr<Link> link;
+    KnownPtr known;
+    bool taken = false;
+    ~Abandon() {
+      if (taken) return;
+      known->abandoned = true;
+      if (known->answer && *known->answer) link->Order(SpawnerOrder::Kind::kKill, *known);
+    }
+  } abandon{link, known};
+  Timer bound(link->loop(), kMostCreate);
+  bound.async_wait([known](auto error) {
+    if (error || known->answer) return;
+    known->answer = Fail(Code::kUnavailable, "the spawner does not answer");
+    known->abandoned = true;
+    known->changed.cancel();
+  });
+  while (!known->answer) {
+    co_await known->changed.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
+  }
+  if (!*known->answer) co_return std::unexpected(known->answer->error());
+  abandon.taken = true;
+  co_return std::make_unique<RemoteSandbox>(link, known, std::move(id));
+}
+
 class RemoteHost final : public SandboxHost {
  public:
   explicit RemoteHost(std::shared_ptr<Link> link) : link_(std::move(link)) {}
@@ -267,31 +310,8 @@ class RemoteHost final : public SandboxHost {
 
   Task<Result<std::unique_ptr<Sandbox>>> Create(SandboxSpec spec) override {
     std::string id = spec.id;
-    KnownPtr known = link_->Create(std::move(spec));
-    // Where this coroutine is ended before its time, nobody is left to own the sandbox.
-    struct Abandon {
-      std::shared_ptr<Link> link;
-      KnownPtr known;
-      bool taken = false;
-      ~Abandon() {
-        if (taken) return;
-        known->abandoned = true;
-        if (known->answer && *known->answer) link->Order(SpawnerOrder::Kind::kKill, *known);
-      }
-    } abandon{link_, known};
-    Timer bound(link_->loop(), kMostCreate);
-    bound.async_wait([known](auto error) {
-      if (error || known->answer) return;
-      known->answer = Fail(Code::kUnavailable, "the spawner does not answer");
-      known->abandoned = true;
-      known->changed.cancel();
-    });
-    while (!known->answer) {
-      co_await known->changed.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
-    }
-    if (!*known->answer) co_return std::unexpected(known->answer->error());
-    abandon.taken = true;
-    co_return std::make_unique<RemoteSandbox>(link_, known, std::move(id));
+    KnownPtr known = link_->Ask({.kind = SpawnerOrder::Kind::kCreate, .spec = std::move(spec)});
+    return Made(link_, std::move(known), std::move(id));
   }
 
   std::string_view Isolation() const override { return link_->isolation(); }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
+#include <utility>
 #include <vector>
 
 #include "os/linux.h"
@@ -37,27 +40,24 @@ void ReportAndExit(int setup, const Error& error) {
   ::_exit(127);
 }
 
-Result<void> PlaceDescriptors(int log_write, int channel, int* setup) {
-  int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  int high_null = DuplicateAbove(null, kAboveStandard);
-  int high_log = DuplicateAbove(log_write, kAboveStandard);
-  int high_channel = channel < 0 ? -1 : DuplicateAbove(channel, kAboveStandard);
-  int high_setup = DuplicateAbove(*setup, kAboveStandard);
-  if (high_null < 0 || high_log < 0 || high_setup < 0 || (channel >= 0 && high_channel < 0)) {
-    return std::unexpected(ErrnoError("place descriptors"));
+Result<void> PlaceDescriptors(int log_write, int channel, int control, int* setup) {
+  Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const std::pair<int, int> wanted[] = {
+      {null.Get(), 0}, {log_write, 1}, {log_write, 2}, {channel, 3}, {control, 4}};
+  int high[std::size(wanted)];
+  for (std::size_t i = 0; i < std::size(wanted); ++i) {
+    high[i] = wanted[i].first < 0 ? -1 : DuplicateAbove(wanted[i].first, kAboveStandard);
+    if (wanted[i].first >= 0 && high[i] < 0) return std::unexpected(ErrnoError("descriptors"));
   }
-  ::dup2(high_null, 0);
-  ::dup2(high_log, 1);
-  ::dup2(high_log, 2);
-  if (channel >= 0) {
-    ::dup2(high_channel, 3);
-  } else {
-    ::close(3);
-  }
-  *setup = high_setup;
-  // The program gets 0 to 3 and nothing else, whatever the spawner had open.
-  if (CloseRange(channel >= 0 ? 4 : 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) != 0) {
+  *setup = DuplicateAbove(*setup, kAboveStandard);
+  if (!null || *setup < 0) return std::unexpected(ErrnoError("place descriptors"));
+  null.Release();  // its number may be one of the wanted
+  // The program gets 0 to 4 and nothing else, whatever the spawner had open.
+  if (CloseRange(3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) != 0) {
     return std::unexpected(ErrnoError("close_range"));
+  }
+  for (std::size_t i = 0; i < std::size(wanted); ++i) {
+    if (high[i] >= 0) ::dup2(high[i], wanted[i].second);
   }
   return {};
 }
@@ -74,6 +74,16 @@ Result<void> LimitResources() {
     if (::setrlimit(resource, &wanted) != 0) return std::unexpected(ErrnoError("setrlimit"));
   }
   return {};
+}
+
+Result<void> WaitForEgress(int socket) {
+  constexpr int kPatienceMs = 10'000;
+  pollfd wait{socket, POLLIN, 0};
+  char byte = 0;
+  if (::poll(&wait, 1, kPatienceMs) == 1 && ::recv(socket, &byte, 1, 0) == 1 && byte == '1') {
+    return {};
+  }
+  return Fail(Code::kUnavailable, "slirp4netns did not open the way out");
 }
 
 void RunProgram(const SandboxSpec& spec, int setup) {

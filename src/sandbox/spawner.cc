@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <deque>
@@ -26,10 +27,18 @@ using std::chrono::steady_clock;
 constexpr auto kRemoveAgain = std::chrono::milliseconds(20);
 constexpr auto kRefillPause = std::chrono::milliseconds(30);  // after the last Create
 constexpr auto kLeastTick = std::chrono::milliseconds(5);
-constexpr auto kMostSetup = std::chrono::seconds(30);   // a disk that does not answer, say
 constexpr auto kMostGoodbye = std::chrono::seconds(5);  // for the last sandboxes to die
 
-enum class Source : std::uint64_t { kServer, kSignal, kTick, kSetup, kEnd, kBell };
+enum class Source : std::uint64_t {
+  kServer,
+  kSignal,
+  kTick,
+  kSetup,
+  kHelper,
+  kEnd,
+  kProgramEnd,
+  kBell
+};
 
 class Spawner {
  public:
@@ -41,10 +50,10 @@ class Spawner {
   struct Box {
     std::unique_ptr<Cell> cell;
     enum class State { kStarting, kRunning, kFailed } state = State::kStarting;
-    bool ready = false;
-    Error error{Code::kInternal, "the sandbox ended during its set-up"};
-    steady_clock::time_point started;
-    steady_clock::time_point look;  // when to look at its memory again, or at its set-up
+    bool ending = false;                // rang once: ask whether it is over until it is
+    bool late = false;                  // its set-up took too long
+    steady_clock::time_point deadline;  // of the set-up
+    steady_clock::time_point look;      // when to look at its memory again, or at its set-up
   };
   using Boxes = std::map<std::uint64_t, Box>;
 
@@ -53,10 +62,15 @@ class Spawner {
   void Handle(const epoll_event& event);
   void TakeOrders();
   void Obey(SpawnerOrder order);
-  void Create(SpawnerOrder order);
-  void HearSetup(std::uint64_t number, Box& box);
+  void Make(SpawnerOrder order);
+  Result<std::unique_ptr<Cell>> MakeCell(SpawnerOrder order);
+  void Hear(std::uint64_t number, Box& box);
   void Started(std::uint64_t number, Box& box);
-  void Ended(Boxes::iterator at);
+  void WatchEnds(std::uint64_t number, const Cell& cell);
+  void Unwatch(int fd);
+  // What follows where it has ended; else it is asked again soon. Answers what comes after it.
+  Boxes::iterator Settle(Boxes::iterator at);
+  Boxes::iterator Ended(Boxes::iterator at);
   void CheckMemory(Box& box);
   void Tick();
   void ArmTick();
@@ -137,9 +151,17 @@ void Spawner::Handle(const epoll_event& event) {
   }
   auto at = boxes_.find(event.data.u64 >> 3);
   if (at == boxes_.end()) return;  // an event that was overtaken by the end
-  if (source == Source::kSetup) HearSetup(at->first, at->second);
-  if (source == Source::kBell) CheckMemory(at->second);
-  if (source == Source::kEnd) Ended(at);
+  Box& box = at->second;
+  if (source == Source::kBell) return CheckMemory(box);
+  if (source == Source::kSetup || source == Source::kHelper) {
+    Hear(at->first, box);
+    box.ending = box.ending || box.state == Box::State::kFailed;
+  }
+  if (source == Source::kEnd || source == Source::kProgramEnd) {
+    box.ending = true;
+    Unwatch(source == Source::kEnd ? box.cell->pidfd() : box.cell->program());
+  }
+  if (box.ending) Settle(at);
 }
 
 void Spawner::TakeOrders() {
@@ -160,7 +182,9 @@ void Spawner::TakeOrders() {
 }
 
 void Spawner::Obey(SpawnerOrder order) {
-  if (order.kind == SpawnerOrder::Kind::kCreate) return Create(std::move(order));
+  if (order.kind == SpawnerOrder::Kind::kCreate || order.kind == SpawnerOrder::Kind::kClone) {
+    return Make(std::move(order));
+  }
   auto at = boxes_.find(order.number);
   if (at == boxes_.end()) return;  // it ended just now
   Cell& cell = *at->second.cell;
@@ -177,59 +201,79 @@ void Spawner::Obey(SpawnerOrder order) {
       done = cell.UseCpuLimit();
       break;
     case SpawnerOrder::Kind::kCreate:
+    case SpawnerOrder::Kind::kClone:
       break;
   }
   if (!done) LogError("sandbox {}: {}", cell.spec().id, done.error().message);
   CheckMemory(at->second);  // the thawed are due for a look
 }
 
-void Spawner::Create(SpawnerOrder order) {
-  std::uint64_t number = order.number;
-  refill_ = steady_clock::now() + kRefillPause;
-  auto made = [&]() -> Result<std::unique_ptr<Cell>> {
-    if (boxes_.contains(number)) return Fail(Code::kInvalid, "a sandbox number was used twice");
+Result<std::unique_ptr<Cell>> Spawner::MakeCell(SpawnerOrder order) {
+  if (boxes_.contains(order.number)) {
+    return Fail(Code::kInvalid, "a sandbox number was used twice");
+  }
+  if (order.kind == SpawnerOrder::Kind::kCreate) {
     TRY(CheckSpec(order.spec));
     return maker_->Make(std::move(order.spec));
-  }();
+  }
+  TRY(CheckSpec(order.clone));
+  auto original = boxes_.find(order.original);
+  if (original == boxes_.end() || original->second.state != Box::State::kRunning ||
+      original->second.ending) {
+    return Fail(Code::kUnavailable, "the template has ended");
+  }
+  return maker_->Clone(*original->second.cell, std::move(order.clone));
+}
+
+void Spawner::Make(SpawnerOrder order) {
+  std::uint64_t number = order.number;
+  auto made = MakeCell(std::move(order));
+  refill_ = steady_clock::now() + kRefillPause;
   if (!made) {
     Report({.kind = SpawnerReport::Kind::kFailed, .number = number, .error = made.error()});
     return;
   }
   Box& box = boxes_[number];
   box.cell = std::move(*made);
-  box.started = steady_clock::now();
-  box.look = box.started + kMostSetup;
+  box.look = box.deadline = steady_clock::now() + box.cell->Patience();
   Watch(box.cell->setup(), Source::kSetup, number);
-  Watch(box.cell->pidfd(), Source::kEnd, number);
+  if (box.cell->helper() >= 0) Watch(box.cell->helper(), Source::kHelper, number);
+  WatchEnds(number, *box.cell);
   if (box.cell->bell() >= 0) Watch(box.cell->bell(), Source::kBell, number);
 }
 
-// 'R' comes first, then either the end of the socket (exec closed it) or an 'E'.
-void Spawner::HearSetup(std::uint64_t number, Box& box) {
-  for (;;) {
-    auto packet = ReceivePacket(box.cell->setup());
-    if (packet && !*packet) return;
-    if (!packet) {
-      ::epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, box.cell->setup(), nullptr);
-      if (box.state != Box::State::kStarting) return;
-      if (box.ready) return Started(number, box);
+void Spawner::WatchEnds(std::uint64_t number, const Cell& cell) {
+  if (cell.pidfd() >= 0) Watch(cell.pidfd(), Source::kEnd, number);
+  if (cell.program() >= 0) Watch(cell.program(), Source::kProgramEnd, number);
+}
+
+void Spawner::Unwatch(int fd) {
+  if (fd >= 0) ::epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void Spawner::Hear(std::uint64_t number, Box& box) {
+  if (box.state == Box::State::kFailed) return;  // what comes now would hide why
+  Cell::Heard heard = box.cell->Hear();
+  if (heard.setup_ended) Unwatch(box.cell->setup());
+  if (heard.helper_ended) Unwatch(box.cell->helper());
+  if (box.state != Box::State::kStarting) return;
+  switch (heard.step) {
+    case Cell::Step::kWaiting:
+      break;
+    case Cell::Step::kAdopted:
+      WatchEnds(number, *box.cell);
+      break;
+    case Cell::Step::kStarted:
+      WatchEnds(number, *box.cell);
+      Started(number, box);
+      break;
+    case Cell::Step::kFailed:
+      WatchEnds(number, *box.cell);
+      Unwatch(box.cell->setup());
+      Unwatch(box.cell->helper());
       box.state = Box::State::kFailed;
       box.cell->Kill();
-      return;
-    }
-    Packet& got = **packet;
-    if (got.body == "R") {
-      auto ready = box.cell->Ready(std::move(got.fds));
-      if (ready) {
-        box.ready = true;
-        continue;
-      }
-      box.error = ready.error();
-    } else if (got.body.size() >= 2 && got.body[0] == 'E') {
-      box.error = {static_cast<Code>(got.body[1] - '0'), got.body.substr(2)};
-    }
-    box.state = Box::State::kFailed;
-    box.cell->Kill();
+      break;
   }
 }
 
@@ -243,36 +287,51 @@ void Spawner::Started(std::uint64_t number, Box& box) {
 
 void Spawner::CheckMemory(Box& box) { box.look = steady_clock::now() + box.cell->CheckMemory(); }
 
-void Spawner::Ended(Boxes::iterator at) {
+Spawner::Boxes::iterator Spawner::Settle(Boxes::iterator at) {
+  if (at->second.cell->Over()) return Ended(at);
+  at->second.look = std::min(at->second.look, steady_clock::now() + kLeastTick);
+  return std::next(at);
+}
+
+Spawner::Boxes::iterator Spawner::Ended(Boxes::iterator at) {
   Box& box = at->second;
-  if (box.state == Box::State::kStarting) HearSetup(at->first, box);
+  if (box.state == Box::State::kStarting) Hear(at->first, box);
   SpawnerReport report{.kind = SpawnerReport::Kind::kExited, .number = at->first};
   report.exit = box.cell->Reap();
   if (box.state != Box::State::kRunning) {
     report.kind = SpawnerReport::Kind::kFailed;
-    report.error = box.error;
+    report.error =
+        box.late ? Error{Code::kTimeout, "the sandbox's set-up took too long"} : box.cell->error();
   }
   std::unique_ptr<Cell> cell = std::move(box.cell);
-  boxes_.erase(at);
+  auto next = boxes_.erase(at);
   // By hand: a sandbox just cloned may still hold copies, for which epoll would keep ringing.
-  for (int fd : {cell->pidfd(), cell->setup(), cell->bell()}) {
-    if (fd >= 0) ::epoll_ctl(epoll_.Get(), EPOLL_CTL_DEL, fd, nullptr);
+  for (int fd : {cell->pidfd(), cell->program(), cell->setup(), cell->helper(), cell->bell()}) {
+    Unwatch(fd);
   }
   if (!cell->Remove()) removing_.push_back(std::move(cell));
   Report(report);
+  return next;
 }
 
 void Spawner::Tick() {
   armed_ = steady_clock::time_point::max();
   auto now = steady_clock::now();
-  for (auto& [number, box] : boxes_) {
-    if (now < box.look) continue;
-    CheckMemory(box);
-    if (box.state == Box::State::kStarting && now - box.started >= kMostSetup) {
-      box.state = Box::State::kFailed;
-      box.error = {Code::kTimeout, "the sandbox's set-up took too long"};
-      box.cell->Kill();
+  for (auto at = boxes_.begin(); at != boxes_.end();) {
+    Box& box = at->second;
+    if (now >= box.look) {
+      CheckMemory(box);
+      if (box.state == Box::State::kStarting && now >= box.deadline) {
+        box.state = Box::State::kFailed;
+        box.late = box.ending = true;
+        box.cell->Kill();
+      }
+      if (box.ending) {
+        at = Settle(at);
+        continue;
+      }
     }
+    ++at;
   }
   std::erase_if(removing_, [](auto& cell) { return cell->Remove(); });
   // One at a time, so that orders are heard in between.
@@ -281,7 +340,9 @@ void Spawner::Tick() {
 
 void Spawner::ArmTick() {
   auto now = steady_clock::now();
-  auto due = removing_.empty() ? steady_clock::time_point::max() : now + kRemoveAgain;
+  bool removing = std::any_of(removing_.begin(), removing_.end(),
+                              [](const auto& cell) { return !cell->Lingers(); });
+  auto due = removing ? now + kRemoveAgain : steady_clock::time_point::max();
   due = std::min(due, refill_);
   for (const auto& [number, box] : boxes_) due = std::min(due, box.look);
   if (due == steady_clock::time_point::max()) return;
@@ -318,19 +379,21 @@ void Spawner::Flush() {
 }
 
 void Spawner::SayGoodbye() {
-  for (auto& [number, box] : boxes_) box.cell->Kill();
+  for (auto& [number, box] : boxes_) box.cell->KillWithClones();
+  for (auto& cell : removing_) cell->KillWithClones();
   auto until = steady_clock::now() + kMostGoodbye;
-  while (!boxes_.empty() && steady_clock::now() < until) {
+  while ((!boxes_.empty() || !removing_.empty()) && steady_clock::now() < until) {
     for (auto at = boxes_.begin(); at != boxes_.end();) {
-      pollfd end{at->second.cell->pidfd(), POLLIN, 0};
-      if (::poll(&end, 1, 20) != 1) {
+      if (!at->second.cell->Over()) {
         ++at;
         continue;
       }
       at->second.cell->Reap();
-      (void)at->second.cell->Remove();
+      removing_.push_back(std::move(at->second.cell));
       at = boxes_.erase(at);
     }
+    std::erase_if(removing_, [](auto& cell) { return cell->Remove(); });
+    if (!boxes_.empty() || !removing_.empty()) ::usleep(2000);
   }
   boxes_.clear();
   removing_.clear();

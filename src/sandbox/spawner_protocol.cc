@@ -34,7 +34,8 @@ json::object SpecToJson(const SandboxSpec& spec) {
           {"processes", spec.max_processes},
           {"network", static_cast<int>(spec.network)},
           {"channel", spec.channel},
-          {"runtime_api", spec.runtime_api}};
+          {"runtime_api", spec.runtime_api},
+          {"clonable", spec.clonable}};
 }
 
 SandboxSpec SpecFromJson(const json::object& object) {
@@ -55,6 +56,7 @@ SandboxSpec SpecFromJson(const json::object& object) {
   spec.network = object.at("network").to_number<int>() == 0 ? Network::kLoopback : Network::kEgress;
   spec.channel = object.at("channel").as_bool();
   spec.runtime_api = object.at("runtime_api").as_bool();
+  spec.clonable = object.at("clonable").as_bool();
   return spec;
 }
 
@@ -107,21 +109,38 @@ Result<void> CheckMount(const BindMount& mount) {
   return {};
 }
 
+Result<void> CheckId(const std::string& id) {
+  if (!id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), IdChar)) return {};
+  return Refuse("id", "must match [a-z0-9-]{1,64}");
+}
+
+constexpr std::size_t kMostCloneEnv = 64 << 10;  // as it goes to the template in one message
+
 }  // namespace
 
 std::string EncodeOrder(const SpawnerOrder& order) {
   json::object object{{"kind", static_cast<int>(order.kind)}, {"number", order.number}};
   if (order.kind == SpawnerOrder::Kind::kCreate) object["spec"] = SpecToJson(order.spec);
+  if (order.kind == SpawnerOrder::Kind::kClone) {
+    object["original"] = order.original;
+    object["id"] = order.clone.id;
+    object["env"] = Texts(order.clone.env);
+  }
   return json::serialize(object);
 }
 
 Result<SpawnerOrder> DecodeOrder(std::string_view text) {
   return Decoded(text, [](const json::object& object) {
     SpawnerOrder order;
-    order.kind = EnumFrom(object.at("kind"), SpawnerOrder::Kind::kUseCpuLimit);
+    order.kind = EnumFrom(object.at("kind"), SpawnerOrder::Kind::kClone);
     order.number = object.at("number").to_number<std::uint64_t>();
     if (order.kind == SpawnerOrder::Kind::kCreate) {
       order.spec = SpecFromJson(object.at("spec").as_object());
+    }
+    if (order.kind == SpawnerOrder::Kind::kClone) {
+      order.original = object.at("original").to_number<std::uint64_t>();
+      order.clone.id = json::value_to<std::string>(object.at("id"));
+      order.clone.env = Texts(object.at("env"));
     }
     return order;
   });
@@ -178,10 +197,7 @@ Result<SpawnerReport> DecodeReport(std::string_view text) {
 }
 
 Result<void> CheckSpec(const SandboxSpec& spec) {
-  if (spec.id.empty() || spec.id.size() > 64 ||
-      !std::all_of(spec.id.begin(), spec.id.end(), IdChar)) {
-    return Refuse("id", "must match [a-z0-9-]{1,64}");
-  }
+  TRY(CheckId(spec.id));
   if (spec.argv.empty() || !Absolute(spec.argv[0])) return Refuse("argv", "needs an absolute path");
   for (const auto* texts : {&spec.argv, &spec.env}) {
     for (const auto& text : *texts) {
@@ -200,6 +216,21 @@ Result<void> CheckSpec(const SandboxSpec& spec) {
   if (spec.max_processes < 1 || spec.max_processes > 1'000'000) {
     return Refuse("max_processes", "must be from 1 to 1000000");
   }
+  if (spec.clonable && !spec.channel) return Refuse("clonable", "needs a channel");
+  return {};
+}
+
+Result<void> CheckSpec(const CloneSpec& spec) {
+  TRY(CheckId(spec.id));
+  std::size_t size = 0;
+  for (const auto& text : spec.env) {
+    size += text.size();
+    if (text.find('\0') != std::string::npos || text.find('=') == std::string::npos ||
+        text[0] == '=') {
+      return Refuse("env", "must be NAME=value, without a NUL byte");
+    }
+  }
+  if (size > kMostCloneEnv) return Refuse("env", "must be at most 64 KiB");
   return {};
 }
 

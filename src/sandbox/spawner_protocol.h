@@ -1,8 +1,8 @@
 #pragma once
 // What passes between the server and the spawner: packets (os/packet_socket.h) of JSON.
 //
-// How      The server sends a Create with a number of its own choosing, which names the sandbox
-// from
+// How      The server sends a Create or a Clone with a number of its own choosing, which names the
+// sandbox from
 //          then on, and orders for a number. The spawner answers each Create once (with
 //          descriptors, or an error) and reports the end of each sandbox that it had made.
 // Errors   kInvalid for a packet that is not of this form.
@@ -18,10 +18,12 @@
 namespace samovar {
 
 struct SpawnerOrder {
-  enum class Kind : std::uint8_t { kCreate, kKill, kFreeze, kThaw, kUseCpuLimit };
+  enum class Kind : std::uint8_t { kCreate, kKill, kFreeze, kThaw, kUseCpuLimit, kClone };
   Kind kind = Kind::kKill;
   std::uint64_t number = 0;
-  SandboxSpec spec{};  // of a Create
+  SandboxSpec spec{};          // of a Create
+  CloneSpec clone{};           // of a Clone, which is answered as a Create is
+  std::uint64_t original = 0;  // of a Clone: what is to be cloned
 };
 
 struct SpawnerReport {
@@ -42,5 +44,6 @@ Result<SpawnerReport> DecodeReport(std::string_view text);
 
 // kInvalid with the field at fault; what the spawner checks before it acts as root.
 Result<void> CheckSpec(const SandboxSpec& spec);
+Result<void> CheckSpec(const CloneSpec& spec);
 
 }  // namespace samovar

@@ -34,6 +34,35 @@ TEST(SpawnerProtocol, AnOrderArrivesAsItWasSent) {
   EXPECT_EQ(got->spec.cpus, 0.072);
 }
 
+TEST(SpawnerProtocol, AnOrderForACloneArrivesAsItWasSent) {
+  SpawnerOrder order{.kind = SpawnerOrder::Kind::kClone,
+                     .number = 8,
+                     .clone = {.id = "c-1", .env = {"A=1", "B="}},
+                     .original = 7};
+  auto got = DecodeOrder(EncodeOrder(order));
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_EQ(got->kind, SpawnerOrder::Kind::kClone);
+  EXPECT_EQ(got->number, 8u);
+  EXPECT_EQ(got->original, 7u);
+  EXPECT_EQ(got->clone.id, "c-1");
+  EXPECT_EQ(got->clone.env, order.clone.env);
+}
+
+TEST(SpawnerProtocol, ChecksWhatAskedForACloneToo) {
+  EXPECT_TRUE(CheckSpec(CloneSpec{.id = "c", .env = {"A=b=c", "B="}}));
+  const CloneSpec kWrong[] = {{.id = "", .env = {}},
+                              {.id = "C", .env = {}},
+                              {.id = "c", .env = {"A"}},
+                              {.id = "c", .env = {"=1"}},
+                              {.id = "c", .env = {std::string("A=\0", 3)}},
+                              {.id = "c", .env = {"A=" + std::string(64 << 10, 'x')}}};
+  for (const auto& spec : kWrong) {
+    auto checked = CheckSpec(spec);
+    ASSERT_FALSE(checked) << spec.id;
+    EXPECT_EQ(checked.error().code, Code::kInvalid);
+  }
+}
+
 TEST(SpawnerProtocol, AReportArrivesAsItWasSent) {
   SpawnerReport exited{.kind = SpawnerReport::Kind::kExited, .number = 5};
   exited.exit = {.code = 0, .signal = 9, .out_of_memory = true, .max_memory = Bytes::GiB(20)};

@@ -70,6 +70,12 @@ std::vector<std::string> CgroupsOf(const std::string& data_dir) {
 
 bool Gone(pid_t pid) { return ::kill(pid, 0) != 0 && errno == ESRCH; }
 
+// The same of one that may have become our child.
+bool Reaped(pid_t pid) {
+  ::waitpid(pid, nullptr, WNOHANG);
+  return Gone(pid);
+}
+
 // A task that keeps three sandboxes and says so in a file of the data directory.
 ServerTask KeepThree(const std::string& dir) {
   return [dir](SandboxHost& host) -> Task<void> {
@@ -80,6 +86,35 @@ ServerTask KeepThree(const std::string& dir) {
       if (made) all.push_back(std::move(*made));
     }
     all[1]->Freeze(true);
+    std::ofstream(dir + "/up") << "up";
+    asio::steady_timer wait(co_await asio::this_coro::executor, std::chrono::seconds(100));
+    co_await wait.async_wait(asio::use_awaitable_t<Executor>());
+  };
+}
+
+// A task that keeps a template with two clones, and two clones of a template that was killed.
+ServerTask KeepClones(const std::string& dir) {
+  return [dir](SandboxHost& host) -> Task<void> {
+    std::vector<std::unique_ptr<Sandbox>> all;
+    for (bool killed : {false, true}) {
+      auto spec = CloneProbe("waits");
+      auto original = co_await host.Create(spec);
+      EXPECT_TRUE(original) << original.error().message;
+      if (!original) co_return;
+      for (const char* name : {"a", "b"}) {
+        auto clone = co_await (*original)->Clone({.id = spec.id + name, .env = {}});
+        EXPECT_TRUE(clone) << clone.error().message;
+        if (!clone) co_return;
+        co_await AwaitUp((*clone)->TakeLog().Get());
+        all.push_back(std::move(*clone));
+      }
+      if (killed) {
+        (*original)->Kill();
+        (void)co_await (*original)->WaitExit();
+      }
+      all.push_back(std::move(*original));
+    }
+    all[0]->Freeze(true);
     std::ofstream(dir + "/up") << "up";
     asio::steady_timer wait(co_await asio::this_coro::executor, std::chrono::seconds(100));
     co_await wait.async_wait(asio::use_awaitable_t<Executor>());
@@ -112,11 +147,7 @@ class SupervisorTest : public ::testing::Test {
   // No process, cgroup or mount is left.
   void ExpectNothingLeft(const std::vector<pid_t>& pids) {
     for (pid_t pid : pids) {
-      EXPECT_TRUE(Eventually([&] {
-        ::waitpid(pid, nullptr, WNOHANG);
-        return Gone(pid);
-      })) << "process "
-          << pid << " is left";
+      EXPECT_TRUE(Eventually([&] { return Reaped(pid); })) << "process " << pid << " is left";
     }
     EXPECT_TRUE(Eventually([&] { return CgroupsOf(dir_).empty(); }));
     EXPECT_THAT(CgroupsOf(dir_), IsEmpty());
@@ -176,6 +207,23 @@ TEST_F(SupervisorTest, WhenSupervisorAndSpawnerAreKilledTheNextLifeTidiesUp) {
   EXPECT_FALSE(CgroupsOf(dir_).empty());
   EXPECT_EQ(WaitFor(StartTree(dir_, [](SandboxHost&) -> Task<void> { co_return; })), 0);
   ExpectNothingLeft(pids);
+}
+
+TEST_F(SupervisorTest, NothingIsLeftOfClonesWhoeverIsKilled) {
+  for (pid_t* who : {&server_, &supervisor_, &spawner_}) {
+    std::filesystem::remove(dir_ + "/up");
+    StartAndWait(KeepClones(dir_));
+    auto pids = Descendants(supervisor_);
+    EXPECT_GE(pids.size(), 2u + 2u + 1u + 4u * 2u);  // of the second template only process 1
+    ::kill(*who, SIGKILL);
+    if (who == &spawner_) {  // another takes its place
+      std::erase(pids, server_);
+      for (pid_t pid : pids) EXPECT_TRUE(Eventually([&] { return Reaped(pid); }));
+      ::kill(supervisor_, SIGTERM);
+    }
+    WaitFor(supervisor_);
+    ExpectNothingLeft(pids);
+  }
 }
 
 TEST_F(SupervisorTest, SignalsReachTheServerAndItsStatusComesBack) {

@@ -11,7 +11,8 @@ from errors import refused
 from harness import descendants, is_samovar, unique, until
 
 SLOW = "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'slept'\n"
-WHO = "import uuid, time\nME = str(uuid.uuid4())\ndef handler(e, c):\n    time.sleep(e or 0)\n    return ME\n"
+WHO = "import time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return c.log_stream_name\n"
+AFRESH = {"samovar:clone": "off"}
 
 
 def instances(server, function):
@@ -86,9 +87,11 @@ def test_back_to_zero_after_the_keep_alive(fresh):
     server = fresh("keep_alive.policy=fixed", "keep_alive.fixed=1s")
     function = unique()
     server.create(WHO, name=function)
+    def serving():
+        return [i for i in instances(server, function) if i["state"] not in ("template", "spare")]
     first = server.invoke(function).payload
-    assert len(instances(server, function)) == 1
-    until(lambda: not instances(server, function), 15, "zero instances")
+    assert [i["state"] for i in serving()] == ["idle"]
+    until(lambda: not serving(), 15, "zero instances")
     assert server.invoke(function).payload != first
 
 
@@ -128,7 +131,7 @@ def test_idle_instances_of_others_make_room(fresh):
     server = fresh("limits.memory_budget=256MB", "keep_alive.policy=fixed", "keep_alive.fixed=1h")
     first, second, third = (unique() for _ in range(3))
     for function in (first, second, third):
-        server.create(HOLDING, name=function, MemorySize=192)
+        server.create(HOLDING, name=function, MemorySize=192, Tags=AFRESH)
     server.invoke(first)
     server.invoke(second)
     until(lambda: server.get("/samovar/v1/instances")["memory_used_mb"] > 200, 10, "the measured memory")
@@ -142,7 +145,7 @@ def test_idle_instances_of_others_make_room(fresh):
 def test_the_queue_is_bounded_and_has_a_deadline(fresh):
     server = fresh("limits.memory_budget=256MB", "limits.queue_per_function=4", "limits.queue_wait=1s")
     function = unique()
-    server.create(HOLDING.replace("100 <<", "150 <<"), name=function, MemorySize=256, Timeout=30)
+    server.create(HOLDING.replace("100 <<", "150 <<"), name=function, MemorySize=256, Timeout=30, Tags=AFRESH)
     server.invoke(function, 0)
     until(lambda: server.get("/samovar/v1/instances")["memory_used_mb"] > 140, 10, "the measured memory")
     answers = burst(server, function, 12, b"3")
