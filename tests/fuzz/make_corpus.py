@@ -33,6 +33,20 @@ def template_report():
     seed("template_report", "threads", json.dumps({"clonable": False, "reasons": [reason], "private_bytes": -1}))
 
 
+def collections():
+    """A log needs real checksums: its seeds are heads that miss them, the records are found from there."""
+    seed("collection_log", "head", b"\0SMVLOG01" + struct.pack("<QQ", 1, 0) + b"SREC" + struct.pack("<IQQQ", 8, 1, 0, 0))
+    put = struct.pack("<BBHIff", 1, 0, 2, 9, 1.0, 0.5) + bytes(32) + b'{"a":"b"}' + b"id"
+    change = struct.pack("<BBHIff", 2, 0, 2, 0, 0, 0) + b"id"
+    seed("collection_log", "batch", b"\3" + put + change)
+    seed("collection_log", "checkpoint", b"\2SMVCHK01" + struct.pack("<QQQQQQQQ", 5, 3, 1, 2, 1, 0, 0, 0))
+    seed("collection_log", "manifest", b"\3SMVMAN01" + struct.pack("<QQQQQQ", 1, 1, 1, 1, 0, 0))
+    row = json.dumps({"title": "a \"b\"", "year": 1999, "genres": ["x", "y"], "n": None, "deep": {"a": [1]}})
+    for i, asked in enumerate([{"eq": {"year": 1999}}, {"in": {"genres": ["y", 1.5]}}, {"not": {"eq": {"n": None}}},
+                               {"and": [{"range": {"year": {"gte": 1, "lt": 2e3}}}, {"or": []}]}]):
+        seed("collection_filter", f"filter-{i}", "\n".join([json.dumps(asked), row, '{"year": null, "z": [true]}']))
+
+
 def a_zip():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -86,6 +100,7 @@ def main():
                               "arn:aws:lambda:us-east-1:000000000000:layer:l:3"]):
         seed("function_ref", f"name-{i}", name)
     template_report()
+    collections()
 
 
 if __name__ == "__main__":

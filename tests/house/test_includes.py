@@ -17,12 +17,13 @@ ROOMS = {
     "wire": ["base"],
     "net": ["base", "os"],
     "store": ["base", "os"],
+    "collections": ["base", "os"],
     "models": ["base", "wire"],
     "sandbox": ["base", "os", "net"],
     "functions": ["base", "store", "wire"],
     "instances": ["sandbox", "functions", "wire", "net", "store", "base", "os"],
-    "gateway": ["instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
-    "main": ["gateway", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
+    "gateway": ["collections", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
+    "main": ["gateway", "collections", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
 }
 # Single headers beyond a room's row, each with its reason.
 ALSO = {

@@ -1,0 +1,177 @@
+#pragma once
+// Collection: the writer's side of one collection: log, generations, segments.
+//
+// Why      What is acknowledged is on disk, and visible; readers in other processes see it in
+// place. How      A batch goes to the log (one sync for all that wait), then into the open segment
+// at the end,
+//          then its generation is stored in the control page. Flush() turns what was collected into
+//          one sealed segment together with those that are not much larger, writes a checkpoint and
+//          drops the log before it; what happened meanwhile is carried over.
+// Errors   kUnavailable when the disk refuses; a batch is then not made, or (Failed()) not before a
+//          restart. kInternal from Open for what is damaged, with file and offset.
+// Threads  Commit: one thread. Flush and Expire: one other. All else: any.
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "collections/batch.h"
+#include "collections/log.h"
+#include "collections/snapshot.h"
+
+namespace samovar {
+
+struct CollectionOptions {
+  std::uint64_t first_rows = 1024;  // of the first open segment; each next has twice as many, up to
+  std::uint64_t most_rows = 32'768;    // so many
+  std::uint64_t log_bytes = 64 << 20;  // a log larger than that asks for a flush
+  std::size_t most_open = 8;           // segments that wait for a flush before writers wait too
+  std::chrono::nanoseconds keep_views = std::chrono::minutes(15);
+};
+
+struct CollectionPaths {
+  std::string kept;  // meta, checkpoint, log: for the server alone
+  std::string live;  // what readers map
+};
+
+// What a batch did. A batch is made whole also where it names rows that are not there.
+struct Ack {
+  std::uint64_t generation = 0;
+  std::uint64_t put = 0;
+  std::uint64_t deleted = 0;
+  std::uint64_t updated = 0;
+  std::vector<std::string> missing;  // ids that a delete or update did not find
+};
+
+struct CollectionStats {
+  std::uint64_t generation = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t stored_rows = 0;  // with those that are gone and not yet swept
+  std::uint64_t shared_bytes = 0;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t flushes = 0;
+};
+
+class Collection {
+ public:
+  // Files of a new collection, all but what makes it one (Collections writes that).
+  static Result<void> Create(Disk& disk, const CollectionPaths& paths);
+  static Result<std::shared_ptr<Collection>> Open(Disk& disk, const Clock& clock,
+                                                  CollectionPaths paths, const Schema& schema,
+                                                  std::uint64_t hash_seed,
+                                                  CollectionOptions options);
+  ~Collection();
+
+  const Schema& Of() const { return schema_; }
+  Snapshot Latest() const;
+  CollectionStats Stats() const;
+
+  // One answer a batch, in order. `bodies` as Batch makes them.
+  std::vector<Result<Ack>> Commit(const std::vector<std::string_view>& bodies);
+  bool WantsFlush() const;
+  // What was collected becomes a sealed segment; also where WantsFlush() is false.
+  Result<void> Flush();
+  // Takes their memory from views that were replaced long ago.
+  void Expire();
+  // Readers see that it is gone, and a flush ends early.
+  void MarkDeleted();
+  // Whoever waits for a flush, and one that runs, end with an error.
+  void StopFlush();
+
+ private:
+  struct Touched {
+    std::uint64_t segment;
+    std::uint64_t row;
+  };
+  struct Retired {
+    SteadyTime at;
+    std::uint64_t manifest;  // views below it end
+    std::vector<SegmentPtr> segments;
+    std::uint64_t patches_below;
+  };
+  struct Job;
+  struct Need {
+    std::uint64_t rows = 0;
+    std::uint64_t heap = 0;
+    bool updates = false;
+  };
+  struct Group;
+
+  Collection(Disk& disk, const Clock& clock, CollectionPaths paths, const Schema& schema,
+             std::uint64_t hash_seed, CollectionOptions options);
+
+  // Recovery.
+  Result<void> Recover();
+  Result<void> OpenControl();
+  Result<std::vector<SegmentPtr>> OpenSealed();
+  Result<void> Replay();
+  void Sweep() const;
+
+  // Writing. REQUIRES: write_mutex_.
+  Result<Need> NeedOf(std::string_view body) const;
+  Result<void> Gather(std::unique_lock<std::mutex>& lock, std::span<const std::string_view> bodies,
+                      Group& group);
+  Result<void> Prepare(std::string_view body, const Need& need, Group& group);
+  Result<void> Rehearse(std::string_view body, Group& group) const;
+  Result<void> MakeRoom(std::unique_lock<std::mutex>& lock, Need need);
+  Result<Ack> Apply(std::uint64_t generation, std::string_view body);
+  Result<void> ApplyChange(std::uint64_t generation, const Change& change, Ack& ack);
+  Result<void> ApplyUpdate(std::uint64_t generation, const Change& change, Ack& ack);
+  void Touch(RowRef row);
+  Result<void> AddOpenSegment(Need need);
+  Result<void> RotateLog();
+  Result<void> Publish(std::vector<SegmentPtr> segments);
+  void Show(std::uint64_t generation);
+  layout::Control& Control() { return *reinterpret_cast<layout::Control*>(control_->Data()); }
+  std::size_t OpenSegments() const;
+
+  // Flushing.
+  Result<Job> Begin();
+  static void ChooseSources(Job& job);
+  static void ListRows(Job& job);
+  Result<void> Build(Job& job);
+  Result<void> WriteCheckpoint(const Job& job) const;
+  Result<void> Install(Job& job);
+  void CarryOver(const Job& job, Segment& fresh) const;
+  void DropOld(const Job& job);
+  static bool Unused(const SegmentPtr& segment);
+  void Abandon(const Job& job, const Error& error);
+
+  Disk& disk_;
+  const Clock& clock_;
+  const CollectionPaths paths_;
+  const Schema schema_;
+  const std::uint64_t hash_seed_;
+  const CollectionOptions options_;
+  std::shared_ptr<MappedFile> control_;
+
+  mutable std::mutex view_mutex_;  // held for a copy
+  ViewPtr view_;
+
+  mutable std::mutex write_mutex_;
+  std::condition_variable flushed_;
+  std::optional<CollectionLog> log_;
+  std::uint64_t generation_ = 0;
+  std::uint64_t rows_ = 0;
+  std::uint64_t next_number_ = 1;
+  std::uint64_t next_rows_;
+  std::uint64_t log_first_ = 0;  // generation that the log file begins with
+  bool recovering_ = true;       // nothing is shown yet
+  bool failed_ = false;
+  bool flushing_ = false;
+  std::optional<Error> flush_error_;
+  std::vector<Touched> touched_;  // since the running flush began
+  std::vector<Retired> retired_;
+  std::vector<std::string> orphans_;  // segments of flushes that failed at their end
+  std::uint64_t flushes_ = 0;
+  std::atomic<bool> stopping_ = false;
+};
+
+}  // namespace samovar

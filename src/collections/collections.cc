@@ -1,0 +1,288 @@
+#include "collections/collections.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <future>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "collections/meta.h"
+
+namespace samovar {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kTurn{50};    // of the tidying thread
+constexpr std::chrono::seconds kAfterFailure{1};  // until a flush is tried again
+constexpr const char* kMeta = "/meta";
+
+std::uint64_t NewSeed() {
+  const std::string digits = RandomHex(16);
+  std::uint64_t seed = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), seed, 16);
+  return seed;
+}
+
+// Leaves the folder itself: sandboxes may have it mounted.
+void Empty(const std::string& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    fs::remove_all(entry.path(), ignored);
+  }
+}
+
+std::unexpected<Error> NoSuch(const std::string& name) {
+  return Fail(Code::kNotFound, "there is no collection " + name, "NoSuchCollection");
+}
+
+}  // namespace
+
+Collections::Collections(CollectionsOptions options, const Clock& clock, Disk& disk)
+    : options_(std::move(options)), clock_(clock), disk_(disk) {}
+
+CollectionPaths Collections::PathsOf(const std::string& name) const {
+  return {options_.directory + "/" + name, options_.live + "/" + name};
+}
+
+Result<std::unique_ptr<Collections>> Collections::Open(CollectionsOptions options,
+                                                       const Clock& clock, Disk& disk) {
+  std::unique_ptr<Collections> collections(new Collections(std::move(options), clock, disk));
+  TRY(collections->Load());
+  collections->writer_ = std::thread([raw = collections.get()] { raw->WriteAll(); });
+  collections->tidier_ = std::thread([raw = collections.get()] { raw->Tidy(); });
+  return collections;
+}
+
+Collections::~Collections() {
+  std::vector<Pending> left;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    left.swap(queue_);
+    for (auto& [name, entry] : entries_) {
+      if (entry.collection) entry.collection->StopFlush();
+    }
+  }
+  queued_.notify_all();
+  tidy_.notify_all();
+  if (writer_.joinable()) writer_.join();
+  if (tidier_.joinable()) tidier_.join();
+  for (auto& pending : left) pending.answer(Fail(Code::kUnavailable, "the server is stopping"));
+}
+
+Result<void> Collections::Load() {
+  for (const auto& folder : {options_.directory, options_.live}) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) return Fail(Code::kUnavailable, "make " + folder + ": " + error.message());
+  }
+  std::error_code error;
+  fs::permissions(options_.directory, fs::perms::owner_all, error);
+  if (error) return Fail(Code::kUnavailable, options_.directory + ": " + error.message());
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!CheckCollectionName(name)) continue;
+    if (fs::exists(entry.path().string() + kMeta)) {
+      names.push_back(name);
+    } else {  // it was just being made, or deleted
+      fs::remove_all(entry.path(), error);
+      Empty(PathsOf(name).live);
+    }
+  }
+  if (error) return Fail(Code::kUnavailable, options_.directory + ": " + error.message());
+  std::ranges::sort(names);
+  for (const auto& name : names) LoadOne(name);
+  return {};
+}
+
+void Collections::LoadOne(const std::string& name) {
+  const SteadyTime began = clock_.Now();
+  const CollectionPaths paths = PathsOf(name);
+  auto open = [&]() -> Result<Entry> {
+    TRY(const std::string text, ReadFile(paths.kept + kMeta));
+    TRY(const auto meta, DecodeMeta(text, paths.kept + kMeta));
+    Entry entry{{name, meta.schema, meta.created, std::nullopt}, nullptr};
+    auto opened =
+        Collection::Open(disk_, clock_, paths, meta.schema, meta.hash_seed, options_.each);
+    if (opened) {
+      entry.collection = std::move(*opened);
+    } else {
+      entry.info.error = opened.error();
+    }
+    return entry;
+  };
+  auto entry = open();
+  if (!entry) entry = Entry{{name, {}, {}, entry.error()}, nullptr};
+  if (entry->info.error) {
+    LogError("collection {} is not served: {}", name, entry->info.error->message);
+  } else {
+    const auto stats = entry->collection->Stats();
+    LogInfo("collection {}: {} rows at generation {}, opened in {:.1f} ms", name, stats.rows,
+            stats.generation,
+            std::chrono::duration<double, std::milli>(clock_.Now() - began).count());
+  }
+  entries_.emplace(name, std::move(*entry));
+}
+
+Result<CollectionInfo> Collections::Create(const std::string& name, const Schema& schema) {
+  TRY(CheckCollectionName(name));
+  TRY(CheckSchema(schema));
+  std::lock_guard change(change_mutex_);
+  {
+    std::lock_guard lock(mutex_);
+    if (entries_.contains(name)) {
+      return Fail(Code::kConflict, "collection " + name + " exists already", "CollectionExists");
+    }
+  }
+  const CollectionPaths paths = PathsOf(name);
+  const CollectionMeta meta{schema, NewSeed(), clock_.Wall()};
+  auto make = [&]() -> Result<std::shared_ptr<Collection>> {
+    TRY(Collection::Create(disk_, paths));
+    TRY(auto made, Collection::Open(disk_, clock_, paths, schema, meta.hash_seed, options_.each));
+    TRY(disk_.SyncFolder(options_.live));
+    TRY(disk_.SyncFolder(options_.directory));
+    TRY(disk_.Replace(paths.kept + kMeta, EncodeMeta(meta)));
+    return made;
+  };
+  auto made = make();
+  if (!made) {
+    std::error_code ignored;
+    fs::remove_all(paths.kept, ignored);
+    Empty(paths.live);
+    return std::unexpected(made.error());
+  }
+  const CollectionInfo info{name, schema, meta.created, std::nullopt};
+  std::lock_guard lock(mutex_);
+  entries_.emplace(name, Entry{info, std::move(*made)});
+  return info;
+}
+
+Result<void> Collections::Delete(const std::string& name) {
+  std::lock_guard change(change_mutex_);
+  std::shared_ptr<Collection> collection;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = entries_.find(name);
+    if (found == entries_.end()) return NoSuch(name);
+    collection = found->second.collection;
+  }
+  const CollectionPaths paths = PathsOf(name);
+  // Without its meta it is none; a crash from here on is finished by Load().
+  TRY(disk_.Rename(paths.kept + kMeta, paths.kept + "/deleted"));
+  TRY(disk_.SyncFolder(paths.kept));
+  if (collection) collection->MarkDeleted();
+  {
+    std::lock_guard lock(mutex_);
+    entries_.erase(name);
+  }
+  std::error_code ignored;
+  fs::remove_all(paths.kept, ignored);
+  Empty(paths.live);
+  return {};
+}
+
+std::vector<CollectionInfo> Collections::List() const {
+  std::lock_guard lock(mutex_);
+  std::vector<CollectionInfo> all;
+  for (const auto& [name, entry] : entries_) all.push_back(entry.info);
+  return all;
+}
+
+Result<CollectionInfo> Collections::Describe(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return NoSuch(name);
+  return found->second.info;
+}
+
+Result<std::shared_ptr<Collection>> Collections::Find(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return NoSuch(name);
+  if (found->second.info.error) return std::unexpected(*found->second.info.error);
+  return found->second.collection;
+}
+
+void Collections::Submit(const std::string& name, Batch batch, Answer answer) {
+  auto collection = Find(name);
+  if (!collection) return answer(std::unexpected(collection.error()));
+  if (batch.Of() != (*collection)->Of()) {
+    return answer(Fail(Code::kConflict, "collection " + name + " was made anew meanwhile"));
+  }
+  if (batch.Count() == 0) {
+    return answer(Fail(Code::kInvalid, "a batch needs at least one change"));
+  }
+  std::unique_lock lock(mutex_);
+  const std::uint64_t size = batch.Bytes().size();
+  if (stopping_ || queued_bytes_ + size > options_.max_queued.count) {
+    const bool stopping = stopping_;
+    lock.unlock();
+    if (stopping) return answer(Fail(Code::kUnavailable, "the server is stopping"));
+    return answer(Fail(Code::kOverloaded, "too many writes wait; try again"));
+  }
+  queued_bytes_ += size;
+  queue_.push_back({std::move(*collection), batch.TakeBytes(), std::move(answer)});
+  queued_.notify_one();
+}
+
+Result<Ack> Collections::Write(const std::string& name, Batch batch) {
+  std::promise<Result<Ack>> promise;
+  Submit(name, std::move(batch),
+         [&promise](Result<Ack> ack) { promise.set_value(std::move(ack)); });
+  return promise.get_future().get();
+}
+
+void Collections::WriteAll() {
+  while (true) {
+    std::vector<Pending> taken;
+    {
+      std::unique_lock lock(mutex_);
+      queued_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      taken.swap(queue_);
+    }
+    // Those of one collection together, each in the order in which it came.
+    std::map<Collection*, std::vector<Pending*>> groups;
+    for (Pending& pending : taken) groups[pending.collection.get()].push_back(&pending);
+    for (auto& [collection, group] : groups) {
+      std::vector<std::string_view> bodies;
+      for (const Pending* pending : group) bodies.push_back(pending->body);
+      auto acks = collection->Commit(bodies);
+      for (std::size_t i = 0; i < acks.size(); ++i) group[i]->answer(std::move(acks[i]));
+      if (collection->WantsFlush()) tidy_.notify_one();
+    }
+    std::lock_guard lock(mutex_);
+    for (const auto& pending : taken) queued_bytes_ -= pending.body.size();
+  }
+}
+
+void Collections::Tidy() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;
+    for (auto& [name, entry] : entries_) {
+      if (entry.collection) all.emplace_back(name, entry.collection);
+    }
+    lock.unlock();
+    auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(kTurn);
+    for (auto& [name, collection] : all) {
+      collection->Expire();
+      if (!collection->WantsFlush()) continue;
+      auto flushed = collection->Flush();
+      if (flushed) continue;
+      LogWarn("collection {}: what was written stays in the log for now: {}", name,
+              flushed.error().message);
+      wait = kAfterFailure;
+    }
+    all.clear();
+    lock.lock();
+    if (!stopping_) tidy_.wait_for(lock, wait);
+  }
+}
+
+}  // namespace samovar

@@ -1,0 +1,88 @@
+#pragma once
+// Collections: all collections of a server: by name, written by one thread, tidied by another.
+//
+// Why      Batches that come while the disk is busy share its next sync.
+// How      Submit() queues a batch and answers from the writing thread. A collection that cannot be
+//          opened is listed with its error and refuses everything but its deletion.
+// Errors   kNotFound, kConflict (exists), kOverloaded (the queue is full, nothing was done), and
+// what
+//          Collection says.
+// Threads  Safe. Create, Delete and Open block for a disk.
+
+#include <functional>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "base/bytes.h"
+#include "collections/collection.h"
+
+namespace samovar {
+
+struct CollectionsOptions {
+  std::string directory;  // of the server alone; kept/NAME in it
+  std::string live;       // what readers see; live/NAME
+  Bytes max_queued = Bytes::MiB(256);
+  CollectionOptions each = {};
+};
+
+struct CollectionInfo {
+  std::string name;
+  Schema schema;
+  WallTime created;
+  std::optional<Error> error;  // why it could not be opened
+};
+
+class Collections {
+ public:
+  using Answer = std::function<void(Result<Ack>)>;
+
+  // Opens what is there, and says so in the log with the time that it took.
+  static Result<std::unique_ptr<Collections>> Open(CollectionsOptions options, const Clock& clock,
+                                                   Disk& disk);
+  ~Collections();  // ends what runs; batches that wait are answered kUnavailable
+
+  Result<CollectionInfo> Create(const std::string& name, const Schema& schema);
+  Result<void> Delete(const std::string& name);
+  std::vector<CollectionInfo> List() const;
+  Result<CollectionInfo> Describe(const std::string& name) const;
+  Result<std::shared_ptr<Collection>> Find(const std::string& name) const;
+
+  // `answer` runs on the writing thread, or at once where nothing was queued.
+  void Submit(const std::string& name, Batch batch, Answer answer);
+  Result<Ack> Write(const std::string& name, Batch batch);  // waits for it
+
+ private:
+  struct Entry {
+    CollectionInfo info;
+    std::shared_ptr<Collection> collection;  // null: error
+  };
+  struct Pending {
+    std::shared_ptr<Collection> collection;
+    std::string body;
+    Answer answer;
+  };
+
+  Collections(CollectionsOptions options, const Clock& clock, Disk& disk);
+  CollectionPaths PathsOf(const std::string& name) const;
+  Result<void> Load();
+  void LoadOne(const std::string& name);
+  void WriteAll();
+  void Tidy();
+
+  const CollectionsOptions options_;
+  const Clock& clock_;
+  Disk& disk_;
+  std::mutex change_mutex_;  // Create and Delete, one at a time
+  mutable std::mutex mutex_;
+  std::map<std::string, Entry> entries_;
+  std::vector<Pending> queue_;
+  std::uint64_t queued_bytes_ = 0;
+  bool stopping_ = false;
+  std::condition_variable queued_;
+  std::condition_variable tidy_;
+  std::thread writer_;
+  std::thread tidier_;
+};
+
+}  // namespace samovar

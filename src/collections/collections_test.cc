@@ -1,0 +1,153 @@
+#include "collections/collections.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "collections/collection_model.h"
+#include "collections/reader.h"
+#include "collections/test_files.h"
+
+namespace samovar {
+namespace {
+
+const Schema kSchema{3, Metric::kCosine, Storage::kF16};
+
+class CollectionsTest : public ::testing::Test {
+ protected:
+  void Open() {
+    all_.reset();
+    auto opened = Collections::Open(
+        {.directory = folder_.Path() + "/kept", .live = folder_.Path() + "/live"}, clock_, disk_);
+    ASSERT_TRUE(opened) << opened.error().message;
+    all_ = std::move(*opened);
+  }
+  static Batch PutOne(const std::string& id) {
+    Batch batch(kSchema);
+    EXPECT_TRUE(batch.Put(id, std::vector<float>{1, 2, 3}));
+    return batch;
+  }
+  TestFolder folder_;
+  FailingDisk disk_;
+  SystemClock clock_;
+  std::unique_ptr<Collections> all_;
+};
+
+TEST_F(CollectionsTest, KeepsWhatWasMadeThroughARestart) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  ASSERT_TRUE(all_->Create("users", {8, Metric::kDot, Storage::kI8}));
+  ASSERT_TRUE(all_->Write("films", PutOne("a")));
+  Open();
+  ASSERT_EQ(all_->List().size(), 2U);
+  EXPECT_EQ(all_->Describe("films")->schema, kSchema);
+  EXPECT_EQ(all_->Find("films").value()->Latest().Count(), 1U);
+  EXPECT_EQ(all_->Describe("users")->schema.storage, Storage::kI8);
+}
+
+TEST_F(CollectionsTest, ADeletedOneIsGoneForAllAndItsNameIsFree) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  ASSERT_TRUE(all_->Write("films", PutOne("a")));
+  auto reader = CollectionReader::Open(folder_.Path() + "/live/films");
+  ASSERT_TRUE(reader);
+  const auto held = (*reader)->Latest();
+  ASSERT_TRUE(held);
+  ASSERT_TRUE(all_->Delete("films"));
+  EXPECT_EQ(all_->Find("films").error().code, Code::kNotFound);
+  EXPECT_EQ(all_->Delete("films").error().code, Code::kNotFound);
+  EXPECT_EQ(all_->Write("films", PutOne("b")).error().code, Code::kNotFound);
+  EXPECT_EQ((*reader)->Latest().error().code, Code::kNotFound);
+  EXPECT_EQ(held->Count(), 1U);
+  Open();
+  EXPECT_TRUE(all_->List().empty());
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  const auto fresh = (*reader)->Latest();
+  ASSERT_TRUE(fresh) << fresh.error().message;
+  EXPECT_EQ(fresh->Count(), 0U);
+  ASSERT_TRUE(all_->Delete("films"));
+  ASSERT_TRUE(all_->Create("films", {5, Metric::kDot, Storage::kF32}));
+  EXPECT_EQ((*reader)->Latest().error().code, Code::kNotFound);
+}
+
+TEST_F(CollectionsTest, RefusesWhatIsWrongAndLeavesNothing) {
+  Open();
+  EXPECT_EQ(all_->Create("Films", kSchema).error().code, Code::kInvalid);
+  EXPECT_EQ(all_->Create("../x", kSchema).error().code, Code::kInvalid);
+  EXPECT_EQ(all_->Create("films", {0, Metric::kDot, Storage::kF32}).error().message,
+            "dimension: expected a number from 1 to 16384");
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  EXPECT_EQ(all_->Create("films", kSchema).error().code, Code::kConflict);
+  EXPECT_EQ(all_->Write("films", Batch(kSchema)).error().code, Code::kInvalid);
+  EXPECT_EQ(all_->Write("films", Batch({4, Metric::kDot, Storage::kF32})).error().code,
+            Code::kConflict);
+}
+
+TEST_F(CollectionsTest, EachWriteOfACreationThatFailsLeavesNothing) {
+  Open();
+  for (int n = 1;; ++n) {
+    disk_.FailAt(n);
+    const auto made = all_->Create("films", kSchema);
+    disk_.Heal();
+    if (made) {
+      EXPECT_GT(n, 10);
+      break;
+    }
+    EXPECT_EQ(made.error().code, Code::kUnavailable);
+    EXPECT_EQ(all_->Find("films").error().code, Code::kNotFound);
+    Open();
+    EXPECT_TRUE(all_->List().empty()) << "failure " << n;
+  }
+}
+
+TEST_F(CollectionsTest, OneThatIsDamagedIsListedAndTheOthersServe) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  ASSERT_TRUE(all_->Create("users", kSchema));
+  all_.reset();
+  std::ofstream(folder_.Path() + "/kept/films/checkpoint") << "nonsense";
+  Open();
+  EXPECT_TRUE(all_->Describe("films")->error.has_value());
+  EXPECT_EQ(all_->Find("films").error().code, Code::kInternal);
+  EXPECT_EQ(all_->Write("films", PutOne("a")).error().code, Code::kInternal);
+  EXPECT_TRUE(all_->Write("users", PutOne("a")));
+  ASSERT_TRUE(all_->Delete("films"));
+  EXPECT_EQ(all_->List().size(), 1U);
+}
+
+TEST_F(CollectionsTest, ManyWritersGetGenerationsOfTheirOwn) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  constexpr int kThreads = 8;
+  constexpr int kEach = 50;
+  std::vector<std::vector<std::uint64_t>> seen(kThreads);
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kEach; ++i) {
+          const std::string id = std::to_string(t) + "-" + std::to_string(i);
+          auto ack = all_->Write("films", PutOne(id));
+          ASSERT_TRUE(ack);
+          // Read your writes.
+          const auto now = all_->Find("films").value()->Latest();
+          EXPECT_GE(now.Generation(), ack->generation);
+          EXPECT_TRUE(now.Find(id));
+          seen[static_cast<std::size_t>(t)].push_back(ack->generation);
+        }
+      });
+    }
+  }
+  std::set<std::uint64_t> generations;
+  for (const auto& its : seen) {
+    EXPECT_TRUE(std::ranges::is_sorted(its));
+    generations.insert(its.begin(), its.end());
+  }
+  EXPECT_EQ(generations.size(), static_cast<std::size_t>(kThreads * kEach));
+  EXPECT_EQ(*generations.rbegin(), static_cast<std::uint64_t>(kThreads * kEach));
+}
+
+}  // namespace
+}  // namespace samovar

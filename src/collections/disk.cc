@@ -1,0 +1,90 @@
+#include "collections/disk.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace samovar {
+
+Result<Fd> Disk::Create(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd) return std::unexpected(ErrnoError("make " + path));
+  // Sandboxes read some of them, whatever the umask is; folders tell who reads which.
+  if (::fchmod(fd.Get(), 0644) != 0) return std::unexpected(ErrnoError("open up " + path));
+  return fd;
+}
+
+Result<void> Disk::Write(int fd, std::uint64_t at, std::string_view bytes,
+                         const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::unexpected(ErrnoError("write " + path));
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+    at += static_cast<std::uint64_t>(n);
+  }
+  return {};
+}
+
+Result<void> Disk::Reserve(int fd, std::uint64_t size, const std::string& path) {
+  const int err = ::posix_fallocate(fd, 0, static_cast<off_t>(size));
+  if (err == 0) return {};
+  return std::unexpected(ErrnoError("reserve room for " + path, err));
+}
+
+Result<void> Disk::Truncate(int fd, std::uint64_t size, const std::string& path) {
+  if (::ftruncate(fd, static_cast<off_t>(size)) == 0) return {};
+  return std::unexpected(ErrnoError("set the size of " + path));
+}
+
+Result<void> Disk::Sync(int fd, const std::string& path) {
+  if (::fdatasync(fd) == 0) return {};
+  return std::unexpected(ErrnoError("sync " + path));
+}
+
+Result<void> Disk::Rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return {};
+  return std::unexpected(ErrnoError("rename " + from + " to " + to));
+}
+
+Result<void> Disk::SyncFolder(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return std::unexpected(ErrnoError("open " + path));
+  if (::fsync(fd.Get()) == 0) return {};
+  return std::unexpected(ErrnoError("sync " + path));
+}
+
+Result<void> Disk::Replace(const std::string& path, std::string_view bytes) {
+  const std::string fresh = path + ".new";
+  {
+    TRY(Fd fd, Create(fresh));
+    TRY(Write(fd.Get(), 0, bytes, fresh));
+    TRY(Sync(fd.Get(), fresh));
+  }
+  TRY(Rename(fresh, path));
+  return SyncFolder(std::filesystem::path(path).parent_path().string());
+}
+
+Result<std::string> ReadFile(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::unexpected(ErrnoError("open " + path));
+  struct stat info{};
+  if (::fstat(fd.Get(), &info) != 0) return std::unexpected(ErrnoError("stat " + path));
+  std::string bytes(static_cast<std::size_t>(info.st_size), '\0');
+  std::size_t have = 0;
+  while (have < bytes.size()) {
+    const ssize_t n =
+        ::pread(fd.Get(), bytes.data() + have, bytes.size() - have, static_cast<off_t>(have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::unexpected(ErrnoError("read " + path));
+    if (n == 0) break;
+    have += static_cast<std::size_t>(n);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
+}  // namespace samovar

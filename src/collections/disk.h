@@ -1,0 +1,36 @@
+#pragma once
+// Disk: every write that a collection makes for good, so that a test can have each of them fail.
+// Errors   kUnavailable or what errno says, with the path.
+// Threads  Safe, as far as no two calls are about one file.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "os/fd.h"
+
+namespace samovar {
+
+class Disk {
+ public:
+  virtual ~Disk() = default;
+  // A new or emptied file.
+  virtual Result<Fd> Create(const std::string& path);
+  virtual Result<void> Write(int fd, std::uint64_t at, std::string_view bytes,
+                             const std::string& path);
+  // Blocks for `size` bytes of zeros, so that no later write through a mapping can lack one.
+  virtual Result<void> Reserve(int fd, std::uint64_t size, const std::string& path);
+  virtual Result<void> Truncate(int fd, std::uint64_t size, const std::string& path);
+  virtual Result<void> Sync(int fd, const std::string& path);
+  virtual Result<void> Rename(const std::string& from, const std::string& to);
+  virtual Result<void> SyncFolder(const std::string& path);
+
+  // `path` with `bytes` in it: seen whole or not at all, also after a crash.
+  Result<void> Replace(const std::string& path, std::string_view bytes);
+};
+
+// The file's bytes; kNotFound where there is none.
+Result<std::string> ReadFile(const std::string& path);
+
+}  // namespace samovar

@@ -1,0 +1,172 @@
+#include "collections/log.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+#include "collections/batch.h"
+#include "collections/checksum.h"
+
+namespace samovar {
+namespace {
+
+constexpr char kMagic[9] = "SMVLOG01";
+constexpr std::uint32_t kRecordMagic = 0x43455253;  // "SREC"
+
+struct FileHead {
+  char magic[8];
+  std::uint64_t first;
+  std::uint64_t hash;
+};
+struct RecordHead {
+  std::uint32_t magic;
+  std::uint32_t size;
+  std::uint64_t generation;
+  std::uint64_t body_hash;
+  std::uint64_t head_hash;
+};
+static_assert(sizeof(FileHead) == 24 && sizeof(RecordHead) == 32);
+
+template <class T>
+std::string_view BytesOf(const T& value, std::size_t size = sizeof(T)) {
+  return {reinterpret_cast<const char*>(&value), size};
+}
+
+std::uint64_t HashOf(const FileHead& head) { return Checksum(BytesOf(head, 16)); }
+std::uint64_t HashOf(const RecordHead& head) { return Checksum(BytesOf(head, 24)); }
+
+bool AllZero(std::string_view bytes) {
+  return std::ranges::all_of(bytes, [](char c) { return c == '\0'; });
+}
+
+std::string FileHeadBytes(std::uint64_t first) {
+  FileHead head{};
+  std::memcpy(head.magic, kMagic, 8);
+  head.first = first;
+  head.hash = HashOf(head);
+  return std::string(BytesOf(head));
+}
+
+}  // namespace
+
+Result<CollectionLog> CollectionLog::Create(Disk& disk, const std::string& folder,
+                                            std::uint64_t first) {
+  const std::string path = fmt::format("{}/log-{:020}", folder, first);
+  TRY(Fd file, disk.Create(path));
+  auto done = disk.Write(file.Get(), 0, FileHeadBytes(first), path);
+  if (done) done = disk.Sync(file.Get(), path);
+  if (done) done = disk.SyncFolder(folder);
+  if (!done) {
+    ::unlink(path.c_str());  // the file before it goes on, past this one's first generation
+    return std::unexpected(done.error());
+  }
+  return CollectionLog(disk, std::move(file), path, sizeof(FileHead));
+}
+
+Result<CollectionLog> CollectionLog::Reopen(Disk& disk, const std::string& path,
+                                            std::uint64_t size) {
+  Fd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!file) return std::unexpected(ErrnoError("open " + path));
+  TRY(disk.Truncate(file.Get(), size, path));
+  TRY(disk.Sync(file.Get(), path));
+  return CollectionLog(disk, std::move(file), path, size);
+}
+
+Result<void> CollectionLog::Append(const std::vector<LogEntry>& entries) {
+  if (broken_) {
+    return Fail(Code::kUnavailable, path_ + " could not be mended after a failed write; restart");
+  }
+  std::string bytes;
+  for (const auto& entry : entries) {
+    RecordHead head{.magic = kRecordMagic,
+                    .size = static_cast<std::uint32_t>(entry.body.size()),
+                    .generation = entry.generation,
+                    .body_hash = Checksum(entry.body),
+                    .head_hash = 0};
+    head.head_hash = HashOf(head);
+    bytes.append(BytesOf(head)).append(entry.body);
+  }
+  auto done = disk_->Write(file_.Get(), size_, bytes, path_);
+  if (done) done = disk_->Sync(file_.Get(), path_);
+  if (done) {
+    size_ += bytes.size();
+    return {};
+  }
+  // What was refused must not come back at the next start.
+  auto mended = disk_->Truncate(file_.Get(), size_, path_);
+  if (mended) mended = disk_->Sync(file_.Get(), path_);
+  broken_ = !mended;
+  return done;
+}
+
+Result<std::vector<LogFileName>> LogFiles(const std::string& folder) {
+  std::vector<LogFileName> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("log-")) continue;
+    std::uint64_t first = 0;
+    const auto [end, bad] = std::from_chars(name.data() + 4, name.data() + name.size(), first);
+    if (bad == std::errc() && end == name.data() + name.size()) {
+      found.push_back({first, entry.path().string()});
+    }
+  }
+  if (error) return Fail(Code::kUnavailable, "list " + folder + ": " + error.message());
+  std::ranges::sort(found, {}, &LogFileName::first);
+  return found;
+}
+
+Result<std::uint64_t> ReadLogBytes(std::string_view bytes, const std::string& name, bool last,
+                                   std::uint64_t& expected, const LogVisitor& visit) {
+  auto damaged = [&](std::size_t at, std::string_view what) {
+    return Fail(Code::kInternal, fmt::format("{} is damaged at offset {}: {}", name, at, what));
+  };
+  if (bytes.size() < sizeof(FileHead)) {
+    if (last) return 0;
+    return damaged(0, "the file is cut short");
+  }
+  FileHead file{};
+  std::memcpy(&file, bytes.data(), sizeof(file));
+  if (last && AllZero(bytes)) return 0;
+  if (file.hash != HashOf(file) || std::memcmp(file.magic, kMagic, 8) != 0) {
+    return damaged(0, "the head is not that of a log of format 1");
+  }
+  if (file.first != expected) {
+    return damaged(8, fmt::format("it begins with generation {}, not {}", file.first, expected));
+  }
+  std::size_t at = sizeof(FileHead);
+  while (at < bytes.size()) {
+    const std::string_view rest = bytes.substr(at);
+    if (last && (rest.size() < sizeof(RecordHead) || AllZero(rest))) return at;
+    if (rest.size() < sizeof(RecordHead)) return damaged(at, "a record is cut short");
+    RecordHead head{};
+    std::memcpy(&head, rest.data(), sizeof(head));
+    if (head.magic != kRecordMagic || head.head_hash != HashOf(head)) {
+      return damaged(at, "the head of a record has another checksum");
+    }
+    if (head.generation != expected || head.size == 0 || head.size > kMaxBatch) {
+      return damaged(at, fmt::format("generation {}, where {} comes", head.generation, expected));
+    }
+    const std::string_view body = rest.substr(sizeof(head), head.size);
+    if (body.size() < head.size) {
+      if (last) return at;
+      return damaged(at, "a record is cut short");
+    }
+    if (Checksum(body) != head.body_hash) {
+      // No record ends in a zero, so one that does was not written to its end.
+      if (last && body.back() == '\0' && AllZero(rest.substr(sizeof(head) + head.size))) return at;
+      return damaged(at + sizeof(head), "a record has another checksum");
+    }
+    TRY(visit(head.generation, body));
+    ++expected;
+    at += sizeof(head) + head.size;
+  }
+  return at;
+}
+
+}  // namespace samovar

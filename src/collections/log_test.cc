@@ -1,0 +1,122 @@
+#include "collections/log.h"
+
+#include <gtest/gtest.h>
+
+#include "collections/test_files.h"
+
+namespace samovar {
+namespace {
+
+struct Record {
+  std::uint64_t generation;
+  std::string body;
+  friend bool operator==(const Record&, const Record&) = default;
+};
+
+struct Outcome {
+  Result<std::uint64_t> size;
+  std::vector<Record> records;
+};
+
+Outcome Read(std::string_view bytes, bool last) {
+  std::uint64_t expected = 5;
+  std::vector<Record> records;
+  auto size = ReadLogBytes(bytes, "log-5", last, expected,
+                           [&](std::uint64_t generation, std::string_view body) -> Result<void> {
+                             records.push_back({generation, std::string(body)});
+                             return {};
+                           });
+  return {size, records};
+}
+
+const std::vector<Record> kRecords{
+    {5, "first"}, {6, std::string(100, '\0') + "second"}, {7, std::string(700, 'x')}};
+
+class LogTest : public ::testing::Test {
+ protected:
+  std::string Written() {
+    auto log = CollectionLog::Create(disk_, folder_.Path(), 5);
+    CHECK(log.has_value());
+    CHECK(log->Append({{5, kRecords[0].body}, {6, kRecords[1].body}}).has_value());
+    CHECK(log->Append({{7, kRecords[2].body}}).has_value());
+    return ReadFile(LogFiles(folder_.Path())->at(0).path).value();
+  }
+  TestFolder folder_;
+  FailingDisk disk_;
+};
+
+TEST_F(LogTest, GivesBackWhatWasAppended) {
+  const std::string bytes = Written();
+  for (bool last : {true, false}) {
+    const auto read = Read(bytes, last);
+    ASSERT_TRUE(read.size);
+    EXPECT_EQ(*read.size, bytes.size());
+    EXPECT_EQ(read.records, kRecords);
+  }
+}
+
+TEST_F(LogTest, ATornEndIsCutWhereverItTore) {
+  const std::string bytes = Written();
+  std::size_t whole = 0;
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    for (std::size_t zeros : {0, 3, 600}) {
+      const auto read = Read(bytes.substr(0, size) + std::string(zeros, '\0'), true);
+      // Zeros within a head are no end that a crash leaves: a head is in one sector or in none.
+      if (!read.size) {
+        EXPECT_NE(zeros, 0U) << size;
+        continue;
+      }
+      EXPECT_LE(*read.size, size + zeros);
+      EXPECT_TRUE(std::equal(read.records.begin(), read.records.end(), kRecords.begin()));
+      whole = std::max(whole, read.records.size());
+    }
+    if (size > 0 && size < bytes.size()) {
+      const auto read = Read(bytes.substr(0, size), false);
+      // Only the last file may be torn; a whole number of records is no damage.
+      EXPECT_TRUE(!read.size || *read.size == size) << size;
+    }
+  }
+  EXPECT_EQ(whole, 2U);
+}
+
+TEST_F(LogTest, AnyFlippedBitIsRefusedWithFileAndOffset) {
+  const std::string bytes = Written();
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    for (int bit : {0, 5}) {
+      std::string flipped = bytes;
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << bit));
+      const auto read = Read(flipped, true);
+      ASSERT_FALSE(read.size) << at;
+      EXPECT_TRUE(read.size.error().message.starts_with("log-5 is damaged at offset "))
+          << read.size.error().message;
+      EXPECT_EQ(read.size.error().code, Code::kInternal);
+    }
+  }
+}
+
+TEST_F(LogTest, AFailedAppendLeavesNothingBehind) {
+  for (int fail = 1; fail <= 2; ++fail) {
+    TestFolder folder;
+    auto log = CollectionLog::Create(disk_, folder.Path(), 5);
+    ASSERT_TRUE(log);
+    ASSERT_TRUE(log->Append({{5, "first"}}));
+    disk_.FailAt(fail);
+    EXPECT_FALSE(log->Append({{6, "refused"}}));
+    EXPECT_FALSE(log->Broken());
+    ASSERT_TRUE(log->Append({{6, "second"}}));
+    const auto read = Read(ReadFile(LogFiles(folder.Path())->at(0).path).value(), true);
+    EXPECT_EQ(read.records, (std::vector<Record>{{5, "first"}, {6, "second"}}));
+  }
+}
+
+TEST_F(LogTest, ALogThatCannotBeMendedTakesNothingMore) {
+  auto log = CollectionLog::Create(disk_, folder_.Path(), 5);
+  ASSERT_TRUE(log);
+  disk_.FailAt(1, 2);
+  EXPECT_FALSE(log->Append({{5, "refused"}}));
+  EXPECT_TRUE(log->Broken());
+  EXPECT_EQ(log->Append({{5, "again"}}).error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace samovar

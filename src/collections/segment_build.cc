@@ -1,0 +1,210 @@
+#include "collections/segment_build.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+
+#include "collections/checksum.h"
+
+namespace samovar {
+namespace {
+
+using layout::SegmentHeader;
+
+std::uint64_t RoundUp(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
+
+// The regions in their order: rows, facts, slots, vectors, heap.
+SegmentHeader Plan(std::uint64_t number, const Schema& schema, std::uint64_t hash_seed,
+                   std::uint64_t rows, std::uint64_t heap_bytes) {
+  SegmentHeader h{};
+  std::memcpy(h.magic, layout::kSegmentMagic, 8);
+  h.version = layout::kVersion;
+  h.dimension = schema.dimension;
+  h.storage = static_cast<std::uint8_t>(schema.storage);
+  h.number = number;
+  h.rows = RoundUp(std::max<std::uint64_t>(rows, 1), RowsPerPage(schema));
+  h.row_bytes = schema.RowBytes();
+  h.hash_seed = hash_seed;
+  h.slots = std::bit_ceil(2 * h.rows);
+  h.rows_at = layout::kPage;
+  h.facts_at = h.rows_at + h.rows * sizeof(layout::Row);
+  h.slots_at = h.facts_at + h.rows * sizeof(layout::Facts);
+  h.vectors_at = RoundUp(h.slots_at + h.slots * sizeof(layout::Slot), layout::kPage);
+  h.heap_at = h.vectors_at + h.rows * h.row_bytes;
+  h.heap_bytes = heap_bytes;
+  return h;
+}
+
+std::string Sealed(SegmentHeader h) {
+  std::string page(layout::kPage, '\0');
+  h.header_hash =
+      Checksum({reinterpret_cast<const char*>(&h), offsetof(SegmentHeader, header_hash)});
+  std::memcpy(page.data(), &h, sizeof(h));
+  return page;
+}
+
+// Writes a file from front to back and keeps a checksum of each block.
+class CheckedWriter {
+ public:
+  CheckedWriter(Disk& disk, int file, const std::string& path)
+      : disk_(disk), file_(file), path_(path) {
+    block_.reserve(layout::kCheckBlock);
+  }
+  Result<void> Add(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const std::size_t part = std::min(bytes.size(), layout::kCheckBlock - block_.size());
+      block_.append(bytes.substr(0, part));
+      bytes.remove_prefix(part);
+      if (block_.size() == layout::kCheckBlock) TRY(Flush());
+    }
+    return {};
+  }
+  Result<void> Zeros(std::uint64_t count) {
+    static const std::string zeros(4096, '\0');
+    for (; count > 0; count -= std::min<std::uint64_t>(count, zeros.size())) {
+      TRY(Add(std::string_view(zeros).substr(0, count)));
+    }
+    return {};
+  }
+  // The checksums, at the end.
+  Result<void> Finish(SegmentHeader& header) {
+    if (!block_.empty()) TRY(Flush());
+    const std::string_view checks(reinterpret_cast<const char*>(checks_.data()),
+                                  checks_.size() * 8);
+    header.checks_at = at_;
+    header.checks_hash = Checksum(checks);
+    return disk_.Write(file_, at_, checks, path_);
+  }
+  std::uint64_t At() const { return at_ + block_.size(); }
+
+ private:
+  Result<void> Flush() {
+    checks_.push_back(Checksum(block_));
+    TRY(disk_.Write(file_, at_, block_, path_));
+    at_ += block_.size();
+    block_.clear();
+    return {};
+  }
+  Disk& disk_;
+  int file_;
+  const std::string& path_;
+  std::string block_;
+  std::uint64_t at_ = layout::kPage;
+  std::vector<std::uint64_t> checks_;
+};
+
+template <class T>
+std::string_view BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+// layout::Row without the atomic, which cannot be copied.
+struct PlainRow {
+  std::uint64_t born;
+  std::uint64_t id_at;
+  std::uint64_t attributes_at;
+  std::uint32_t id_size;
+  std::uint32_t attributes_size;
+};
+static_assert(sizeof(PlainRow) == sizeof(layout::Row));
+
+struct Tables {
+  std::vector<PlainRow> rows;
+  std::vector<layout::Facts> facts;
+  std::vector<std::uint64_t> slots;
+};
+
+Tables Index(const SegmentHeader& header, std::uint64_t count, const SourceRows& row) {
+  Tables tables;
+  tables.rows.resize(header.rows);
+  tables.facts.resize(header.rows);
+  tables.slots.resize(header.slots);
+  std::uint64_t heap = header.heap_at;
+  const std::uint64_t mask = header.slots - 1;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const SourceRow source = row(i);
+    tables.rows[i] = {.born = 1,
+                      .id_at = heap,
+                      .attributes_at = heap + source.id.size(),
+                      .id_size = static_cast<std::uint32_t>(source.id.size()),
+                      .attributes_size = static_cast<std::uint32_t>(source.attributes.size())};
+    heap += source.id.size() + source.attributes.size();
+    tables.facts[i] = source.facts;
+    const std::uint64_t hash = SeededHash(source.id, header.hash_seed);
+    std::uint64_t slot = hash & mask;
+    while (tables.slots[slot] != 0) slot = (slot + 1) & mask;
+    tables.slots[slot] = (hash >> 32) << 32 | (i + 1);
+  }
+  return tables;
+}
+
+Result<void> WriteRegions(CheckedWriter& out, const SegmentHeader& header, std::uint64_t count,
+                          const SourceRows& row, const std::function<bool()>& stopped) {
+  constexpr std::uint64_t kTurn = 4096;
+  auto stop = [&](std::uint64_t i) { return i % kTurn == 0 && stopped(); };
+  const std::unexpected<Error> ended = Fail(Code::kUnavailable, "the server is stopping");
+  {
+    const Tables tables = Index(header, count, row);
+    TRY(out.Add(BytesOf(tables.rows)));
+    TRY(out.Add(BytesOf(tables.facts)));
+    TRY(out.Add(BytesOf(tables.slots)));
+  }
+  TRY(out.Zeros(header.vectors_at - out.At()));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (stop(i)) return ended;
+    TRY(out.Add(row(i).vector));
+  }
+  TRY(out.Zeros((header.rows - count) * header.row_bytes));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (stop(i)) return ended;
+    const SourceRow source = row(i);
+    TRY(out.Add(source.id));
+    TRY(out.Add(source.attributes));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t RowsPerPage(const Schema& schema) {
+  return layout::kPage / std::gcd(schema.RowBytes(), layout::kPage);
+}
+
+Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName name,
+                          std::uint64_t rows) {
+  const std::string path = LivePath(folder, name);
+  TRY(Fd file, disk.Create(path));
+  return disk.Reserve(file.Get(), rows * sizeof(layout::Live), path);
+}
+
+Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName name,
+                             const Schema& schema, std::uint64_t hash_seed, OpenRoom room) {
+  SegmentHeader header = Plan(name.number, schema, hash_seed, room.rows, room.heap_bytes);
+  header.open = 1;
+  const std::string path = SegmentPath(folder, name.number);
+  TRY(Fd file, disk.Create(path));
+  TRY(disk.Reserve(file.Get(), header.heap_at + header.heap_bytes, path));
+  TRY(disk.Write(file.Get(), 0, Sealed(header), path));
+  return MakeLiveFile(disk, folder, name, header.rows);
+}
+
+Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint64_t number,
+                               const Schema& schema, std::uint64_t hash_seed, std::uint64_t count,
+                               const SourceRows& row, const std::function<bool()>& stopped) {
+  std::uint64_t heap_bytes = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const SourceRow source = row(i);
+    heap_bytes += source.id.size() + source.attributes.size();
+  }
+  SegmentHeader header = Plan(number, schema, hash_seed, count, heap_bytes);
+  const std::string path = SegmentPath(folder, number);
+  TRY(Fd file, disk.Create(path));
+  CheckedWriter out(disk, file.Get(), path);
+  TRY(WriteRegions(out, header, count, row, stopped));
+  TRY(out.Finish(header));
+  TRY(disk.Write(file.Get(), 0, Sealed(header), path));
+  return disk.Sync(file.Get(), path);
+}
+
+}  // namespace samovar

@@ -1,0 +1,217 @@
+#include "collections/vectors.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace samovar {
+namespace {
+
+// One kernel, compiled for the processors that matter. (Sanitizers run before what picks is ready.)
+#if defined(__x86_64__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+#define SAMOVAR_KERNEL __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define SAMOVAR_KERNEL
+#endif
+
+constexpr std::size_t kLanes = 8;
+using Floats = float __attribute__((vector_size(32), aligned(4)));
+using Halfs = _Float16 __attribute__((vector_size(16), aligned(2)));
+using Chars = std::int8_t __attribute__((vector_size(8), aligned(1)));
+
+struct F32 {
+  using Packed = Floats;
+  static constexpr std::size_t kSize = 4;
+};
+struct F16 {
+  using Packed = Halfs;
+  static constexpr std::size_t kSize = 2;
+};
+struct I8 {
+  using Packed = Chars;
+  static constexpr std::size_t kSize = 1;
+};
+
+#define SAMOVAR_INLINE __attribute__((always_inline)) inline
+
+// Passed by reference: a vector by value would have another ABI in each clone.
+template <class Kind>
+SAMOVAR_INLINE void Load(const char* from, Floats& out) {
+  typename Kind::Packed packed;
+  std::memcpy(&packed, from, sizeof(packed));
+  out = __builtin_convertvector(packed, Floats);
+}
+
+template <bool kSquaredDistance>
+SAMOVAR_INLINE void Add(const Floats& row, const float* query, Floats& sum) {
+  Floats q;
+  std::memcpy(&q, query, sizeof(q));
+  if constexpr (kSquaredDistance) {
+    const Floats difference = row - q;
+    sum += difference * difference;
+  } else {
+    sum += row * q;
+  }
+}
+
+template <class Kind, bool kSquaredDistance>
+SAMOVAR_INLINE void Scan(const char* rows, std::size_t count, std::size_t row_bytes,
+                         const float* query, float* out) {
+  const std::size_t lanes = row_bytes / Kind::kSize;  // a multiple of kLanes
+  for (std::size_t row = 0; row < count; ++row) {
+    const char* at = rows + row * row_bytes;
+    Floats sums[4] = {};
+    std::size_t i = 0;
+    for (; i + 4 * kLanes <= lanes; i += 4 * kLanes) {
+      for (std::size_t j = 0; j < 4; ++j) {
+        Floats values;
+        Load<Kind>(at + (i + j * kLanes) * Kind::kSize, values);
+        Add<kSquaredDistance>(values, query + i + j * kLanes, sums[j]);
+      }
+    }
+    for (; i < lanes; i += kLanes) {
+      Floats values;
+      Load<Kind>(at + i * Kind::kSize, values);
+      Add<kSquaredDistance>(values, query + i, sums[0]);
+    }
+    const Floats sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    out[row] = ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+  }
+}
+
+SAMOVAR_KERNEL void DotF32(const char* rows, std::size_t n, std::size_t bytes, const float* query,
+                           float* out) {
+  Scan<F32, false>(rows, n, bytes, query, out);
+}
+SAMOVAR_KERNEL void DotF16(const char* rows, std::size_t n, std::size_t bytes, const float* query,
+                           float* out) {
+  Scan<F16, false>(rows, n, bytes, query, out);
+}
+SAMOVAR_KERNEL void DotI8(const char* rows, std::size_t n, std::size_t bytes, const float* query,
+                          float* out) {
+  Scan<I8, false>(rows, n, bytes, query, out);
+}
+SAMOVAR_KERNEL void DistanceF32(const char* rows, std::size_t n, std::size_t bytes,
+                                const float* query, float* out) {
+  Scan<F32, true>(rows, n, bytes, query, out);
+}
+SAMOVAR_KERNEL void DistanceF16(const char* rows, std::size_t n, std::size_t bytes,
+                                const float* query, float* out) {
+  Scan<F16, true>(rows, n, bytes, query, out);
+}
+
+void Dot(Storage storage, const char* rows, std::size_t n, std::size_t bytes, const float* query,
+         float* out) {
+  if (storage == Storage::kF32) return DotF32(rows, n, bytes, query, out);
+  if (storage == Storage::kF16) return DotF16(rows, n, bytes, query, out);
+  DotI8(rows, n, bytes, query, out);
+}
+
+float InverseNorm(std::span<const float> values) {
+  double square = 0;
+  for (float value : values) square += static_cast<double>(value) * value;
+  return square > 0 ? static_cast<float>(1 / std::sqrt(square)) : 0;
+}
+
+Result<void> CheckValues(const Schema& schema, std::span<const float> values) {
+  if (values.size() != schema.dimension) {
+    return Fail(Code::kInvalid, "vector: expected " + std::to_string(schema.dimension) +
+                                    " numbers, got " + std::to_string(values.size()));
+  }
+  const float most = schema.storage == Storage::kF16 ? 65'504.0F : 1e18F;
+  for (float value : values) {
+    if (!(std::abs(value) <= most)) {
+      return Fail(Code::kInvalid, "vector: a number is not finite or too large for " +
+                                      std::string(StorageName(schema.storage)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> values) {
+  TRY(CheckValues(schema, values));
+  EncodedVector out;
+  out.bytes.assign(schema.RowBytes(), '\0');
+  if (schema.storage == Storage::kF32) {
+    std::memcpy(out.bytes.data(), values.data(), values.size_bytes());
+  } else if (schema.storage == Storage::kF16) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto half = static_cast<_Float16>(values[i]);
+      std::memcpy(out.bytes.data() + 2 * i, &half, 2);
+    }
+  } else {
+    float largest = 0;
+    for (float value : values) largest = std::max(largest, std::abs(value));
+    out.scale = largest > 0 ? largest / 127 : 1;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const float steps = std::clamp(std::nearbyint(values[i] / out.scale), -127.0F, 127.0F);
+      out.bytes[i] = static_cast<char>(static_cast<std::int8_t>(steps));
+    }
+  }
+  out.inverse_norm = InverseNorm(DecodeVector(schema, out.bytes.data(), out.scale));
+  return out;
+}
+
+std::vector<float> DecodeVector(const Schema& schema, const void* row, float scale) {
+  std::vector<float> values(schema.dimension);
+  const auto* bytes = static_cast<const char*>(row);
+  if (schema.storage == Storage::kF32) {
+    std::memcpy(values.data(), bytes, values.size() * 4);
+    return values;
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (schema.storage == Storage::kF16) {
+      _Float16 half{};
+      std::memcpy(&half, bytes + 2 * i, 2);
+      values[i] = static_cast<float>(half);
+    } else {
+      values[i] = scale * static_cast<float>(static_cast<std::int8_t>(bytes[i]));
+    }
+  }
+  return values;
+}
+
+Result<QueryVector> QueryVector::Of(const Schema& schema, std::span<const float> values) {
+  TRY(CheckValues({schema.dimension, schema.metric, Storage::kF32}, values));
+  QueryVector query;
+  query.schema_ = schema;
+  query.values_.assign(schema.RowBytes() / ElementSize(schema.storage), 0);
+  std::ranges::copy(values, query.values_.begin());
+  query.inverse_norm_ = InverseNorm(values);
+  for (float value : values) query.square_ += value * value;
+  return query;
+}
+
+void QueryVector::Rank(const void* rows, std::size_t count, const layout::Facts* facts,
+                       float* out) const {
+  const auto* bytes = static_cast<const char*>(rows);
+  const std::size_t row_bytes = schema_.RowBytes();
+  const float* query = values_.data();
+  if (schema_.metric == Metric::kL2 && schema_.storage != Storage::kI8) {
+    auto* kernel = schema_.storage == Storage::kF32 ? DistanceF32 : DistanceF16;
+    kernel(bytes, count, row_bytes, query, out);
+    for (std::size_t i = 0; i < count; ++i) out[i] = -out[i];
+    return;
+  }
+  Dot(schema_.storage, bytes, count, row_bytes, query, out);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float dot = out[i] * facts[i].scale;
+    if (schema_.metric == Metric::kCosine) {
+      out[i] = dot * facts[i].inverse_norm * inverse_norm_;
+    } else if (schema_.metric == Metric::kL2) {  // |q - r|^2 of what is stored in steps
+      const float norm = facts[i].inverse_norm > 0 ? 1 / facts[i].inverse_norm : 0;
+      out[i] = -std::max(0.0F, square_ - 2 * dot + norm * norm);
+    } else {
+      out[i] = dot;
+    }
+  }
+}
+
+float QueryVector::ToScore(float rank) const {
+  return schema_.metric == Metric::kL2 ? std::sqrt(-rank) : rank;
+}
+
+}  // namespace samovar

@@ -1,0 +1,47 @@
+#pragma once
+// Vectors: between floats and the stored form, and how near stored ones are to a query.
+//
+// How      Plain loops over eight lanes that the compiler turns into SIMD, once for AVX2 and once
+// for
+//          any x86-64; the processor picks at load time. Rows are padded with zeros to 32 bytes.
+// Errors   Encode: kInvalid for a component that is not finite or that the storage cannot hold.
+// Threads  Pure.
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "collections/layout.h"
+#include "collections/schema.h"
+
+namespace samovar {
+
+struct EncodedVector {
+  std::string bytes;  // Schema::RowBytes
+  float scale = 1;
+  float inverse_norm = 0;
+};
+
+Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> values);
+std::vector<float> DecodeVector(const Schema& schema, const void* row, float scale);
+
+// A query, padded as the rows are.
+class QueryVector {
+ public:
+  static Result<QueryVector> Of(const Schema& schema, std::span<const float> values);
+
+  // What orders rows, more is nearer, of `count` rows that follow each other. The metric's own
+  // figure is ToScore of it.
+  void Rank(const void* rows, std::size_t count, const layout::Facts* facts, float* out) const;
+  // cosine: the cosine; dot: the product; l2: the Euclidean distance.
+  float ToScore(float rank) const;
+
+ private:
+  Schema schema_;
+  std::vector<float> values_;
+  float inverse_norm_ = 0;
+  float square_ = 0;
+};
+
+}  // namespace samovar
