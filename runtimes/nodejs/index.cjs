@@ -15,8 +15,12 @@
 const { types, frame, next, send } = require('./channel.cjs');
 const { describe, errors } = require('./errors.cjs');
 const { findHandler, metadataOf } = require('./handler.cjs');
-const { call, logError, setUpLogging } = require('./logging.cjs');
 const { ResponseStream, setUpGlobals } = require('./stream.cjs');
+
+// Before the first look at the environment.
+if (process.env.SAMOVAR_GENERIC === '1') require('./generic.cjs').takeIn();
+
+const { call, logError, setUpLogging } = require('./logging.cjs');
 
 const env = process.env;
 // Reading the environment is slow in Node.js, and these do not change.

@@ -63,8 +63,10 @@ Result<void> Cgroup::SetLimits(Bytes hard_memory, int max_processes) {
     (void)WriteSmallFileAt(memory, "memory.swap.max", "0");
     TRY(WriteSmallFileAt(memory, "memory.oom.group", "1"));
   } else {
+    // The second is absent where the kernel was built or booted without swap accounting. It is
+    // never the smaller one: raised before, lowered after.
+    (void)WriteSmallFileAt(memory, "memory.memsw.limit_in_bytes", limit);
     TRY(WriteSmallFileAt(memory, "memory.limit_in_bytes", limit));
-    // Absent where the kernel was built or booted without swap accounting.
     (void)WriteSmallFileAt(memory, "memory.memsw.limit_in_bytes", limit);
     (void)WriteSmallFileAt(memory, "memory.swappiness", "0");
   }

@@ -26,11 +26,15 @@ Bytes HardMemory(const SandboxSpec& spec) {
 Result<void> BoundedCell::Bound(CellPipes& pipes, uid_t uid) {
   // So that /dev/stdout can be opened by name inside.
   (void)::fchown(pipes.log_write.Get(), uid, uid);
-  TRY(cgroup().SetLimits(HardMemory(spec_), spec_.max_processes + 1));
+  TRY(SetLimits());
   bell_ = cgroup().WatchOom();
   log_ = std::move(pipes.log_read);
   channel_ = std::move(pipes.channel_ours);
   return {};
+}
+
+Result<void> BoundedCell::SetLimits() {
+  return cgroup().SetLimits(HardMemory(spec_), spec_.max_processes + 1);
 }
 
 std::vector<Fd> BoundedCell::Handover(SpawnerReport& report) {

@@ -20,6 +20,7 @@ class BoundedCell : public Cell {
   virtual Cgroup& cgroup() = 0;
   // Takes the ends for the server, and sets the cgroup's limits.
   Result<void> Bound(CellPipes& pipes, uid_t uid);
+  Result<void> SetLimits();  // of spec_
   void Thaw();
   // From a wait status and the size of the largest process.
   SandboxExit ExitFrom(int status, Bytes largest);

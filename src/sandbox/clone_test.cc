@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <boost/asio/steady_timer.hpp>
+#include <fstream>
+
 #include "sandbox/sandbox_harness.h"
 
 namespace samovar {
@@ -197,6 +200,41 @@ TEST(Clone, IsOfClonableSandboxesOnly) {
     clone = co_await (*original)->Clone({.id = "../x", .env = {}});
     EXPECT_FALSE(clone);
     if (!clone) EXPECT_EQ(clone.error().code, Code::kInvalid) << clone.error().message;
+  });
+}
+
+// The first start of a kind is an ordinary one; after it a process is kept ready.
+TEST(StartedAhead, TakesInWhatItIsFor) {
+  RunInServer([](SandboxHost& host) -> Task<void> {
+    std::string folder = NewDataDir();
+    for (const char* name : {"code", "low", "high"}) {
+      std::filesystem::create_directory(folder + "/" + name);
+      std::ofstream(folder + "/" + name + "/name") << name;
+    }
+    bool ahead = false;
+    asio::steady_timer pause(co_await asio::this_coro::executor);
+    for (int i = 0; i < 100 && !ahead; ++i) {
+      // It is started while nothing else is to be done.
+      pause.expires_after(std::chrono::milliseconds(100));
+      co_await pause.async_wait(asio::use_awaitable_t<Executor>());
+      SandboxSpec spec = CloneProbe("generic");
+      spec.clonable = false;
+      spec.boot = GenericBoot{.env = {"AHEAD=1"}, .mounts = spec.mounts};
+      spec.mounts.push_back({folder + "/code", "/opt/code", {}});
+      spec.mounts.push_back({folder + "/low", "/opt/layers", {folder + "/high"}});
+      spec.env = {"NAME=value"};
+      spec.tmp_size = Bytes::MiB(32);
+      auto outcome = co_await RunToEnd(host, spec);
+      EXPECT_TRUE(outcome) << outcome.error().message;
+      if (!outcome) break;
+      EXPECT_EQ(outcome->exit.code, 5) << outcome->output;
+      ahead = !outcome->output.starts_with("afresh");
+      EXPECT_EQ(outcome->output,
+                std::string(ahead ? R"({"take":{"env":["NAME=value"],"cwd":"/tmp"}})" : "afresh") +
+                    " file code layer high tmp 32 MiB left 0\n");
+    }
+    EXPECT_TRUE(ahead) << "none was started ahead";
+    std::filesystem::remove_all(folder);
   });
 }
 

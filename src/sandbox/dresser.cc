@@ -47,6 +47,13 @@ Result<void> Dresser::Dress(const SandboxSpec& spec, int tmp, int shm) {
   return {};
 }
 
+Result<void> Dresser::TakeIn(const SandboxSpec& spec, int mounts) {
+  auto order = EncodeOrder({.kind = SpawnerOrder::Kind::kCreate, .spec = spec});
+  TRY(auto sent, SendPacket(helper.Get(), order, std::span(&mounts, 1)));
+  if (!sent) return Fail(Code::kUnavailable, "what dresses clones takes no order");
+  return {};
+}
+
 Result<void> Dresser::Move(pid_t init, pid_t program, int mounts, int pids, int members) {
   int fds[] = {mounts, pids, members};
   TRY(auto sent, SendPacket(helper.Get(), fmt::format("{} {}", init, program), fds));

@@ -10,6 +10,10 @@
 //          the mounts; these it puts into the clone's namespace from outside. Orders, over
 //          `helper`:
 //            Dress: the template's spec, with its /tmp and /dev/shm, when the template is asked
+//            TakeIn: of a process started ahead (SandboxSpec::boot): the spec that it takes in,
+//            with
+//                   the process's mount namespace; what the spec mounts beyond the boot's mounts is
+//                   put in as well, and that is all
 //            Move:  process 1 and the program of the clone, with its mount and pid namespaces and
 //                   the list of the template's processes, once they are known
 //          It answers 'R' with the new /tmp, then, with egress, 'W' once the way out is open, and
@@ -39,6 +43,7 @@ class Dresser {
 
   bool Alive() const;
   Result<void> Dress(const SandboxSpec& spec, int tmp, int shm);
+  Result<void> TakeIn(const SandboxSpec& spec, int mounts);
   Result<void> Move(pid_t init, pid_t program, int mounts, int pids, int members);
   void Kill();
   // Reaps it, without waiting. True once that is done.

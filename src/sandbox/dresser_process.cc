@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <sstream>
+#include <vector>
 
 #include "os/linux.h"
 #include "os/packet_socket.h"
@@ -151,6 +153,58 @@ Result<void> Dress(const DresserPlan& plan, const Wardrobe& wardrobe, const Pack
   return {};
 }
 
+// The function's own mounts, made here and detached: an overlay cannot be made from within a pid
+// namespace that this process is not of, as its layers are named by /proc/self.
+Result<std::vector<Fd>> FunctionMounts(const std::string& place, const SandboxSpec& spec,
+                                       std::vector<std::string>& targets) {
+  SandboxSpec here;
+  for (const auto& mount : spec.mounts) {
+    bool there = std::ranges::any_of(
+        spec.boot->mounts, [&](const auto& booted) { return booted.target == mount.target; });
+    if (there) continue;
+    targets.push_back(mount.target);
+    here.mounts.push_back(
+        {mount.source, fmt::format("{}/m{}", place, targets.size()), mount.overlays});
+    if (::mkdir(here.mounts.back().target.c_str(), 0755) != 0) {
+      return std::unexpected(ErrnoError("make a mount point"));
+    }
+  }
+  TRY(auto sources, OpenSources(here));
+  TRY(MountSources(sources));
+  std::vector<Fd> trees;
+  for (const auto& mount : here.mounts) {
+    TRY(auto tree, Detached(mount.target));
+    trees.push_back(std::move(tree));
+  }
+  return trees;
+}
+
+Result<void> TakeIn(const DresserPlan& plan, const Packet& packet) {
+  TRY(auto order, DecodeOrder(packet.body));
+  std::string place = plan.root + "/mnt";
+  TRY(MountTmpfs(place, order.spec.tmp_size));
+  std::vector<std::string> targets;
+  TRY(auto trees, FunctionMounts(place, order.spec, targets));
+  for (const char* name : {"tmp", "shm"}) {
+    TRY(auto tree, Detached(fmt::format("{}/{}", place, name)));
+    trees.push_back(std::move(tree));
+  }
+  targets.insert(targets.end(), {"/tmp", "/dev/shm"});
+  Fd tmp(::open((place + "/tmp").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!tmp) return std::unexpected(ErrnoError("open the new /tmp"));
+  if (::setns(packet.fds[0].Get(), CLONE_NEWNS) != 0) {
+    return std::unexpected(ErrnoError("enter a sandbox"));
+  }
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    if (MoveMount(trees[i].Get(), targets[i].c_str()) != 0) {
+      return std::unexpected(ErrnoError("mount " + targets[i]));
+    }
+  }
+  int fd = tmp.Get();
+  TRY(SendPacket(plan.orders, "R", std::span(&fd, 1)));
+  return {};
+}
+
 Result<void> Serve(DresserPlan& plan) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return std::unexpected(ErrnoError("prctl"));
   ::prctl(PR_SET_NAME, "samovar-dresser");
@@ -161,6 +215,7 @@ Result<void> Serve(DresserPlan& plan) {
   TRY(plan.cgroup->KeepOnly(orders));
   plan.orders = orders;
   TRY(auto first, NextOrder(orders));
+  if (first.fds.size() == 1) return TakeIn(plan, first);
   TRY(auto wardrobe, Prepare(plan, first));
   TRY(auto second, NextOrder(orders));
   return Dress(plan, wardrobe, second);

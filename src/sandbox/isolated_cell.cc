@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <csignal>
 
 #include "os/linux.h"
+#include "os/message_socket.h"
 #include "os/packet_socket.h"
 
 namespace samovar {
@@ -21,7 +23,7 @@ IsolatedCell::IsolatedCell(SandboxSpec spec, std::shared_ptr<Shell> shell, int n
   setup_ = std::move(shell_->setup);
 }
 
-Result<void> IsolatedCell::Start(RootTree& root) {
+Result<void> IsolatedCell::MakeMountPoints(RootTree& root) {
   for (const auto& mount : spec_.mounts) {
     struct stat status{};
     if (::stat(mount.source.c_str(), &status) != 0) {
@@ -29,20 +31,28 @@ Result<void> IsolatedCell::Start(RootTree& root) {
     }
     TRY(root.MakeMountPoint(mount.target, S_ISDIR(status.st_mode)));
   }
+  return {};
+}
+
+Result<void> IsolatedCell::Start(RootTree& root) {
+  TRY(MakeMountPoints(root));
   TRY(auto pipes, CellPipes::Make(spec_));
   TRY(Bound(pipes, shell_->uid()));
   std::vector<int> fds{pipes.log_write.Get()};
   if (spec_.channel) fds.push_back(pipes.channel_theirs.Get());
   std::pair<Fd, Fd> control;
   Fd lifeline;
-  if (spec_.clonable) {
+  if (spec_.clonable || spec_.boot) {
     TRY(control, PacketSocketPair());
+    control_ = std::move(control.first);
+    fds.push_back(control.second.Get());
+  }
+  if (spec_.clonable) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(ErrnoError("pipe"));
     program_ = Fd(ends[0]);
     lifeline = Fd(ends[1]);
-    control_ = std::move(control.first);
-    fds.insert(fds.end(), {control.second.Get(), lifeline.Get()});
+    fds.push_back(lifeline.Get());
   }
   auto order = EncodeOrder({.kind = SpawnerOrder::Kind::kCreate, .spec = spec_});
   TRY(auto sent, SendPacket(setup_.Get(), order, fds));
@@ -58,6 +68,71 @@ Result<bool> IsolatedCell::Ready(std::vector<Fd> fds) {
   if (spec_.network != Network::kEgress) return false;
   TRY(egress_, StartEgress(shell_->pid, network_group_, setup_.Get()));
   return true;
+}
+
+Result<void> IsolatedCell::TakeIn(SandboxSpec spec, std::unique_ptr<Dresser> dresser,
+                                  RootTree& root) {
+  spec_ = std::move(spec);
+  dresser_ = std::move(dresser);
+  helper_ = Fd(DuplicateAbove(dresser_->helper.Get(), 3));
+  taking_ = spec_;
+  TRY(MakeMountPoints(root));
+  return SetLimits();
+}
+
+Cell::Heard IsolatedCell::Hear() {
+  if (!taking_) return Cell::Hear();
+  Heard heard;
+  auto fail = [&](Error error) {
+    error_ = std::move(error);
+    heard.step = Step::kFailed;
+    return heard;
+  };
+  if (!booted_) {
+    heard = Cell::Hear();
+    if (heard.step != Step::kStarted) return heard;
+    booted_ = true;
+    heard.step = Step::kWaiting;
+    if (auto begun = BeginTakingIn(); !begun) return fail(begun.error());
+    return heard;
+  }
+  auto dressed = HearDresser();
+  if (!dressed) return fail(dressed.error());
+  if (*dressed) heard = {.step = Step::kStarted, .setup_ended = true, .helper_ended = true};
+  return heard;
+}
+
+Result<void> IsolatedCell::BeginTakingIn() {
+  Fd mounts(::open(fmt::format("/proc/{}/ns/mnt", shell_->pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!mounts) return std::unexpected(ErrnoError("open a sandbox's mounts"));
+  return dresser_->TakeIn(*taking_, mounts.Get());
+}
+
+Result<bool> IsolatedCell::HearDresser() {
+  auto packet = ReceivePacket(helper_.Get());
+  if (packet && !*packet) return false;
+  if (!packet) return Fail(Code::kInternal, "what dresses sandboxes ended");
+  Packet& got = **packet;
+  if (got.body != "R" || got.fds.size() != 1) return std::unexpected(ErrorFrom(got.body));
+  tmp_ = std::move(got.fds[0]);
+  namespace json = boost::json;
+  auto text = json::serialize(json::object{
+      {"take",
+       {{"env", json::array(taking_->env.begin(), taking_->env.end())}, {"cwd", taking_->cwd}}}});
+  TRY(auto sent, SendMessage(control_.Get(), text));
+  if (!sent) return Fail(Code::kInternal, "a sandbox takes nothing in");
+  control_ = Fd();
+  taking_.reset();
+  return true;
+}
+
+bool IsolatedCell::Remove() {
+  if (dresser_) {
+    dresser_->Kill();
+    if (!dresser_->Reaped() || !dresser_->cgroup.Remove()) return false;
+    dresser_.reset();
+  }
+  return !Lingers() && shell_->Gone();
 }
 
 std::vector<Fd> IsolatedCell::Handover(SpawnerReport& report) {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <list>
@@ -17,9 +18,11 @@
 namespace samovar {
 namespace {
 
-constexpr unsigned kSlots = 1 << 14;  // sandboxes at once
-constexpr std::size_t kSpares = 4;    // shells, and dressers, kept ready: about 0.3 MB each
-constexpr int kMostAttempts = 1000;   // to remove what was given up, some 5 ms apart
+constexpr unsigned kSlots = 1 << 14;      // sandboxes at once
+constexpr std::size_t kSpares = 4;        // shells, and dressers, kept ready: about 0.3 MB each
+constexpr std::size_t kMostGenerics = 4;  // processes booted ahead: some 40 MB each
+constexpr Bytes kGenericMemory = Bytes::MiB(512);
+constexpr int kMostAttempts = 1000;  // to remove what was given up, some 5 ms apart
 
 class IsolatedCells final : public CellMaker {
  public:
@@ -32,6 +35,10 @@ class IsolatedCells final : public CellMaker {
     if (spec.network == Network::kEgress) {
       TRY(OpenWayOut());
     }
+    if (spec.boot) {
+      if (auto cell = TakeBooted(spec)) return cell;
+    }
+    spec.boot.reset();  // it starts as anything does
     TRY(auto shell, TakeShell());
     auto cell = std::make_unique<IsolatedCell>(std::move(spec), shell, network_group_.Get());
     if (auto started = cell->Start(grounds_.root); !started) {
@@ -46,7 +53,7 @@ class IsolatedCells final : public CellMaker {
     if (!from || !from->spec().clonable) {
       return Fail(Code::kUnsupported, "this sandbox cannot be cloned");
     }
-    clones_wanted_ = true;
+    dressers_wanted_ = true;
     TRY(auto dresser, TakeDresser());
     auto cell = std::make_unique<CloneCell>(*from, spec, std::move(dresser), network_group_.Get());
     if (auto started = cell->Start(*from, spec); !started) {
@@ -65,15 +72,22 @@ class IsolatedCells final : public CellMaker {
       if (shell) spares_.push_back(std::move(*shell));
       return shell.has_value() || !leaving_.empty();
     }
-    if (clones_wanted_ && dressers_.size() < kSpares) {
+    if (dressers_wanted_ && dressers_.size() < kSpares) {
       auto dresser = NewDresser();
       if (dresser) dressers_.push_back(std::move(*dresser));
       return dresser.has_value() || !leaving_.empty();
     }
+    if (BootAhead()) return true;
     return !leaving_.empty();
   }
 
  private:
+  // A runtime that was asked for: a process of it is kept booted, from the second start on.
+  struct Generic {
+    std::string key;
+    SandboxSpec spec;  // without what is a function's
+    std::unique_ptr<IsolatedCell> booted;
+  };
   // What was given up and is not gone yet.
   struct Leaving {
     std::function<bool()> try_again;
@@ -113,6 +127,60 @@ class IsolatedCells final : public CellMaker {
     return Dresser::Start(grounds_.root.path(), std::move(cgroup));
   }
 
+  // A process that was booted ahead for such a spec, or nothing.
+  std::unique_ptr<Cell> TakeBooted(const SandboxSpec& spec) {
+    SandboxSpec generic = spec;
+    generic.id = "generic";
+    generic.env = spec.boot->env;
+    generic.mounts = spec.boot->mounts;
+    generic.cwd = "/";
+    generic.memory = kGenericMemory;
+    generic.tmp_size = Bytes::MiB(1);
+    auto key = EncodeOrder({.kind = SpawnerOrder::Kind::kCreate, .spec = generic});
+    auto at = std::ranges::find(generics_, key, &Generic::key);
+    if (at == generics_.end()) {
+      generics_.push_front({.key = std::move(key), .spec = std::move(generic), .booted = {}});
+      if (generics_.size() > kMostGenerics) {
+        Discard(std::move(generics_.back().booted));
+        generics_.pop_back();
+      }
+      return nullptr;
+    }
+    generics_.splice(generics_.begin(), generics_, at);
+    auto booted = std::move(at->booted);
+    if (!booted) return nullptr;
+    auto dresser = booted->Alive() ? TakeDresser() : Fail(Code::kUnavailable, "it has ended");
+    if (dresser) {
+      if (booted->TakeIn(spec, std::move(*dresser), grounds_.root)) return booted;
+    }
+    Discard(std::move(booted));
+    return nullptr;
+  }
+
+  void Discard(std::unique_ptr<IsolatedCell> cell) {
+    if (!cell) return;
+    cell->Kill();
+    Leave([left = std::shared_ptr<IsolatedCell>(std::move(cell))] { return left->Remove(); });
+  }
+
+  // True where one was started.
+  bool BootAhead() {
+    for (auto& generic : generics_) {
+      if (generic.booted) continue;
+      dressers_wanted_ = true;
+      auto shell = TakeShell();
+      if (!shell) return false;
+      auto cell = std::make_unique<IsolatedCell>(generic.spec, *shell, -1);
+      if (!cell->Start(grounds_.root)) {
+        Discard(std::move(cell));
+        return false;
+      }
+      generic.booted = std::move(cell);
+      return true;
+    }
+    return false;
+  }
+
   Result<std::shared_ptr<Shell>> TakeShell() {
     while (!spares_.empty()) {
       auto shell = std::move(spares_.front());
@@ -140,7 +208,8 @@ class IsolatedCells final : public CellMaker {
   std::deque<std::shared_ptr<Shell>> spares_;
   std::deque<std::unique_ptr<Dresser>> dressers_;
   std::list<Leaving> leaving_;
-  bool clones_wanted_ = false;
+  std::list<Generic> generics_;  // most recently used first
+  bool dressers_wanted_ = false;
 };
 
 // Whether an ordinary user of this host may make a user namespace, as each sandbox does.

@@ -17,6 +17,8 @@ constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
 constexpr const char* kClientVariable = "SAMOVAR_RUNTIME_CLIENT";
 // Tells our Python runtime to be a template.
 constexpr const char* kTemplateVariable = "SAMOVAR_TEMPLATE";
+// Tells our Node.js runtime that the function comes later.
+constexpr const char* kGenericVariable = "SAMOVAR_GENERIC";
 using Environment = std::map<std::string, std::string>;
 
 // "2026/11/24/[7]1f0c...": a day, a version, and hex digits of the instance.
@@ -191,6 +193,49 @@ void AddMounts(SandboxSpec& spec, const Version& version, const Runtime& runtime
   for (const std::string& folder : runtime.mounts) spec.mounts.push_back({folder, folder, {}});
 }
 
+// Whether a process of this runtime that was started without the function could become this
+// instance: what Node.js, its libraries and the dynamic linker read once, at their start, must be
+// as everywhere.
+bool MayBootAhead(const Version& version, const Environment& env) {
+  static constexpr std::string_view kReadAtStart[] = {
+      "NODE_", "LD_",      "LC_",       "MALLOC_", "UV_",
+      "LANG",  "OPENSSL_", "SSL_CERT_", "ICU_",    "GLIBC_TUNABLES"};
+  static constexpr std::string_view kReadLater[] = {"NODE_PATH", "NODE_ENV", "LD_LIBRARY_PATH",
+                                                    "LANG"};  // or compared below
+  for (const auto& [name, value] : env) {
+    bool early =
+        std::ranges::any_of(kReadAtStart, [&](auto head) { return name.starts_with(head); });
+    if (early && std::ranges::find(kReadLater, name) == std::end(kReadLater)) return false;
+  }
+  for (const char* own : {"LANG", "LD_LIBRARY_PATH"}) {
+    if (version.environment.contains(own)) return false;
+  }
+  // The dynamic linker looks for these folders once.
+  std::error_code ignored;
+  if (std::filesystem::exists(version.code_dir + "/lib", ignored)) return false;
+  return std::ranges::none_of(version.layer_dirs, [&](const auto& layer) {
+    return std::filesystem::exists(layer + "/lib", ignored);
+  });
+}
+
+// The same for all functions of a runtime: what is otherwise in a function's environment comes
+// later.
+GenericBoot BootOf(const SandboxSpec& spec, const Runtime& runtime) {
+  GenericBoot boot;
+  boot.env = {fmt::format("PATH={}", kSystemPath),
+              "LANG=C.UTF-8",
+              "HOME=/tmp",
+              "TZ=:UTC",
+              "LD_LIBRARY_PATH=/var/task:/var/task/lib:/opt/lib",
+              fmt::format("{}=1", kGenericVariable)};
+  for (const auto& mount : spec.mounts) {
+    bool of_runtime = mount.target == "/var/runtime" ||
+                      std::ranges::find(runtime.mounts, mount.target) != runtime.mounts.end();
+    if (of_runtime) boot.mounts.push_back(mount);
+  }
+  return boot;
+}
+
 }  // namespace
 
 Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
@@ -233,6 +278,11 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
   // What a wrapper starts may be anything.
   spec.clonable = options.clones && version.may_clone && runtime.kind == Runtime::Kind::kPython &&
                   spec.channel && wrapper == env.end();
+  env.erase(kGenericVariable);
+  if (options.clones && version.may_clone && runtime.kind == Runtime::Kind::kNode && spec.channel &&
+      wrapper == env.end() && spec.network == Network::kLoopback && MayBootAhead(version, env)) {
+    spec.boot = BootOf(spec, runtime);
+  }
   env.erase(kTemplateVariable);
   if (spec.clonable) env[kTemplateVariable] = "1";
   for (const auto& [name, value] : env) spec.env.push_back(name + "=" + value);

@@ -292,5 +292,39 @@ TEST_F(LaunchPlanTest, PlansATemplateWhereAllOfHostRuntimeAndFunctionAllowIt) {
   }
 }
 
+TEST_F(LaunchPlanTest, LetsNodeBootAheadUnlessWhatItReadsAtItsStartIsTheFunctions) {
+  struct Case {
+    std::string_view name;
+    bool ahead;
+    std::function<void()> set;
+  };
+  const Case cases[] = {
+      {"all allow it", true, [] {}},
+      {"variables that are read later", true,
+       [&] { version_.environment = {{"NODE_ENV", "production"}, {"TZ", "CET"}, {"A", "b"}}; }},
+      {"not the host", false, [&] { options_.clones = false; }},
+      {"the tag says off", false, [&] { version_.may_clone = false; }},
+      {"options of Node.js", false, [&] { version_.environment["NODE_OPTIONS"] = "--no-opt"; }},
+      {"the dynamic linker's", false, [&] { version_.environment["LD_PRELOAD"] = "/opt/x.so"; }},
+      {"another path of libraries", false,
+       [&] { version_.environment["LD_LIBRARY_PATH"] = "/opt/x"; }},
+      {"behind a wrapper", false,
+       [&] { version_.environment["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/wrap"; }},
+      {"with the outside", false, [&] { version_.egress = true; }},
+  };
+  UseNode();
+  const auto version = version_;
+  for (const Case& c : cases) {
+    version_ = version;
+    options_.clones = true;
+    c.set();
+    const auto spec = Plan();
+    EXPECT_EQ(spec.boot.has_value(), c.ahead) << c.name;
+    if (!spec.boot) continue;
+    for (const auto& mount : spec.boot->mounts) EXPECT_NE(mount.target, "/var/task") << c.name;
+    EXPECT_FALSE(spec.boot->mounts.empty()) << c.name;
+  }
+}
+
 }  // namespace
 }  // namespace samovar

@@ -32,8 +32,8 @@ struct RuntimeSearch {
   std::vector<std::string> python_paths;  // interpreters, or folders of them
   std::vector<std::string> node_paths;
   std::string runtimes_dir;  // holds onnx/, the model worker and its library; empty: no models
-  std::string path;  // as $PATH; empty: the environment's
-  std::string home;  // empty: the environment's
+  std::string path;          // as $PATH; empty: the environment's
+  std::string home;          // empty: the environment's
 };
 
 class RuntimeCatalog {

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,13 @@ enum class Network : std::uint8_t {
   kEgress,    // may open connections outwards; never to the host's loopback
 };
 
+// How a process starts before it is known for which function: with what all functions of a runtime
+// have in common.
+struct GenericBoot {
+  std::vector<std::string> env;   // the whole environment until then
+  std::vector<BindMount> mounts;  // each is one of SandboxSpec::mounts, too
+};
+
 struct SandboxSpec {
   std::string id;                 // [a-z0-9-]{1,64}, unique among the living
   std::vector<std::string> argv;  // argv[0] is a path inside
@@ -53,6 +61,10 @@ struct SandboxSpec {
   // The program may be cloned: it gets a control socket at descriptor 4 on which it is asked to
   // (docs/isolation.md), and may make the namespaces that a clone needs. REQUIRES channel.
   bool clonable = false;
+  // The program may have been started ahead, from this alone: it gets a control socket at
+  // descriptor 4, on which the rest comes once it is there, as {"take": {"env": [...], "cwd": ""}}.
+  // REQUIRES loopback only, and not clonable.
+  std::optional<GenericBoot> boot = {};
 };
 
 struct CloneSpec {

@@ -146,7 +146,8 @@ Result<void> PrepareShell(const ShellPlan& plan, int* setup) {
 struct Order {
   SandboxSpec spec;
   Fd log, channel;
-  Fd control, lifeline;  // of the clonable
+  Fd control;   // of the clonable, and of those started ahead
+  Fd lifeline;  // of the clonable
 };
 
 Result<Packet> WaitForPacket(int setup) {
@@ -162,17 +163,16 @@ Result<Order> WaitForOrder(int setup) {
   TRY(auto packet, WaitForPacket(setup));
   TRY(auto order, DecodeOrder(packet.body));
   const SandboxSpec& spec = order.spec;
-  if (packet.fds.size() != 1u + (spec.channel ? 1 : 0) + (spec.clonable ? 2 : 0)) {
+  std::size_t more = spec.clonable ? 2 : spec.boot ? 1 : 0;
+  if (packet.fds.size() != 1u + (spec.channel ? 1 : 0) + more) {
     return Fail(Code::kInternal, "an order came without its descriptors");
   }
   auto next = packet.fds.begin();
   Order taken;
   taken.log = std::move(*next++);
   if (spec.channel) taken.channel = std::move(*next++);
-  if (spec.clonable) {
-    taken.control = std::move(*next++);
-    taken.lifeline = std::move(*next++);
-  }
+  if (more > 0) taken.control = std::move(*next++);
+  if (more > 1) taken.lifeline = std::move(*next++);
   taken.spec = std::move(order.spec);
   return taken;
 }

@@ -29,16 +29,7 @@ constexpr auto kRefillPause = std::chrono::milliseconds(30);  // after the last 
 constexpr auto kLeastTick = std::chrono::milliseconds(5);
 constexpr auto kMostGoodbye = std::chrono::seconds(5);  // for the last sandboxes to die
 
-enum class Source : std::uint64_t {
-  kServer,
-  kSignal,
-  kTick,
-  kSetup,
-  kHelper,
-  kEnd,
-  kProgramEnd,
-  kBell
-};
+enum class Source : unsigned { kServer, kSignal, kTick, kSetup, kHelper, kEnd, kProgram, kBell };
 
 class Spawner {
  public:
@@ -157,7 +148,7 @@ void Spawner::Handle(const epoll_event& event) {
     Hear(at->first, box);
     box.ending = box.ending || box.state == Box::State::kFailed;
   }
-  if (source == Source::kEnd || source == Source::kProgramEnd) {
+  if (source == Source::kEnd || source == Source::kProgram) {
     box.ending = true;
     Unwatch(source == Source::kEnd ? box.cell->pidfd() : box.cell->program());
   }
@@ -244,7 +235,7 @@ void Spawner::Make(SpawnerOrder order) {
 
 void Spawner::WatchEnds(std::uint64_t number, const Cell& cell) {
   if (cell.pidfd() >= 0) Watch(cell.pidfd(), Source::kEnd, number);
-  if (cell.program() >= 0) Watch(cell.program(), Source::kProgramEnd, number);
+  if (cell.program() >= 0) Watch(cell.program(), Source::kProgram, number);
 }
 
 void Spawner::Unwatch(int fd) {

@@ -18,24 +18,43 @@ std::vector<std::string> Texts(const json::value& value) {
   return json::value_to<std::vector<std::string>>(value);
 }
 
-json::object SpecToJson(const SandboxSpec& spec) {
-  json::array mounts;
-  for (const auto& mount : spec.mounts) {
-    mounts.push_back({mount.source, mount.target, Texts(mount.overlays)});
+json::array MountsToJson(const std::vector<BindMount>& mounts) {
+  json::array list;
+  for (const auto& mount : mounts) {
+    list.push_back({mount.source, mount.target, Texts(mount.overlays)});
   }
-  return {{"id", spec.id},
-          {"argv", Texts(spec.argv)},
-          {"env", Texts(spec.env)},
-          {"cwd", spec.cwd},
-          {"mounts", std::move(mounts)},
-          {"memory", spec.memory.count},
-          {"tmp", spec.tmp_size.count},
-          {"cpus", spec.cpus},
-          {"processes", spec.max_processes},
-          {"network", static_cast<int>(spec.network)},
-          {"channel", spec.channel},
-          {"runtime_api", spec.runtime_api},
-          {"clonable", spec.clonable}};
+  return list;
+}
+
+std::vector<BindMount> MountsFromJson(const json::value& list) {
+  std::vector<BindMount> mounts;
+  for (const auto& mount : list.as_array()) {
+    const auto& parts = mount.as_array();
+    mounts.push_back({json::value_to<std::string>(parts.at(0)),
+                      json::value_to<std::string>(parts.at(1)), Texts(parts.at(2))});
+  }
+  return mounts;
+}
+
+json::object SpecToJson(const SandboxSpec& spec) {
+  json::object object{{"id", spec.id},
+                      {"argv", Texts(spec.argv)},
+                      {"env", Texts(spec.env)},
+                      {"cwd", spec.cwd},
+                      {"mounts", MountsToJson(spec.mounts)},
+                      {"memory", spec.memory.count},
+                      {"tmp", spec.tmp_size.count},
+                      {"cpus", spec.cpus},
+                      {"processes", spec.max_processes},
+                      {"network", static_cast<int>(spec.network)},
+                      {"channel", spec.channel},
+                      {"runtime_api", spec.runtime_api},
+                      {"clonable", spec.clonable}};
+  if (spec.boot) {
+    object["boot"] =
+        json::object{{"env", Texts(spec.boot->env)}, {"mounts", MountsToJson(spec.boot->mounts)}};
+  }
+  return object;
 }
 
 SandboxSpec SpecFromJson(const json::object& object) {
@@ -44,11 +63,7 @@ SandboxSpec SpecFromJson(const json::object& object) {
   spec.argv = Texts(object.at("argv"));
   spec.env = Texts(object.at("env"));
   spec.cwd = json::value_to<std::string>(object.at("cwd"));
-  for (const auto& mount : object.at("mounts").as_array()) {
-    const auto& parts = mount.as_array();
-    spec.mounts.push_back({json::value_to<std::string>(parts.at(0)),
-                           json::value_to<std::string>(parts.at(1)), Texts(parts.at(2))});
-  }
+  spec.mounts = MountsFromJson(object.at("mounts"));
   spec.memory.count = object.at("memory").to_number<std::uint64_t>();
   spec.tmp_size.count = object.at("tmp").to_number<std::uint64_t>();
   spec.cpus = object.at("cpus").to_number<double>();
@@ -57,6 +72,10 @@ SandboxSpec SpecFromJson(const json::object& object) {
   spec.channel = object.at("channel").as_bool();
   spec.runtime_api = object.at("runtime_api").as_bool();
   spec.clonable = object.at("clonable").as_bool();
+  if (const auto* boot = object.if_contains("boot")) {
+    const auto& parts = boot->as_object();
+    spec.boot = {Texts(parts.at("env")), MountsFromJson(parts.at("mounts"))};
+  }
   return spec;
 }
 
@@ -217,6 +236,14 @@ Result<void> CheckSpec(const SandboxSpec& spec) {
     return Refuse("max_processes", "must be from 1 to 1000000");
   }
   if (spec.clonable && !spec.channel) return Refuse("clonable", "needs a channel");
+  if (!spec.boot) return {};
+  if (spec.clonable || spec.network != Network::kLoopback) {
+    return Refuse("boot", "is for what is not clonable, and has loopback only");
+  }
+  for (const auto& text : spec.boot->env) {
+    if (text.find('\0') != std::string::npos) return Refuse("boot", "holds a NUL byte");
+  }
+  for (const auto& mount : spec.boot->mounts) TRY(CheckMount(mount));
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <fstream>
 #include <sstream>
@@ -219,6 +220,13 @@ TEST_F(SupervisorTest, NothingIsLeftOfClonesWhoeverIsKilled) {
     if (who == &spawner_) {  // another takes its place
       std::erase(pids, server_);
       for (pid_t pid : pids) EXPECT_TRUE(Eventually([&] { return Reaped(pid); }));
+      auto another = [&] {
+        auto children = ChildrenOf(supervisor_);
+        return std::ranges::any_of(children, [](pid_t child) {
+          return NameOf(child) == "samovar-spawner" && !ChildrenOf(child).empty();
+        });
+      };
+      EXPECT_TRUE(Eventually(another));
       ::kill(supervisor_, SIGTERM);
     }
     WaitFor(supervisor_);

@@ -3,6 +3,7 @@
 //   honest        leaves files in /tmp; each clone prints one line of facts and ends with status 7
 //   waits         each clone prints "up" and stays
 //   eats          each clone uses memory without end
+//   generic       started ahead of what it is for, or not: prints which, and what it then sees
 //   big-tmp, deep-tmp    leave more in /tmp than a clone takes over
 //   dies, says-error, lies, forges, silent-end, brings-others, second-init, floods
 //                 break the protocol in the way that they are called
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,6 +98,24 @@ void PrintFacts(int count) {
     for (;;) ::pause();
   }
   ::_exit(3);
+}
+
+// What it is told on descriptor 4 where it was started ahead; its files either way.
+[[noreturn]] void BeGeneric() {
+  static char text[4096] = "afresh";
+  if (std::getenv("AHEAD")) {
+    const ssize_t got = ::recv(SAMOVAR_CONTROL_FD, text, sizeof text - 1, 0);
+    if (got <= 0) ::_exit(1);
+  }
+  struct statfs tmp{};
+  ::statfs("/tmp", &tmp);
+  std::printf("%s file %s layer %s tmp %lu MiB left %d\n", text, Text("/opt/code/name").c_str(),
+              Text("/opt/layers/name").c_str(),
+              static_cast<unsigned long>(tmp.f_blocks) * tmp.f_bsize >> 20,
+              ::access("/tmp/left", F_OK) == 0);
+  std::ofstream("/tmp/left") << "left";
+  std::fflush(stdout);
+  ::_exit(5);
 }
 
 // The descriptors of the next request: log, channel, setup.
@@ -209,6 +229,7 @@ void Break(const std::string& how, const Asked& asked) {
 
 int main(int, char** argv) {
   const std::string how = argv[1];
+  if (how == "generic") BeGeneric();
   if (how == "honest") LeaveFiles();
   if (how == "big-tmp" || how == "deep-tmp") FillTmp(how == "deep-tmp");
   for (const char* honest : {"honest", "waits", "eats", "big-tmp", "deep-tmp"}) {
