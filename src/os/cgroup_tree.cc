@@ -98,9 +98,9 @@ void KillMembers(const std::string& path) {
   for (pid_t pid; pids >> pid;) ::kill(pid, SIGKILL);
 }
 
-// Kills and removes everything below `path`; gives the dying two seconds.
+// Kills and removes everything below `path`; gives the dying ten seconds.
 void Clear(const std::string& path) {
-  for (int attempt = 0; attempt < 200; ++attempt) {
+  for (int attempt = 0; attempt < 1000; ++attempt) {
     bool left = false;
     for (const auto& name : Children(path)) {
       std::string child = path + "/" + name;
