@@ -1,5 +1,6 @@
 #include "net/http_connection.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -33,6 +34,17 @@ std::string PeerName(const HttpConnection::Socket& socket) {
   return address + ":" + std::to_string(peer.port());
 }
 
+// Between two processes of one host nothing is lost and nothing wants pacing. Where the kernel's
+// default paces what it sends (BBR), each answer would cost a timer.
+void ForgoPacing(HttpConnection::Socket& socket) {
+  boost::system::error_code error;
+  auto peer = socket.remote_endpoint(error);
+  if (error || !peer.address().is_loopback()) return;
+  constexpr std::string_view kPlain = "reno";  // every kernel has it
+  (void)::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_CONGESTION, kPlain.data(),
+                     kPlain.size());
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(HttpService& service, Socket socket)
@@ -40,6 +52,7 @@ HttpConnection::HttpConnection(HttpService& service, Socket socket)
   boost::system::error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.native_non_blocking(true, ignored);
+  ForgoPacing(socket_);
 }
 
 void HttpConnection::Cut() {

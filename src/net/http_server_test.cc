@@ -1,8 +1,12 @@
 #include "net/http_server.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -99,6 +103,35 @@ INSTANTIATE_TEST_SUITE_P(
                  "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                  {"HTTP/1.1 400 ", "malformed", "Connection: close\r\n"}}),
     [](auto& info) { return info.param.name; });
+
+// The congestion control of this process's socket whose other end is `peer` ("127.0.0.1:PORT").
+std::string CongestionControlTo(const std::string& peer) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (address.sin_family != AF_INET ||
+        !peer.ends_with(":" + std::to_string(ntohs(address.sin_port)))) {
+      continue;
+    }
+    std::array<char, 16> name{};
+    size = name.size();
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), &size) == 0) return name.data();
+  }
+  return "no such socket";
+}
+
+TEST(HttpServer, DoesNotPaceWhatItSendsToThisHost) {
+  SystemClock clock;
+  ServerThread server(clock, [](HttpRequest request) -> Task<HttpResponse> {
+    HttpResponse response;
+    response.body = CongestionControlTo(request.peer);
+    co_return response;
+  });
+  RawClient client(server.Port());
+  client.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(client.ReadToEnd(), EndsWith("\r\n\r\nreno"));
+}
 
 TEST(HttpServer, SendsContinueOnlyWhenTheHandlerReads) {
   SystemClock clock;
