@@ -134,7 +134,8 @@ Task<Result<void>> LambdaRegistry::BeforeTurn(std::string name, std::string alia
     return function->versions.at(std::stoull(number))->runnable;
   };
   for (const auto& to : {after.version, after.second_version}) {
-    if (to.empty() || to == before.version || to == before.second_version || !runnable(to)) continue;
+    if (to.empty() || to == before.version || to == before.second_version || !runnable(to))
+      continue;
     for (const auto& from : {before.version, before.second_version}) {
       if (from.empty() || !runnable(from)) continue;
       const auto ready = co_await options_.before_turn(runnable(from), runnable(to));

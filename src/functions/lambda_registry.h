@@ -80,7 +80,8 @@ class LambdaRegistry final : public Registry {
 
   // changes.cc
   Answer Change(std::string name, Error missing, Edit edit);
-  Task<Result<void>> BeforeTurn(std::string name, std::string alias_name, boost::json::object input);
+  Task<Result<void>> BeforeTurn(std::string name, std::string alias_name,
+                                boost::json::object input);
   Answer ChangeLayer(std::string name, LayerEdit edit);
   Task<Result<void>> Store(FunctionPtr before, FunctionPtr after);  // either may be null
   static WriteBatch Differences(const FunctionPtr& before, const FunctionPtr& after);

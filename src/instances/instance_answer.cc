@@ -168,8 +168,7 @@ void Instance::LogStart(const Invocation& call, LogCapture::Tail* tail) {
 }
 
 // Fills in what was billed, and the tail.
-void Instance::LogEnd(const Invocation& call, InvocationResult& result,
-                      LogCapture::Tail* tail) {
+void Instance::LogEnd(const Invocation& call, InvocationResult& result, LogCapture::Tail* tail) {
   using std::chrono::nanoseconds;
   result.billed = BilledDuration(result.duration + result.init.value_or(nanoseconds(0)));
   // A process may pass its bound for a moment before it is ended; Lambda never reports more. What a

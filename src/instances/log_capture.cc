@@ -55,9 +55,7 @@ void LogCapture::Drain() {
   open_line_.clear();
 }
 
-LogCapture::Tail::Tail(LogCapture& capture) : capture_(capture) {
-  capture_.tails_.push_back(this);
-}
+LogCapture::Tail::Tail(LogCapture& capture) : capture_(capture) { capture_.tails_.push_back(this); }
 LogCapture::Tail::~Tail() { std::erase(capture_.tails_, this); }
 
 std::string LogCapture::Tail::Take() {

@@ -60,7 +60,7 @@ Error InstancePool::PrepareError(const Instance& instance) const {
 Task<Result<void>> InstancePool::HaveOne(Deadline deadline) {
   const bool some = busy_ > 0 || !idle_.empty() || !provisioned_idle_.empty() || !spares_.empty();
   if (some) co_return Result<void>();
-  CO_TRY(Instance* instance, co_await Wait(deadline));
+  CO_TRY(Instance * instance, co_await Wait(deadline));
   Result<void> outcome;
   instance->SetFirst(StartKind::kWarm, {});  // its first caller does not wait for it
   if (instance->Failure()) outcome = std::unexpected(PrepareError(*instance));

@@ -232,9 +232,7 @@ std::int64_t SignedBits(std::uint32_t bits, unsigned width) {
 
 }  // namespace
 
-std::string_view DatatypeName(ElementType type) {
-  return DescriptionOf(type).name;
-}
+std::string_view DatatypeName(ElementType type) { return DescriptionOf(type).name; }
 
 std::optional<ElementType> DatatypeOf(std::string_view name) {
   for (std::size_t i = 1; i < kTypes.size(); ++i) {

@@ -2,7 +2,7 @@
 // JSON to values of a model's inputs.
 //
 // Why      simdjson, not Boost.JSON: a request is mostly numbers, which it reads several times
-//          faster and rounds exactly (docs/models.md has the figures).
+//          faster and rounds exactly.
 // How      Nested lists give the shape. Numbers become what the input's type is: a fraction is
 //          refused where whole numbers are wanted, and so is what does not fit. For floating types
 //          null is NaN, and "NaN", "Infinity", "-Infinity" are what they say.
