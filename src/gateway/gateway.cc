@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "gateway/collections_api.h"
 #include "gateway/control_api.h"
 #include "gateway/function_url_api.h"
 #include "gateway/gateway_core.h"
@@ -36,6 +37,7 @@ Task<HttpResponse> NoRoute(HttpRequest request, RouteMiss miss, std::string id) 
 struct Gateway::State {
   explicit State(GatewayParts parts) : core(std::move(parts)) {
     if (auto* endpoints = core.parts.endpoints) sagemaker.emplace(core, *endpoints);
+    if (auto* all = core.parts.collections) collections.emplace(core, *all);
   }
 
   GatewayCore core;
@@ -46,6 +48,7 @@ struct Gateway::State {
   InferenceApi inference{core};
   ModelDoor models{core};
   std::optional<SageMakerApi> sagemaker;
+  std::optional<CollectionsApi> collections;
 
   Task<HttpResponse> Route(HttpRequest request, std::string id);
 };
@@ -53,6 +56,9 @@ struct Gateway::State {
 Task<HttpResponse> Gateway::State::Route(HttpRequest request, std::string id) {
   if (auto target = FunctionUrlApi::Match(request)) {
     return urls.Handle(std::move(request), std::move(*target), std::move(id));
+  }
+  if (collections && CollectionsApi::Handles(request.Path())) {
+    return collections->Handle(std::move(request), std::move(id));
   }
   if (OwnApi::Handles(request.Path())) return own.Handle(std::move(request), std::move(id));
   auto service = ForeignService(request);

@@ -27,6 +27,7 @@
 
 namespace samovar {
 
+class Collections;
 class Endpoints;
 class ModelDoor;
 
@@ -64,7 +65,8 @@ struct GatewayParts {
   RuntimeSource runtimes = {};
   ConfigSource config = {};
   MetricsSource metrics = {};
-  Endpoints* endpoints = nullptr;  // null: SageMaker is not served
+  Endpoints* endpoints = nullptr;      // null: SageMaker is not served
+  Collections* collections = nullptr;  // null: there are none
   GatewayOptions options = {};
 };
 

@@ -50,6 +50,7 @@ void AddAllCommands(Commands& commands, Serve serve) {
   AddTopCommand(commands);
   AddDeleteCommand(commands);
   AddLayersCommand(commands);
+  AddCollectionsCommand(commands);
   AddKeysCommand(commands);
   AddRuntimesCommand(commands);
   AddConfigCommand(commands);

@@ -22,6 +22,7 @@ void AddUsageCommand(Commands& commands);
 void AddTopCommand(Commands& commands);
 void AddDeleteCommand(Commands& commands);
 void AddKeysCommand(Commands& commands);
+void AddCollectionsCommand(Commands& commands);
 void AddRuntimesCommand(Commands& commands);
 void AddConfigCommand(Commands& commands);
 void AddVersionCommand(Commands& commands);

@@ -13,6 +13,7 @@
 #include "base/blocking.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "collections/collections.h"
 #include "functions/endpoints.h"
 #include "functions/registry.h"
 #include "gateway/gateway.h"
@@ -46,6 +47,8 @@ class Server {
 
  private:
   Result<void> OpenStores();
+  Result<void> OpenCollections();
+  std::string LiveCollections() const { return config_.data_dir + "/collections/live"; }
   Result<void> OpenRegistry(std::uint16_t port);
   void OpenInstances();
   Result<void> OpenGateway(bool loopback);
@@ -71,6 +74,8 @@ class Server {
   std::unique_ptr<KeyStore> keys_;
   std::unique_ptr<Books> books_;
   std::unique_ptr<LogStore> logs_;
+  Disk disk_;
+  std::unique_ptr<Collections> collections_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<SandboxHost> sandboxes_;
   std::unique_ptr<InstanceService> instances_;
@@ -98,6 +103,14 @@ Result<void> Server::OpenStores() {
   logs.directory = config_.data_dir + "/logs";
   logs.max_size_per_function = config_.logs.max_size_per_function;
   logs_ = std::make_unique<LogStore>(loop_.get_executor(), pool_, logs);
+  return OpenCollections();
+}
+
+Result<void> Server::OpenCollections() {
+  CollectionsOptions options;
+  options.directory = config_.data_dir + "/collections/kept";
+  options.live = LiveCollections();
+  TRY(collections_, Collections::Open(options, clock_, disk_));
   return {};
 }
 
@@ -203,6 +216,7 @@ Result<void> Server::OpenGateway(bool loopback) {
       .config = [this] { return ConfigJson(config_); },
       .metrics = [this] { return Metrics(); },
       .endpoints = endpoints_.get(),
+      .collections = collections_.get(),
       .options = options});
   return endpoints_->Load();
 }

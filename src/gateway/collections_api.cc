@@ -1,0 +1,259 @@
+#include "gateway/collections_api.h"
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/encoding.h"
+#include "gateway/collections_json.h"
+#include "gateway/reply.h"
+
+namespace samovar {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kRoot = "/samovar/v1/collections";
+constexpr Bytes kMaxBody = Bytes::MiB(128);  // of a batch, in base64 or as numbers
+constexpr std::size_t kExportPiece = 256 << 10;
+
+std::unexpected<Error> NoSuchPath(const HttpRequest& request) {
+  return Fail(Code::kNotFound,
+              "there is no " + request.method + " " + std::string(request.Path()) +
+                  " (docs/openapi/collections.yaml lists the paths)",
+              "NoSuchPath");
+}
+
+HttpResponse NoContent(const std::string& id) {
+  HttpResponse response;
+  response.status = 204;
+  response.headers.Add(kRequestIdField, id);
+  return response;
+}
+
+// Generations become visible before they are acknowledged, so none that a caller was told is waited
+// for.
+Result<Snapshot> SnapshotOf(const Collection& collection, std::uint64_t min_generation) {
+  Snapshot snapshot = collection.Latest();
+  if (snapshot.Generation() >= min_generation) return snapshot;
+  return Fail(Code::kPrecondition,
+              "min_generation: the newest generation is " + std::to_string(snapshot.Generation()));
+}
+
+Result<json::object> SearchNow(const Collection& collection, const std::string& body) {
+  TRY(const auto asked, ParseSearch(collection.Of(), body));
+  TRY(const auto snapshot, SnapshotOf(collection, asked.min_generation));
+  TRY(const auto hits, snapshot.Search(asked.vector, asked.k, asked.filter));
+  json::array rows;
+  for (const Hit& hit : hits) {
+    TRY(auto row, RowJson(snapshot, hit.row, asked.vectors));
+    row["score"] = hit.score;
+    rows.push_back(std::move(row));
+  }
+  TRY(snapshot.Check());
+  return json::object{{"generation", snapshot.Generation()}, {"hits", std::move(rows)}};
+}
+
+Result<json::object> GetNow(const Collection& collection, const GetRequest& asked) {
+  TRY(const auto snapshot, SnapshotOf(collection, asked.min_generation));
+  json::array rows;
+  json::array missing;
+  for (const std::string& id : asked.ids) {
+    if (const auto row = snapshot.Find(id)) {
+      TRY(auto object, RowJson(snapshot, *row, true));
+      rows.push_back(std::move(object));
+    } else {
+      missing.emplace_back(id);
+    }
+  }
+  TRY(snapshot.Check());
+  return json::object{{"generation", snapshot.Generation()},
+                      {"rows", std::move(rows)},
+                      {"missing", std::move(missing)}};
+}
+
+// One generation's rows, a line each, a piece at a time.
+struct ExportState {
+  Snapshot snapshot;
+  std::optional<RowRef> last;
+  bool done = false;
+};
+
+Result<std::optional<std::string>> NextPiece(ExportState& state) {
+  std::string piece;
+  while (!state.done && piece.size() < kExportPiece) {
+    state.last = state.snapshot.Next(state.last);
+    state.done = !state.last;
+    if (state.done) break;
+    TRY(const auto row, RowJson(state.snapshot, *state.last, true));
+    piece += json::serialize(row);
+    piece += '\n';
+  }
+  TRY(state.snapshot.Check());
+  if (piece.empty()) return std::optional<std::string>();
+  return piece;
+}
+
+}  // namespace
+
+bool CollectionsApi::Handles(std::string_view path) {
+  return path == kRoot || path.starts_with(std::string(kRoot) + "/");
+}
+
+Task<HttpResponse> CollectionsApi::Handle(HttpRequest request, std::string id) {
+  auto answer = co_await Route(request, id);
+  if (answer) co_return std::move(*answer);
+  co_return OwnError(answer.error(), id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const std::string& id) {
+  CO_TRY(auto signature, core_.access.Check(request));
+  CO_TRY(auto body, co_await request.body->ReadAll(kMaxBody));
+  CO_TRY(FinishWithBody(signature, body));
+  std::string_view path = request.Path().substr(kRoot.size());
+  if (path.empty()) {
+    if (request.method == "GET") co_return List(id);
+    if (request.method == "POST") co_return co_await Create(std::move(body), id);
+    co_return NoSuchPath(request);
+  }
+  path.remove_prefix(1);
+  const std::size_t slash = path.find('/');
+  const auto name = PercentDecode(path.substr(0, slash));
+  if (!name) co_return NoSuchPath(request);
+  const std::string_view rest = slash == path.npos ? "" : path.substr(slash + 1);
+  co_return co_await RouteOne(request, *name, rest, std::move(body), id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std::string name,
+                                                      std::string_view rest, std::string body,
+                                                      const std::string& id) {
+  const std::string& method = request.method;
+  if (rest.empty() && method == "GET") co_return co_await Describe(std::move(name), id);
+  if (rest.empty() && method == "DELETE") co_return co_await Delete(std::move(name), id);
+  if (method == "POST" && rest == "batch") {
+    co_return co_await Write(std::move(name), std::move(body), id);
+  }
+  if (method == "POST" && rest == "search") {
+    co_return co_await Search(std::move(name), std::move(body), id);
+  }
+  if (method == "POST" && rest == "get") {
+    co_return co_await Get(std::move(name), std::move(body), id);
+  }
+  if (method == "GET" && rest == "export") co_return co_await Export(std::move(name), id);
+  if (rest.starts_with("rows/") && rest.size() > 5 && rest.find('/', 5) == rest.npos) {
+    const auto row = PercentDecode(rest.substr(5));
+    if (row && method == "GET") co_return co_await GetOne(request, std::move(name), *row, id);
+    if (row && method == "DELETE") {
+      const json::object change{{"op", "delete"}, {"id", *row}};
+      co_return co_await Write(std::move(name),
+                               json::serialize(json::object{{"changes", {change}}}), id);
+    }
+  }
+  co_return NoSuchPath(request);
+}
+
+HttpResponse CollectionsApi::List(const std::string& id) const {
+  json::array rows;
+  for (const auto& info : collections_.List()) rows.push_back(InfoJson(info));
+  return JsonReply(200, {{"collections", std::move(rows)}}, id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Create(std::string body, const std::string& id) {
+  CO_TRY(auto asked, ParseCreate(body));
+  auto make = [this, asked = std::move(asked)] {
+    return collections_.Create(asked.name, asked.schema);
+  };
+  CO_TRY(const auto made, co_await RunBlocking(core_.parts.pool, std::move(make)));
+  co_return JsonReply(201, InfoJson(made), id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Describe(std::string name, const std::string& id) {
+  CO_TRY(const auto info, collections_.Describe(name));
+  json::object object = InfoJson(info);
+  if (const auto found = collections_.Find(name)) {
+    // A writer may hold what counts for the time of a sync.
+    auto look = [collection = *found] { return collection->Stats(); };
+    object["stats"] = StatsJson(co_await RunBlocking(core_.parts.pool, std::move(look)));
+  }
+  co_return JsonReply(200, object, id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Delete(std::string name, const std::string& id) {
+  auto remove = [this, name] { return collections_.Delete(name); };
+  CO_TRY(co_await RunBlocking(core_.parts.pool, std::move(remove)));
+  co_return NoContent(id);
+}
+
+Task<Result<Ack>> CollectionsApi::Submit(std::string name, Batch batch) {
+  // The answer comes on the writing thread; the loop must not end before.
+  auto start = [this, &name, &batch](auto handler) {
+    auto guard = asio::make_work_guard(core_.parts.loop);
+    auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+    collections_.Submit(name, std::move(batch), [waiting, guard, this](Result<Ack> ack) {
+      asio::post(core_.parts.loop, [waiting, ack = std::move(ack)]() mutable {
+        std::move (*waiting)(std::move(ack));
+      });
+    });
+  };
+  asio::use_awaitable_t<Executor> token;
+  co_return co_await asio::async_initiate<asio::use_awaitable_t<Executor>, void(Result<Ack>)>(
+      std::move(start), token);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Write(std::string name, std::string body,
+                                                   const std::string& id) {
+  CO_TRY(const Found found, collections_.Find(name));
+  auto parse = [found, body = std::move(body)] { return ParseBatch(found->Of(), body); };
+  CO_TRY(auto batch, co_await RunBlocking(core_.parts.pool, std::move(parse)));
+  CO_TRY(const auto ack, co_await Submit(std::move(name), std::move(batch)));
+  co_return JsonReply(200, AckJson(ack), id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Search(std::string name, std::string body,
+                                                    const std::string& id) {
+  CO_TRY(const Found found, collections_.Find(name));
+  auto search = [found, body = std::move(body)] { return SearchNow(*found, body); };
+  CO_TRY(const auto answer, co_await RunBlocking(core_.parts.pool, std::move(search)));
+  co_return JsonReply(200, answer, id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Get(std::string name, std::string body,
+                                                 const std::string& id) {
+  CO_TRY(const Found found, collections_.Find(name));
+  CO_TRY(auto asked, ParseGet(body));
+  auto get = [found, asked = std::move(asked)] { return GetNow(*found, asked); };
+  CO_TRY(const auto answer, co_await RunBlocking(core_.parts.pool, std::move(get)));
+  co_return JsonReply(200, answer, id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::GetOne(HttpRequest& request, std::string name,
+                                                    std::string row, const std::string& id) {
+  CO_TRY(const Found found, collections_.Find(name));
+  CO_TRY(const auto least, ParseGeneration(request.Query("min_generation").value_or("0")));
+  CO_TRY(const auto snapshot, SnapshotOf(*found, least));
+  const auto where = snapshot.Find(row);
+  if (!where)
+    co_return Fail(Code::kNotFound, "there is no row " + row + " in " + name, "NoSuchRow");
+  CO_TRY(auto object, RowJson(snapshot, *where, true));
+  object["generation"] = snapshot.Generation();
+  co_return JsonReply(200, object, id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Export(std::string name, const std::string& id) {
+  CO_TRY(const Found found, collections_.Find(name));
+  auto state = std::make_shared<ExportState>(ExportState{found->Latest(), {}, false});
+  HttpResponse response;
+  response.headers.Add("Content-Type", "application/x-ndjson");
+  response.headers.Add("X-Samovar-Generation", std::to_string(state->snapshot.Generation()));
+  response.headers.Add(kRequestIdField, id);
+  auto next = [state, &pool = core_.parts.pool]() -> Task<Result<std::optional<std::string>>> {
+    return RunBlocking(pool, [state] { return NextPiece(*state); });
+  };
+  response.stream = std::move(next);
+  co_return response;
+}
+
+}  // namespace samovar

@@ -1,0 +1,288 @@
+// samovar collections create|list|load|put|delete|search|export|stats
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+
+#include "base/encoding.h"
+#include "main/commands.h"
+#include "main/progress.h"
+#include "main/row_source.h"
+#include "main/table.h"
+
+namespace samovar {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kRowsABatch = 2000;
+constexpr std::size_t kBytesABatch = 4 << 20;
+
+struct Options {
+  std::string name, metric = "cosine", storage = "f32", file, ids, id, vector, attributes, filter;
+  std::uint64_t dimension = 0;
+  std::uint64_t k = 10;
+};
+
+std::string PathOf(const std::string& name, std::string_view rest = "") {
+  return "/samovar/v1/collections/" + PercentEncode(name) + std::string(rest);
+}
+
+// Text of an option that must be JSON.
+Result<json::value> JsonOption(const std::string& option, const std::string& text) {
+  boost::system::error_code error;
+  json::value value = json::parse(text, error);
+  if (error) return Fail(Code::kInvalid, option + ": not JSON: " + text);
+  return value;
+}
+
+// The answer as JSON, or what it says in a sentence.
+int Say(const Session& session, const json::value& answer, const std::string& sentence) {
+  if (session.json) {
+    session.PrintJson(answer);
+  } else {
+    session.Say(sentence);
+  }
+  return kExitOk;
+}
+
+Result<int> Create(const Session& session, const Options& options) {
+  TRY(const ApiClient client, session.Client());
+  TRY(const json::value made, client.Json("POST", "/samovar/v1/collections",
+                                          json::object{{"name", options.name},
+                                                       {"dimension", options.dimension},
+                                                       {"metric", options.metric},
+                                                       {"storage", options.storage}}));
+  return Say(session, made, "created " + options.name);
+}
+
+Result<int> List(const Session& session) {
+  TRY(const ApiClient client, session.Client());
+  TRY(const json::value answer, client.Json("GET", "/samovar/v1/collections"));
+  if (session.json) {
+    session.PrintJson(answer);
+    return kExitOk;
+  }
+  Table table({{"NAME"}, {"DIMENSION", true}, {"METRIC"}, {"STORAGE"}, {"CREATED"}, {"ERROR"}});
+  for (const auto& row : JsonMember(answer, "collections").as_array()) {
+    table.Add({JsonText(row, "name"), fmt::to_string(JsonNumber(row, "dimension")),
+               JsonText(row, "metric"), JsonText(row, "storage"),
+               JsonText(row, "created").substr(0, 19), JsonText(row, "error")});
+  }
+  if (table.Empty()) {
+    session.Say("no collections; make one: samovar collections create NAME --dimension N");
+  } else {
+    session.Print(table.Render(session.out));
+  }
+  return kExitOk;
+}
+
+Result<json::value> Send(const ApiClient& client, const std::string& name, json::array changes) {
+  return client.Json("POST", PathOf(name, "/batch"), json::object{{"changes", std::move(changes)}});
+}
+
+Result<int> Load(const Session& session, const Options& options) {
+  TRY(auto rows, OpenRowSource(options.file, options.ids));
+  TRY(const ApiClient client, session.Client());
+  Progress progress(session.err, session.clock, "loading " + options.file);
+  std::uint64_t count = 0;
+  json::value last = json::object();
+  json::array changes;
+  std::size_t bytes = 0;
+  while (true) {
+    TRY(auto row, rows->Next());
+    if (row) {
+      const auto* vector = row->if_contains("vector");
+      bytes += vector && vector->is_string() ? vector->get_string().size() : 1024;
+      changes.push_back(std::move(*row));
+    }
+    const bool full = changes.size() >= kRowsABatch || bytes >= kBytesABatch;
+    if (!changes.empty() && (full || !row)) {
+      const std::size_t sent = changes.size();
+      auto answer = Send(client, options.name, std::move(changes));
+      if (!answer) {
+        return Fail(answer.error().code,
+                    fmt::format("rows {} to {} of {}: {}", count + 1, count + sent, options.file,
+                                answer.error().message));
+      }
+      count += sent;
+      last = std::move(*answer);
+      changes = {};
+      bytes = 0;
+      progress.Bytes(rows->Done(), rows->Total());
+    }
+    if (!row) break;
+  }
+  const json::value generation = static_cast<std::uint64_t>(JsonNumber(last, "generation"));
+  progress.Done(fmt::format("{} rows in {}, generation {}", count, options.name,
+                            json::serialize(generation)));
+  if (session.json) session.PrintJson(json::object{{"rows", count}, {"generation", generation}});
+  return kExitOk;
+}
+
+Result<int> Put(const Session& session, const Options& options) {
+  json::object change{{"op", options.vector.empty() ? "update" : "put"}, {"id", options.id}};
+  if (!options.vector.empty()) {
+    TRY(change["vector"], JsonOption("--vector", options.vector));
+  }
+  if (!options.attributes.empty()) {
+    TRY(change["attributes"], JsonOption("--attributes", options.attributes));
+  } else if (options.vector.empty()) {
+    return Fail(Code::kInvalid, "give --vector, --attributes or both");
+  }
+  TRY(const ApiClient client, session.Client());
+  TRY(const json::value ack, Send(client, options.name, {std::move(change)}));
+  if (!JsonMember(ack, "missing").as_array().empty()) {
+    return Fail(Code::kNotFound, "there is no row " + options.id + " in " + options.name);
+  }
+  return Say(session, ack, fmt::format("generation {}", JsonNumber(ack, "generation")));
+}
+
+Result<int> Delete(const Session& session, const Options& options) {
+  TRY(const ApiClient client, session.Client());
+  if (options.id.empty()) {
+    TRY(client.Json("DELETE", PathOf(options.name)));
+    return Say(session, json::object{{"deleted", options.name}}, "deleted " + options.name);
+  }
+  TRY(const json::value ack,
+      client.Json("DELETE", PathOf(options.name, "/rows/" + PercentEncode(options.id))));
+  if (!JsonMember(ack, "missing").as_array().empty()) {
+    return Fail(Code::kNotFound, "there is no row " + options.id + " in " + options.name);
+  }
+  return Say(session, ack, "deleted " + options.id + " of " + options.name);
+}
+
+// --vector, or that of the row --id.
+Result<json::value> QueryOf(const ApiClient& client, const Options& options) {
+  if (options.vector.empty() == options.id.empty()) {
+    return Fail(Code::kInvalid, "give --vector or --id, what is near is searched for");
+  }
+  if (!options.vector.empty()) return JsonOption("--vector", options.vector);
+  TRY(const json::value row,
+      client.Json("GET", PathOf(options.name, "/rows/" + PercentEncode(options.id))));
+  return JsonMember(row, "vector");
+}
+
+Result<int> Search(const Session& session, const Options& options) {
+  TRY(const ApiClient client, session.Client());
+  json::object asked{{"k", options.k}};
+  TRY(asked["vector"], QueryOf(client, options));
+  if (!options.filter.empty()) {
+    TRY(asked["filter"], JsonOption("--filter", options.filter));
+  }
+  TRY(const json::value answer, client.Json("POST", PathOf(options.name, "/search"), asked));
+  if (session.json) {
+    session.PrintJson(answer);
+    return kExitOk;
+  }
+  Table table({{"SCORE", true}, {"ID"}, {"ATTRIBUTES"}});
+  for (const auto& hit : JsonMember(answer, "hits").as_array()) {
+    table.Add({fmt::format("{:.4f}", JsonNumber(hit, "score")), JsonText(hit, "id"),
+               json::serialize(JsonMember(hit, "attributes"))});
+  }
+  session.Print(table.Render(session.out, true));
+  return kExitOk;
+}
+
+Result<int> Export(const Session& session, const Options& options) {
+  TRY(const ApiClient client, session.Client());
+  HttpCall call;
+  call.method = "GET";
+  call.target = PathOf(options.name, "/export");
+  auto print = [&session](std::string_view piece) {
+    session.Print(std::string(piece));
+    return std::ferror(stdout) == 0;
+  };
+  TRY(client.Call(std::move(call), {}, print));
+  return kExitOk;
+}
+
+Result<int> Stats(const Session& session, const Options& options) {
+  TRY(const ApiClient client, session.Client());
+  TRY(const json::value answer, client.Json("GET", PathOf(options.name)));
+  if (session.json) {
+    session.PrintJson(answer);
+    return kExitOk;
+  }
+  const json::value& stats = JsonMember(answer, "stats");
+  auto number = [&](std::string_view member) { return fmt::to_string(JsonNumber(stats, member)); };
+  auto size = [&](std::string_view member) {
+    return HumanSize(static_cast<std::uint64_t>(JsonNumber(stats, member)));
+  };
+  if (const std::string error = JsonText(answer, "error"); !error.empty()) {
+    return Fail(Code::kInternal, error);
+  }
+  session.Print(fmt::format(
+      "rows         {}\ngeneration   {}\ndimension    {}\nmetric       {}\nstorage      {}\n"
+      "segments     {}\nstored rows  {}\nshared       {}\nlog          {}\n",
+      number("rows"), number("generation"), JsonNumber(answer, "dimension"),
+      JsonText(answer, "metric"), JsonText(answer, "storage"), number("segments"),
+      number("stored_rows"), size("shared_bytes"), size("log_bytes")));
+  return kExitOk;
+}
+
+using Work = std::function<Result<int>(const Session&, const Options&)>;
+
+// "samovar collections create" and its like; they share the options of all commands.
+CLI::App* AddVerb(CLI::App* parent, Commands& commands, const std::shared_ptr<Options>& options,
+                  const std::string& name, const std::string& summary, Work work) {
+  CLI::App* sub = parent->add_subcommand(name, summary);
+  sub->add_flag("--json", commands.session.json, "Print JSON")->group("Common");
+  sub->add_option("--endpoint", commands.session.endpoint, "The server")->group("Common");
+  if (name != "list") sub->add_option("NAME", options->name, "The collection")->required();
+  sub->callback([&commands, options, work = std::move(work)] {
+    commands.run = [&commands, options, work] {
+      return Finish(commands.session, work(commands.session, *options));
+    };
+  });
+  return sub;
+}
+
+constexpr const char* kExamples =
+    "  samovar collections create films --dimension 64 --metric cosine\n"
+    "  samovar collections load films films.jsonl\n"
+    "  samovar collections load films vectors.npy --ids ids.txt\n"
+    "  samovar collections put films heat --vector '[0.1, 0.2]' --attributes '{\"year\": 1995}'\n"
+    "  samovar collections search films --id heat -k 5 --filter '{\"range\": {\"year\": {\"gte\": "
+    "1990}}}'\n"
+    "  samovar collections delete films heat\n"
+    "  samovar collections export films > films.jsonl\n"
+    "  samovar collections stats films";
+
+}  // namespace
+
+void AddCollectionsCommand(Commands& commands) {
+  CLI::App* sub = commands.Add("collections",
+                               "Live state that every instance sees: rows with vectors", kExamples);
+  sub->require_subcommand(1);
+  auto options = std::make_shared<Options>();
+  auto verb = [&](const std::string& name, const std::string& summary, Work work) {
+    return AddVerb(sub, commands, options, name, summary, std::move(work));
+  };
+  CLI::App* create = verb("create", "Make one", Create);
+  create->add_option("--dimension", options->dimension, "Components of a vector")->required();
+  create->add_option("--metric", options->metric, "cosine, dot or l2 (cosine)");
+  create->add_option("--storage", options->storage, "f32, f16 or i8 (f32)");
+  verb("list", "List them", [](const Session& session, const Options&) { return List(session); });
+  CLI::App* load = verb("load", "Put the rows of a file", Load);
+  load->add_option("FILE", options->file, "A .jsonl, .csv or .npy file")->required();
+  load->add_option("--ids", options->ids, "Ids of an .npy file's rows, one a line");
+  CLI::App* put = verb("put", "Put a row, or change attributes of one", Put);
+  put->add_option("ID", options->id, "The row")->required();
+  put->add_option("--vector", options->vector, "JSON array");
+  put->add_option("--attributes", options->attributes, "JSON object");
+  CLI::App* remove = verb("delete", "Delete a row, or without ID all of the collection", Delete);
+  remove->add_option("ID", options->id, "The row");
+  CLI::App* search = verb("search", "The rows that are nearest to a vector", Search);
+  search->add_option("--vector", options->vector, "JSON array");
+  search->add_option("--id", options->id, "The vector of this row");
+  search->add_option("-k", options->k, "How many (10)");
+  search->add_option("--filter", options->filter, "JSON, e.g. {\"eq\": {\"year\": 1995}}");
+  verb("export", "Print all rows, one JSON object a line", Export);
+  verb("stats", "Rows, generation, memory", Stats);
+}
+
+}  // namespace samovar

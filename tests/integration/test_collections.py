@@ -1,0 +1,233 @@
+"""Collections over HTTP and the command: what docs/openapi/collections.yaml promises, through kill -9."""
+
+import base64
+import json
+import random
+import struct
+import threading
+
+import pytest
+
+from harness import HTTP, unique
+from openapi import OpenApi
+
+API = OpenApi("collections.yaml")
+ROOT_PATH = "/samovar/v1/collections"
+
+
+class Api:
+    """Calls that are checked against the document, both ways."""
+
+    def __init__(self, server):
+        self.server, self.seen = server, set()
+
+    def __call__(self, method, path="", body=None, status=200, valid=True):
+        operation = API.operation(method, ROOT_PATH + path.split("?")[0])
+        self.seen.add(operation["operationId"])
+        if body is not None and valid:
+            API.check(body, operation["requestBody"]["content"]["application/json"]["schema"])
+        reply = self.server.raw(method, ROOT_PATH + path, b"" if body is None else json.dumps(body).encode())
+        assert reply.status == status, (reply.status, reply.data)
+        answer = API.resolve(operation["responses"][str(status)]).get("content")
+        if not answer:
+            assert not reply.data
+            return None
+        if "application/json" not in answer:
+            return reply
+        assert reply.headers["content-type"] == "application/json"
+        value = json.loads(reply.data)
+        API.check(value, answer["application/json"]["schema"])
+        return value
+
+
+def put(id, vector, **attributes):
+    return {"op": "put", "id": id, "vector": vector, "attributes": attributes}
+
+
+@pytest.fixture
+def api(server):
+    return Api(server)
+
+
+@pytest.fixture
+def films(api):
+    name = unique("films")
+    api("POST", body={"name": name, "dimension": 3, "metric": "l2"}, status=201)
+    yield name
+    api("DELETE", "/" + name, status=204)
+
+
+def test_every_documented_operation_does_what_the_document_says(api):
+    name = unique("all")
+    made = api("POST", body={"name": name, "dimension": 2, "metric": "dot", "storage": "f16"}, status=201)
+    assert (made["dimension"], made["metric"], made["storage"]) == (2, "dot", "f16")
+    packed = base64.b64encode(struct.pack("<2f", 0.5, -1)).decode()
+    ack = api("POST", f"/{name}/batch", {"changes": [
+        put("a", [1, 2], year=1999, genres=["x", "y"]), {"op": "put", "id": "b/1", "vector": packed},
+        {"op": "update", "id": "a", "attributes": {"year": 2000, "seen": True}}, {"op": "delete", "id": "nobody"}]})
+    assert ack == {"generation": 1, "put": 2, "updated": 1, "deleted": 0, "missing": ["nobody"]}
+    row = api("GET", f"/{name}/rows/b%2F1?min_generation=1")
+    assert row == {"id": "b/1", "vector": [0.5, -1], "attributes": {}, "generation": 1}
+    rows = api("POST", f"/{name}/get", {"ids": ["a", "c"]})
+    assert rows["missing"] == ["c"] and rows["rows"][0]["attributes"] == {"year": 2000, "genres": ["x", "y"], "seen": True}
+    hits = api("POST", f"/{name}/search", {"vector": [1, 1], "k": 5, "min_generation": 1})["hits"]
+    assert [(h["id"], h["score"]) for h in hits] == [("a", 3), ("b/1", -0.5)]
+    found = api("POST", f"/{name}/search", {"vector": [1, 1], "filter": {"eq": {"genres": "y"}}, "include_vectors": True})
+    assert [h["vector"] for h in found["hits"]] == [[1, 2]]
+    export = api("GET", f"/{name}/export")
+    assert export.headers["x-samovar-generation"] == "1"
+    assert {json.loads(line)["id"] for line in export.data.splitlines()} == {"a", "b/1"}
+    assert api("DELETE", f"/{name}/rows/a")["deleted"] == 1
+    described = api("GET", f"/{name}")
+    assert described["stats"]["rows"] == 1 and described["stats"]["generation"] == 2
+    assert name in [c["name"] for c in api("GET")["collections"]]
+    api("DELETE", f"/{name}", status=204)
+    assert api("GET", f"/{name}", status=404)["code"] == "NoSuchCollection"
+    assert api.seen == API.operations()
+
+
+@pytest.mark.parametrize("path, body, status, message", [
+    ("", {"name": "Films", "dimension": 3}, 400, "name: expected 1 to 64"),
+    ("", {"name": "x", "dimension": 0}, 400, "dimension: expected a number from 1 to 16384"),
+    ("", {"name": "x", "dimension": 3, "metric": "near"}, 400, "metric: expected cosine, dot or l2"),
+    ("", {"name": "x", "dimension": 3, "size": 1}, 400, "size: there is no such member"),
+    ("/F/batch", {"changes": []}, 400, "changes: expected an array with at least one change"),
+    ("/F/batch", {"changes": [put("a", [1, 2, 3]), put("b", [1, 2])]}, 400, "changes[1]: vector: expected 3 numbers, got 2"),
+    ("/F/batch", {"changes": [put("a", [1, 2, "x"])]}, 400, "changes[0]: vector: expected numbers"),
+    ("/F/batch", {"changes": [put("", [1, 2, 3])]}, 400, "changes[0]: id: expected 1 to 512 bytes"),
+    ("/F/batch", {"changes": [{"op": "grow", "id": "a"}]}, 400, "changes[0]: op: expected put, update or delete"),
+    ("/F/search", {"vector": [1, 2]}, 400, "vector: expected 3 numbers, got 2"),
+    ("/F/search", {"vector": [1, 2, 3], "k": 0}, 400, "k: expected a number from 1 to 10000"),
+    ("/F/search", {"vector": [1, 2, 3], "filter": {"like": {}}}, 400, "filter: there is no like"),
+    ("/F/search", {"vector": [1, 2, 3], "min_generation": 99}, 412, "min_generation: the newest generation is 0"),
+    ("/nobody/search", {"vector": [1]}, 404, "there is no collection nobody"),
+])
+def test_what_is_wrong_is_named_and_changes_nothing(api, films, path, body, status, message):
+    answer = api("POST", path.replace("/F", "/" + films), body, status, valid=False)
+    assert answer["error"].startswith(message), answer
+    assert api("GET", "/" + films)["stats"]["generation"] == 0
+
+
+def test_a_name_is_there_once(api, films):
+    answer = api("POST", body={"name": films, "dimension": 3}, status=409)
+    assert answer["code"] == "CollectionExists"
+
+
+def test_what_was_acknowledged_is_read_at_once_by_everybody(api, films):
+    """Read your writes, with many writers: the generation of the answer is there in every later read."""
+    failures = []
+
+    def write(thread):
+        try:
+            for i in range(25):
+                ack = api("POST", f"/{films}/batch", {"changes": [put(f"{thread}-{i}", [thread, i, 0])]})
+                row = api("GET", f"/{films}/rows/{thread}-{i}?min_generation={ack['generation']}")
+                assert row["vector"] == [thread, i, 0]
+                hits = api("POST", f"/{films}/search", {"vector": [thread, i, 0], "k": 1,
+                                                        "min_generation": ack["generation"]})["hits"]
+                assert hits[0]["id"] == f"{thread}-{i}" and hits[0]["score"] == 0
+        except Exception as failure:  # noqa: BLE001
+            failures.append(failure)
+
+    threads = [threading.Thread(target=write, args=(t,)) for t in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+    stats = api("GET", "/" + films)["stats"]
+    assert (stats["rows"], stats["generation"]) == (150, 150)
+
+
+def test_kill_9_under_load_loses_nothing_acknowledged(fresh):
+    """Each batch replaces ten rows; after every kill they are those of the last batch acknowledged, or one later."""
+    server = fresh()
+    api = Api(server)
+    api("POST", body={"name": "films", "dimension": 3}, status=201)
+    acknowledged, number, chance = 0, 0, random.Random(4)
+    for _ in range(4):
+        stop = threading.Event()
+
+        def load():
+            nonlocal acknowledged, number
+            while not stop.is_set():
+                number += 1
+                changes = [put(f"row-{i}", [number, 1, 1], number=number) for i in range(10)]
+                body = json.dumps({"changes": changes}).encode()
+                try:
+                    reply = server.raw("POST", ROOT_PATH + "/films/batch", body)
+                except Exception:  # noqa: BLE001  it was killed
+                    return
+                if reply.status == 200:
+                    acknowledged = number
+
+        writer = threading.Thread(target=load)
+        writer.start()
+        wanted = acknowledged + chance.randint(20, 120)
+        while acknowledged < wanted and writer.is_alive():
+            api("GET", "/films")
+        server.kill9()
+        stop.set()
+        writer.join()
+        server.start()
+        rows = api("POST", "/films/get", {"ids": [f"row-{i}" for i in range(10)]})["rows"]
+        numbers = {row["attributes"]["number"] for row in rows}
+        assert len(rows) == 10 and len(numbers) == 1, numbers
+        assert acknowledged <= numbers.pop() <= acknowledged + 1
+    assert "collection films: 10 rows at generation" in server.log()
+
+
+def test_collections_need_the_key_that_all_need(fresh):
+    server = fresh()
+    key = json.loads(server.samovar("keys", "create", "--json").out)
+    assert server.raw("GET", ROOT_PATH).status == 403
+    body = json.dumps({"name": "films", "dimension": 2}).encode()
+    url = server.endpoint + ROOT_PATH
+    signed = server.sign("POST", url, body, key=key["access_key_id"], secret=key["secret_access_key"])
+    assert HTTP.request("POST", url, body=body, headers=signed).status == 201
+    forged = server.sign("POST", url, body, key=key["access_key_id"], secret="wrong")
+    assert HTTP.request("POST", url, body=body, headers=forged).status == 403
+
+
+def npy(rows):
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + b"".join(struct.pack(f"<{len(r)}f", *r) for r in rows)
+
+
+def test_the_command_makes_loads_searches_and_exports(server, tmp_path):
+    name = unique("cli")
+    server.samovar("collections", "create", name, "--dimension", 2, "--metric", "l2")
+    lines = [{"id": f"j{i}", "vector": [i, 0], "attributes": {"year": 1990 + i}} for i in range(5)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "rows.csv").write_text('id,vector,title,year\nc0,"[0, 1]","a ""b"", c",1980\nc1,0 2,,\n')
+    (tmp_path / "wide.csv").write_text("id,vector_0,vector_1\nw0,7,7\n")
+    (tmp_path / "m.npy").write_bytes(npy([[0, 3], [0, 4]]))
+    (tmp_path / "ids.txt").write_text("m0\nm1\n")
+    for file, count, more in [("rows.jsonl", 5, []), ("rows.csv", 2, []), ("wide.csv", 1, []),
+                              ("m.npy", 2, ["--ids", tmp_path / "ids.txt"])]:
+        loaded = json.loads(server.samovar("collections", "load", name, tmp_path / file, *more, "--json").out)
+        assert loaded["rows"] == count, file
+    found = json.loads(server.samovar("collections", "search", name, "--vector", "[0, 3.1]", "-k", 2, "--json").out)
+    assert [h["id"] for h in found["hits"]] == ["m0", "m1"]
+    text = server.samovar("collections", "search", name, "--id", "c0", "-k", 1, "--filter", '{"eq": {"year": 1980}}').out
+    assert "c0" in text and "0.0000" in text
+    server.samovar("collections", "put", name, "c1", "--attributes", '{"year": 1981}')
+    server.samovar("collections", "put", name, "n", "--vector", "[9, 9]")
+    server.samovar("collections", "delete", name, "j0")
+    rows = {r["id"]: r for r in map(json.loads, server.samovar("collections", "export", name).out.splitlines())}
+    assert set(rows) == {"j1", "j2", "j3", "j4", "c0", "c1", "w0", "m0", "m1", "n"}
+    assert rows["c0"]["attributes"] == {"title": 'a "b", c', "year": 1980} and rows["c1"]["attributes"] == {"year": 1981}
+    assert rows["w0"]["vector"] == [7, 7] and rows["j3"]["attributes"] == {"year": 1993}
+    assert "rows         10" in server.samovar("collections", "stats", name).out
+    assert name in server.samovar("collections", "list").out
+    for arguments, code, message in [
+            (["load", name, tmp_path / "ids.txt"], 2, "expected a .jsonl, .csv or .npy file"),
+            (["load", name, tmp_path / "m.npy", "--ids", tmp_path / "wide.csv"], 0, ""),
+            (["delete", name, "nobody"], 4, "there is no row nobody"),
+            (["put", name, "nobody", "--attributes", "{}"], 4, "there is no row nobody"),
+            (["search", name], 2, "give --vector or --id"),
+            (["stats", "nobody"], 4, "there is no collection nobody")]:
+        done = server.samovar("collections", *arguments, check=False)
+        assert done.returncode == code and message in done.err, (arguments, done.err)
+    server.samovar("collections", "delete", name)
+    assert name not in server.samovar("collections", "list").out
