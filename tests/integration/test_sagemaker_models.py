@@ -10,7 +10,7 @@ import pytest
 from errors import refused
 from harness import arn
 from models import ROWS, body, deploy, publish, scaled, trees_with_zipmap
-from test_sagemaker import call, config_of, endpoint_of, in_service, model_of
+from sagemaker import call, config_of, endpoint_of, in_service, model_of
 
 X = numpy.array([[1, 2, 3, 4], [0.5, 0, -1, 1e3]], numpy.float32)
 
