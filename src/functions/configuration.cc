@@ -376,6 +376,7 @@ VersionPtr MakeRunnable(const RegistryOptions& options, const FunctionRecord& fu
   version->snap_start = HasSnapStart(record);
   version->egress = function.Egress();
   version->may_clone = function.MayClone();
+  version->collections = function.Collections();
   return version;
 }
 

@@ -4,6 +4,8 @@
 
 #include <boost/json.hpp>
 
+#include "functions/collection_access.h"
+
 namespace samovar {
 namespace {
 
@@ -189,6 +191,11 @@ bool FunctionRecord::Egress() const {
 bool FunctionRecord::MayClone() const {
   const auto tag = tags.find("samovar:clone");
   return tag == tags.end() || tag->second != "off";
+}
+
+std::optional<std::string> FunctionRecord::Collections() const {
+  const auto tag = tags.find(std::string(kCollectionsTag));
+  return tag == tags.end() ? std::nullopt : std::optional(tag->second);
 }
 
 int FunctionRecord::ProvisionedTotal() const {

@@ -92,7 +92,8 @@ struct FunctionRecord {
   std::string code_signing_arn;
 
   bool Egress() const;
-  bool MayClone() const;  // no tag samovar:clone = off
+  bool MayClone() const;                           // no tag samovar:clone = off
+  std::optional<std::string> Collections() const;  // tag samovar:collections
   int ProvisionedTotal() const;
   // What it takes off the account's concurrency.
   int Claimed() const { return reserved_concurrency.value_or(ProvisionedTotal()); }

@@ -1,5 +1,6 @@
-// Tags of functions. samovar:network = egress opens the network to a function's instances, and
-// samovar:clone = off has each of them initialise afresh: changing these makes every version anew.
+// Tags of functions. samovar:network = egress opens the network to a function's instances,
+// samovar:clone = off has each of them initialise afresh, samovar:collections says which
+// collections they see: changing these makes every version anew.
 
 #include <fmt/format.h>
 
@@ -20,9 +21,12 @@ constexpr std::size_t kMaxTags = 50;
 // What tags say about how instances are made.
 struct Ways {
   bool egress, may_clone;
+  std::optional<std::string> collections;
   friend bool operator==(const Ways&, const Ways&) = default;
 };
-Ways WaysOf(const FunctionRecord& function) { return {function.Egress(), function.MayClone()}; }
+Ways WaysOf(const FunctionRecord& function) {
+  return {function.Egress(), function.MayClone(), function.Collections()};
+}
 
 VersionRecordPtr Remade(const VersionRecordPtr& record, const Ways& ways) {
   // One that SnapStart initialises now was begun by the old tags: another revision begins anew.
@@ -35,6 +39,7 @@ VersionRecordPtr Remade(const VersionRecordPtr& record, const Ways& ways) {
   runnable->revision = copy->instance_revision;
   runnable->egress = ways.egress;
   runnable->may_clone = ways.may_clone;
+  runnable->collections = ways.collections;
   copy->runnable = std::move(runnable);
   return copy;
 }

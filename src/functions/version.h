@@ -28,13 +28,14 @@ struct Version {
   Bytes memory = Bytes::MiB(128);
   Bytes tmp_size = Bytes::MiB(512);
   std::map<std::string, std::string> environment;
-  std::string code_dir;                 // unpacked package on the host, -> /var/task
-  std::vector<std::string> layer_dirs;  // in order, later wins, -> /opt
-  std::string log_group;                // "/aws/lambda/my-function"
-  std::string log_format = "Text";      // or "JSON"
-  bool snap_start = false;              // ApplyOn: PublishedVersions
-  bool egress = false;                  // tag samovar:network = egress
-  bool may_clone = true;                // no tag samovar:clone = off
+  std::string code_dir;                    // unpacked package on the host, -> /var/task
+  std::vector<std::string> layer_dirs;     // in order, later wins, -> /opt
+  std::string log_group;                   // "/aws/lambda/my-function"
+  std::string log_format = "Text";         // or "JSON"
+  bool snap_start = false;                 // ApplyOn: PublishedVersions
+  bool egress = false;                     // tag samovar:network = egress
+  bool may_clone = true;                   // no tag samovar:clone = off
+  std::optional<std::string> collections;  // tag samovar:collections, where it has one
 
   // Unique for code and configuration: instances of equal keys are interchangeable.
   std::string Key() const { return function + ":" + number + ":" + revision; }

@@ -1,6 +1,7 @@
 #include "functions/version_record.h"
 
 #include "base/ids.h"
+#include "functions/collection_access.h"
 #include "functions/input.h"
 
 namespace samovar {
@@ -107,6 +108,10 @@ Result<std::map<std::string, std::string>> TagsOf(const json::object& input) {
   }
   if (tags.size() > kMaxTags) {
     return InvalidParameter("Number of tags exceeds resource tag limit.");
+  }
+  if (const auto named = tags.find(std::string(kCollectionsTag)); named != tags.end()) {
+    const auto access = ParseCollectionAccess(named->second);
+    if (!access) return InvalidParameter(access.error().message);
   }
   return tags;
 }

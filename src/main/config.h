@@ -90,6 +90,10 @@ struct Config {
     DefaultNetwork default_network = DefaultNetwork::kLoopback;  // network.default
   } network;
 
+  struct CollectionAccessOptions {
+    bool all = true;  // collections.default_access = all
+  } collections;
+
   // The suffix of function URLs: url_suffix, or "localhost:PORT" of the port bound.
   std::string UrlSuffix(std::uint16_t bound_port) const;
 };

@@ -306,6 +306,10 @@ void AddOtherKeys(std::vector<ConfigKey>& keys) {
   keys.push_back(IntKey("async.max_queue", "100000",
                         "Asynchronous events on disk, all functions together; more answer 429.",
                         FIELD(async.max_queue), 1, 100'000'000));
+  keys.push_back(ChoiceKey<bool>(
+      "collections.default_access", "all",
+      "Collections that functions without the tag samovar:collections see, read-only: all or none.",
+      FIELD(collections.all), {{"all", true}, {"none", false}}));
   keys.push_back(ChoiceKey<Config::DefaultNetwork>(
       "network.default", "loopback",
       "Network of functions without the tag samovar:network. loopback: none but the platform's. "

@@ -21,6 +21,7 @@
 #include "gateway/model_door.h"
 #include "instances/async_invoker.h"
 #include "instances/instance_service.h"
+#include "main/collection_mounts.h"
 #include "net/http_server.h"
 #include "os/memory.h"
 #include "sandbox/launch_plan.h"
@@ -158,7 +159,9 @@ void Server::OpenInstances() {
   launch_.clones = config_.clones.enabled && sandboxes_->Isolation() == "full";
   auto plan = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {
     TRY(const Runtime runtime, runtimes_.Find(version.runtime));
-    return PlanLaunch(version, runtime, id, clock_.Wall(), launch_);
+    TRY(auto spec, PlanLaunch(version, runtime, id, clock_.Wall(), launch_));
+    TRY(MountCollections(spec, version, LiveCollections(), config_.collections.all));
+    return spec;
   };
   instances_ = std::make_unique<InstanceService>(loop_.get_executor(), clock_, options, *sandboxes_,
                                                  plan, *logs_, *books_);

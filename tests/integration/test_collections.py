@@ -231,3 +231,110 @@ def test_the_command_makes_loads_searches_and_exports(server, tmp_path):
         assert done.returncode == code and message in done.err, (arguments, done.err)
     server.samovar("collections", "delete", name)
     assert name not in server.samovar("collections", "list").out
+
+
+READER = """
+from samovar import collection
+import os
+def handler(event, context):
+    if event["do"] == "search":
+        return [[h.id, h.score] for h in collection(event["name"]).search(event["vector"], k=3)]
+    if event["do"] == "get":
+        row = collection(event["name"]).get(event["id"])
+        return row and [row.vector, row.attributes]
+    if event["do"] == "list":
+        # A mount point of another function's collection may be there, with nothing in it.
+        root = "/var/samovar/collections"
+        return sorted(name for name in os.listdir(root) if os.listdir(f"{root}/{name}")) if os.path.isdir(root) else []
+    if event["do"] == "harm":
+        tried = {}
+        for base, folders, files in os.walk("/var/samovar/collections"):
+            for name in files + ["new"]:
+                for mode in ("r+b", "ab", "wb"):
+                    try:
+                        open(os.path.join(base, name), mode).close()
+                        tried[name + " " + mode] = "opened"
+                    except OSError as error:
+                        tried[name + " " + mode] = error.strerror
+                for change in (os.unlink, lambda path: os.truncate(path, 0), lambda path: os.chmod(path, 0o777)):
+                    try:
+                        change(os.path.join(base, name))
+                        tried[name] = "changed"
+                    except OSError as error:
+                        tried[name] = error.strerror
+        return tried
+"""
+
+
+def test_a_function_sees_every_write_at_its_next_call(server, api, films):
+    name = unique("reader")
+    server.create(READER, name=name)
+    first = server.invoke(name, {"do": "get", "name": films, "id": "a"})
+    assert first.error == "" and first.payload is None, first.payload
+    for i in range(1, 20):
+        api("POST", f"/{films}/batch", {"changes": [put("a", [i, 0, 0], i=i), put(f"b{i}", [0, i, 0])]})
+        assert server.invoke(name, {"do": "get", "name": films, "id": "a"}).payload == [[i, 0, 0], {"i": i}]
+    hits = server.invoke(name, {"do": "search", "name": films, "vector": [19, 0, 0]}).payload
+    assert hits[0] == ["a", 0]
+    late = unique("late")  # made while the instance runs
+    api("POST", body={"name": late, "dimension": 2}, status=201)
+    api("POST", f"/{late}/batch", {"changes": [put("x", [1, 1])]})
+    assert server.invoke(name, {"do": "get", "name": late, "id": "x"}).payload == [[1, 1], {}]
+    api("DELETE", "/" + late, status=204)
+    gone = server.invoke(name, {"do": "get", "name": late, "id": "x"})
+    assert gone.error and gone.payload["errorType"] == "NotFound"
+
+
+def test_clones_see_every_write_too(server, api, films):
+    """Instances that are clones of one process: the mapping survives, and so does seeing what is new."""
+    name = unique("clones")
+    server.create(READER.replace("def handler", f"movies = collection('{films}'); movies.get('a')\ndef handler"), name=name)
+    for i in range(1, 9):
+        api("POST", f"/{films}/batch", {"changes": [put("a", [i, 0, 0])]})
+        answers = []
+        threads = [threading.Thread(target=lambda: answers.append(
+            server.invoke(name, {"do": "get", "name": films, "id": "a"}).payload)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [[[i, 0, 0], {}]] * 3
+
+
+def test_a_tag_says_which_collections_a_function_sees(server, api, films):
+    name, other = unique("tagged"), unique("other")
+    api("POST", body={"name": other, "dimension": 2}, status=201)
+    server.create(READER, name=name, Tags={"samovar:collections": f"{films}:r"})
+    api("POST", f"/{films}/batch", {"changes": [put("a", [1, 2, 3])]})
+    assert server.invoke(name, {"do": "list"}).payload == [films]
+    assert server.invoke(name, {"do": "get", "name": films, "id": "a"}).payload == [[1, 2, 3], {}]
+    hidden = server.invoke(name, {"do": "get", "name": other, "id": "a"})
+    assert hidden.payload["errorType"] == "NotFound" and "there is no collection" in hidden.payload["errorMessage"]
+    lam, resource = server.client(), server.client().get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    lam.tag_resource(Resource=resource, Tags={"samovar:collections": other})
+    assert server.invoke(name, {"do": "list"}).payload == [other]
+    lam.untag_resource(Resource=resource, TagKeys=["samovar:collections"])
+    assert {films, other} <= set(server.invoke(name, {"do": "list"}).payload)
+    with pytest.raises(lam.exceptions.InvalidParameterValueException, match="samovar:collections: expected names"):
+        lam.tag_resource(Resource=resource, Tags={"samovar:collections": "../kept"})
+    api("DELETE", "/" + other, status=204)
+
+
+def test_without_a_tag_a_function_sees_none_where_that_is_configured(fresh):
+    server = fresh("collections.default_access=none")
+    Api(server)("POST", body={"name": "films", "dimension": 3}, status=201)
+    server.create(READER, name="plain")
+    server.create(READER, name="named", Tags={"samovar:collections": "films"})
+    assert server.invoke("plain", {"do": "list"}).payload == []
+    assert server.invoke("named", {"do": "list"}).payload == ["films"]
+
+
+def test_a_hostile_function_cannot_change_what_it_reads(server, api, films):
+    name = unique("hostile")
+    server.create(READER, name=name)
+    api("POST", f"/{films}/batch", {"changes": [put("a", [1, 2, 3])]})
+    tried = server.invoke(name, {"do": "harm"}).payload
+    assert any(key.startswith("control") for key in tried) and any(key.startswith("segment") for key in tried)
+    assert set(tried.values()) <= {"Read-only file system", "Permission denied", "Operation not permitted",
+                                   "No such file or directory"}, tried
+    assert api("GET", f"/{films}/rows/a")["vector"] == [1, 2, 3]

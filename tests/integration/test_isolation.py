@@ -114,7 +114,7 @@ return {"root": sorted(os.listdir("/")), "mnt": tried(os.listdir, "/mnt"), "home
     assert refused(seen["mnt"], "Permission"), seen["mnt"]  # only holds the private /tmp
     assert set(seen["dev"]) <= {"null", "zero", "full", "random", "urandom", "fd", "stdin", "stdout", "stderr", "shm",
                                 "tty"}, seen["dev"]
-    assert set(seen["var"]) <= {"task", "runtime", "lang", "tmp"}, seen["var"]
+    assert set(seen["var"]) <= {"task", "runtime", "lang", "tmp", "samovar"}, seen["var"]
     for line in seen["mounts"].splitlines():
         place, options = line.split()[1], line.split()[3].split(",")
         # /usr/local is covered by an empty folder of root's, and /mnt, closed, holds the private

@@ -1,0 +1,294 @@
+"""Live collections, read in place: rows (id, vector, attributes) in memory that all instances share.
+
+Why      A function that needs a million embeddings loads nothing: collection("movies") takes microseconds,
+         and a write that anybody made is there at the next call.
+How      Over the C library libsamovar_collections (samovar_collections.h). Each call of a Collection looks
+         at the newest generation; `with movies.snapshot() as s:` gives several that agree.
+Shapes   vector: float32 of shape (dimension,). matrix: (rows, dimension), read-only, of the storage's type (i8: steps of a
+         scale that each row has of its own; get() applies it);
+         ids has one entry a row of it, None where the row is gone.
+Errors   NotFound: no such collection or it may not be seen. Expired: a snapshot that was held too long;
+         CollectionError is the base of both, and ValueError means that an argument is wrong.
+Needs    CPython 3.9 or newer. NumPy only for matrix() and vectors that are arrays.
+"""
+
+import ctypes
+import json
+import os
+from ctypes import POINTER, byref, c_char, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from typing import NamedTuple
+
+METRICS, STORAGES = ("cosine", "dot", "l2"), ("f32", "f16", "i8")
+MAX_HITS = 10_000
+
+
+class CollectionError(Exception):
+    pass
+
+
+class NotFound(CollectionError, KeyError):
+    __str__ = Exception.__str__
+
+
+class Expired(CollectionError):
+    pass
+
+
+class Hit(NamedTuple):
+    """One row that a search found; score is the cosine, the dot product or the Euclidean distance."""
+
+    id: str
+    score: float
+    attributes: dict
+
+
+class Row(NamedTuple):
+    id: str
+    vector: list
+    attributes: dict
+
+
+class _Error(ctypes.Structure):
+    _fields_ = [("message", c_char * 256)]
+
+
+class _Matrix(ctypes.Structure):
+    _fields_ = [("data", c_void_p), ("rows", c_uint64), ("row_bytes", c_uint64), ("columns", c_uint32),
+                ("storage", c_int32)]
+
+
+def _load(path):
+    library = ctypes.CDLL(path)
+    error, handle = POINTER(_Error), c_void_p
+    shapes = {
+        "collection_open": (c_int, [c_char_p, c_char_p, POINTER(handle), error]),
+        "collection_close": (None, [handle]),
+        "collection_dimension": (c_uint32, [handle]),
+        "collection_metric": (c_int, [handle]),
+        "collection_storage": (c_int, [handle]),
+        "snapshot_open": (c_int, [handle, c_uint64, c_uint32, POINTER(handle), error]),
+        "snapshot_close": (None, [handle]),
+        "snapshot_generation": (c_uint64, [handle]),
+        "snapshot_check": (c_int, [handle, error]),
+        "snapshot_rows": (c_uint64, [handle]),
+        "snapshot_mask": (c_uint64, [handle, POINTER(c_uint8)]),
+        "snapshot_find": (c_int, [handle, c_char_p, c_size_t, POINTER(c_uint64), error]),
+        "snapshot_id": (c_int, [handle, c_uint64, POINTER(c_void_p), POINTER(c_size_t), error]),
+        "snapshot_attributes": (c_int, [handle, c_uint64, POINTER(c_void_p), POINTER(c_size_t), error]),
+        "snapshot_vector": (c_int, [handle, c_uint64, POINTER(c_float), error]),
+        "snapshot_search": (c_int, [handle, c_void_p, c_size_t, c_size_t, c_char_p, c_size_t,
+                                    POINTER(c_uint64), POINTER(c_float), POINTER(c_size_t), error]),
+        "snapshot_matrix": (c_int, [handle, POINTER(_Matrix), error]),
+    }
+    for name, (result, arguments) in shapes.items():
+        function = getattr(library, "samovar_" + name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+_library = None
+
+
+def _c():
+    global _library
+    if _library is None:
+        here = os.path.dirname(os.path.abspath(__file__))
+        _library = _load(os.environ.get("SAMOVAR_COLLECTIONS_LIBRARY") or os.path.join(here, "libsamovar_collections.so"))
+    return _library
+
+
+def _check(code, error):
+    if code == 0:
+        return
+    text = error.message.decode(errors="replace")
+    raise {1: ValueError, 2: NotFound, 3: Expired}.get(code, CollectionError)(text)
+
+
+def _floats(vector):
+    """A vector as C floats, and how many."""
+    if hasattr(vector, "__array_interface__"):
+        import numpy
+
+        array = numpy.ascontiguousarray(vector, dtype=numpy.float32)
+        if array.ndim != 1:
+            raise ValueError(f"vector: expected one dimension, got the shape {array.shape}")
+        return array, array.ctypes.data, array.size
+    array = (c_float * len(vector))(*vector)
+    return array, ctypes.addressof(array), len(vector)
+
+
+class _Held:
+    """The C library's snapshot, as long as a Snapshot or an array on its memory has it."""
+
+    def __init__(self, handle):
+        self.handle, self.close = handle, _c().samovar_snapshot_close
+
+    def __del__(self):
+        self.close(self.handle)
+
+
+class Snapshot:
+    """A collection as one generation has it. Ends with close(), its `with` block or its last reference."""
+
+    def __init__(self, owner, handle):
+        self._owner, self._held, self._ids = owner, _Held(handle), None
+        self.generation = _c().samovar_snapshot_generation(handle)
+
+    def close(self):
+        self._held = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _open(self):
+        if self._held is None:
+            raise CollectionError("the snapshot is closed")
+        return self._held.handle
+
+    def check(self):
+        """Raises Expired where what was read of this snapshot may be wrong, as it was held too long."""
+        error = _Error()
+        _check(_c().samovar_snapshot_check(self._open(), byref(error)), error)
+
+    def _text(self, what, row):
+        data, size, error = c_void_p(), c_size_t(), _Error()
+        _check(what(self._open(), row, byref(data), byref(size), byref(error)), error)
+        return ctypes.string_at(data.value, size.value).decode() if size.value else ""
+
+    def _attributes(self, row):
+        return json.loads(self._text(_c().samovar_snapshot_attributes, row) or "{}")
+
+    def search(self, vector, k=10, filter=None):
+        """The k nearest rows, best first: [Hit(id, score, attributes)]."""
+        if not 1 <= k <= MAX_HITS:
+            raise ValueError(f"k: expected a number from 1 to {MAX_HITS}")
+        kept, address, size = _floats(vector)
+        text = None if filter is None else json.dumps(filter).encode()
+        rows, scores, count, error = (c_uint64 * k)(), (c_float * k)(), c_size_t(), _Error()
+        _check(_c().samovar_snapshot_search(self._open(), address, size, k, text, len(text or b""), rows, scores,
+                                            byref(count), byref(error)), error)
+        del kept
+        name = _c().samovar_snapshot_id
+        hits = [Hit(self._text(name, rows[i]), scores[i], self._attributes(rows[i])) for i in range(count.value)]
+        self.check()
+        return hits
+
+    def get(self, id, default=None):
+        """Row(id, vector, attributes), or the default where there is none."""
+        name, row, error = id.encode(), c_uint64(), _Error()
+        code = _c().samovar_snapshot_find(self._open(), name, len(name), byref(row), byref(error))
+        if code == 2:
+            return default
+        _check(code, error)
+        vector = (c_float * self._owner.dimension)()
+        _check(_c().samovar_snapshot_vector(self._open(), row, vector, byref(error)), error)
+        found = Row(id, list(vector), self._attributes(row))
+        self.check()
+        return found
+
+    def _mask(self):
+        mask = (c_uint8 * _c().samovar_snapshot_rows(self._open()))()
+        return mask, _c().samovar_snapshot_mask(self._open(), mask)
+
+    def __len__(self):
+        return self._mask()[1]
+
+    def __contains__(self, id):
+        return self.get(id) is not None
+
+    @property
+    def ids(self):
+        """Ids in the order of the matrix's rows; None where the row is gone."""
+        if self._ids is None:
+            name = _c().samovar_snapshot_id
+            self._ids = [self._text(name, i) if alive else None for i, alive in enumerate(self._mask()[0])]
+            self.check()
+        return self._ids
+
+    def matrix(self):
+        """All vectors as stored: a read-only array (rows, dimension) on the shared memory itself. The rows of
+        ids that are None are not part of the collection. It is good as long as it lives, also after close()."""
+        import numpy
+
+        found, error = _Matrix(), _Error()
+        _check(_c().samovar_snapshot_matrix(self._open(), byref(found), byref(error)), error)
+        kind = numpy.dtype(("float32", "float16", "int8")[found.storage])
+        size = found.rows * found.row_bytes
+        if size == 0:
+            return numpy.zeros((0, found.columns), kind)
+        memory = (c_uint8 * size).from_address(found.data)
+        memory.held = self._held
+        array = numpy.ndarray((found.rows, found.columns), kind, memory, strides=(found.row_bytes, kind.itemsize))
+        array.flags.writeable = False
+        return array
+
+
+class Collection:
+    """A collection by name. What is read of it is the newest generation."""
+
+    def __init__(self, name, folder=None):
+        handle, error = c_void_p(), _Error()
+        self._handle = None
+        _check(_c().samovar_collection_open(folder and os.fsencode(folder), name.encode(), byref(handle),
+                                            byref(error)), error)
+        self._handle, self.name = handle, name
+        self.dimension = _c().samovar_collection_dimension(handle)
+        self.metric = METRICS[_c().samovar_collection_metric(handle)]
+        self.storage = STORAGES[_c().samovar_collection_storage(handle)]
+        self._last = None  # the newest snapshot whose ids and matrix were asked for
+
+    def __del__(self):
+        if self._handle is not None:
+            _c().samovar_collection_close(self._handle)
+
+    def snapshot(self, min_generation=0, wait=5.0):
+        """The newest generation, at least min_generation: waits so many seconds for that one."""
+        handle, error = c_void_p(), _Error()
+        code = _c().samovar_snapshot_open(self._handle, min_generation, int(wait * 1000), byref(handle), byref(error))
+        if code == 2 and _opened.get(self.name) is self:
+            del _opened[self.name]  # it was deleted: the next collection(name) looks for another
+        _check(code, error)
+        return Snapshot(self, handle)
+
+    @property
+    def generation(self):
+        with self.snapshot() as now:
+            return now.generation
+
+    def search(self, vector, k=10, filter=None, min_generation=0):
+        with self.snapshot(min_generation) as now:
+            return now.search(vector, k, filter)
+
+    def get(self, id, default=None, min_generation=0):
+        with self.snapshot(min_generation) as now:
+            return now.get(id, default)
+
+    def __contains__(self, id):
+        return self.get(id) is not None
+
+    def __len__(self):
+        with self.snapshot() as now:
+            return len(now)
+
+    def matrix(self):
+        """The newest generation's vectors; .ids is then of the same generation, until matrix() is asked again."""
+        self._last = self.snapshot()
+        return self._last.matrix()
+
+    @property
+    def ids(self):
+        return (self._last or self.snapshot()).ids
+
+
+_opened = {}
+
+
+def collection(name):
+    """The collection of that name, opened once a process."""
+    found = _opened.get(name)
+    if found is None:
+        found = _opened[name] = Collection(name, os.environ.get("SAMOVAR_COLLECTIONS"))
+    return found

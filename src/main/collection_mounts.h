@@ -1,0 +1,21 @@
+#pragma once
+// MountCollections: shows a function its collections, and no other, at /var/samovar/collections.
+//
+// How      All: the folder of them all, in which new ones appear. Some: each one's own folder,
+// which
+//          stays there while no collection has the name. Every sandbox sees the mount points of
+//          all, as empty folders.
+// Errors   kUnavailable where a folder cannot be made.
+
+#include <string>
+
+#include "functions/version.h"
+#include "sandbox/sandbox.h"
+
+namespace samovar {
+
+// `live`: CollectionsOptions::live. `all`: what a function without the tag sees, all or none.
+Result<void> MountCollections(SandboxSpec& spec, const Version& version, const std::string& live,
+                              bool all);
+
+}  // namespace samovar
