@@ -6,6 +6,8 @@ import io
 import json
 import pathlib
 import struct
+import subprocess
+import tempfile
 import zipfile
 
 OUT = pathlib.Path(__file__).resolve().parent / "corpus"
@@ -45,6 +47,16 @@ def collections():
     for i, asked in enumerate([{"eq": {"year": 1999}}, {"in": {"genres": ["y", 1.5]}}, {"not": {"eq": {"n": None}}},
                                {"and": [{"range": {"year": {"gte": 1, "lt": 2e3}}}, {"or": []}]}]):
         seed("collection_filter", f"filter-{i}", "\n".join([json.dumps(asked), row, '{"year": null, "z": [true]}']))
+
+
+def elf_file():
+    """A library with a needed one, versions and an ISA note, as small as the linker makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = pathlib.Path(folder) / "fast.so"
+        subprocess.run(["gcc", "-shared", "-nostartfiles", "-s", "-o", made, "-Wl,-z,x86-64-v2,-z,noseparate-code",
+                        "-Wl,--build-id=none,-soname,fast.so,-rpath,$ORIGIN/lib", "-xc", "-"], check=True, text=True,
+                       input="int puts(const char*); void* PyInit_fast(void) { puts(\"\"); return 0; }\n")
+        seed("elf_file", "library", made.read_bytes())
 
 
 def a_zip():
@@ -101,6 +113,7 @@ def main():
         seed("function_ref", f"name-{i}", name)
     template_report()
     collections()
+    elf_file()
 
 
 if __name__ == "__main__":

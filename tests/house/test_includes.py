@@ -18,12 +18,14 @@ ROOMS = {
     "net": ["base", "os"],
     "store": ["base", "os"],
     "collections": ["base", "os"],
+    "packages": ["base", "os"],
     "models": ["base", "wire"],
     "sandbox": ["base", "os", "net"],
     "functions": ["base", "store", "wire"],
     "instances": ["sandbox", "functions", "wire", "net", "store", "base", "os"],
     "gateway": ["collections", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
-    "main": ["gateway", "collections", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
+    "main": ["gateway", "collections", "instances", "sandbox", "functions", "packages", "wire", "net", "store", "base",
+             "os"],
 }
 # Single headers beyond a room's row, each with its reason.
 ALSO = {
