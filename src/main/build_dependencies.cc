@@ -6,13 +6,9 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <cstdlib>
-#include <deque>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
-#include "main/child_process.h"
-#include "main/progress.h"
+#include "main/build_steps.h"
 #include "wire/sigv4.h"
 
 namespace samovar {
@@ -21,114 +17,31 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kLinesOfFailure = 25;
-
-std::string ReadIfThere(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
-Result<void> RunTool(const BuildContext& context, const std::string& label, const ChildCall& call) {
-  Progress progress(context.terminal, context.clock, label);
-  std::deque<std::string> last;
-  TRY(int status, RunChild(call, [&](std::string_view line) {
-        last.emplace_back(SafeText(line));
-        if (last.size() > kLinesOfFailure) last.pop_front();
-        progress.Note(std::string(line));
-      }));
-  if (status == 0) {
-    progress.Done(label + ": done");
-    return {};
-  }
-  std::string message = fmt::format("{} ended with status {}", call.argv[0], status);
-  if (context.terminal.Interactive()) {  // elsewhere every line was printed already
-    for (const std::string& line : last) message += "\n  " + line;
-  }
-  return Fail(Code::kInvalid, std::move(message));
-}
-
-// Makes `folder` by `make(staging)` unless it is there with the same key; appears whole or not at
-// all. True when it was made now.
-Result<bool> Cached(const fs::path& folder, const std::string& key,
-                    const std::function<Result<void>(const fs::path& staging)>& make) {
-  const fs::path stamp = folder.string() + ".key";
+// An empty folder for what a build leaves behind.
+Result<fs::path> FreshFolder(const BuildContext& context, const std::string& name) {
+  const fs::path folder = fs::path(context.build_folder) / name;
   std::error_code error;
-  if (fs::is_directory(folder, error) && ReadIfThere(stamp) == key) return false;
-  const fs::path staging = folder.string() + ".new";
-  fs::remove(stamp, error);
-  fs::remove_all(staging, error);
-  fs::create_directories(staging, error);
-  if (error) {
-    return Fail(Code::kInvalid, fmt::format("{}: {}", staging.string(), error.message()));
-  }
-  TRY(make(staging));
   fs::remove_all(folder, error);
-  fs::rename(staging, folder, error);
-  if (error) return Fail(Code::kInvalid, fmt::format("{}: {}", folder.string(), error.message()));
-  std::ofstream(stamp) << key;
-  return true;
+  fs::create_directories(folder, error);
+  if (error) return Fail(Code::kInvalid, folder.string() + ": " + error.message());
+  return folder;
 }
 
-// requirements.txt and the files it includes ("-r", "-c") beside it.
-std::string RequirementsText(const fs::path& file, int depth = 0) {
-  const std::string text = ReadIfThere(file);
-  std::string out = text;
-  std::istringstream lines(text);
-  for (std::string line; depth < 8 && std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string flag, name;
-    words >> flag >> name;
-    if (flag == "-r" || flag == "-c" || flag == "--requirement" || flag == "--constraint") {
-      out += RequirementsText(file.parent_path() / name, depth + 1);
-    }
+// Puts the program `found` into `artifacts` as the bootstrap that it becomes.
+Result<std::string> TakeBootstrap(const std::string& id, const fs::path& found,
+                                  const fs::path& artifacts) {
+  std::error_code error;
+  if (!fs::is_regular_file(found, error)) {
+    return Fail(Code::kInvalid,
+                fmt::format("{}: it was built, and made no program {}; name it bootstrap", id,
+                            found.string()));
   }
-  return out;
+  fs::copy_file(found, artifacts / "bootstrap", fs::copy_options::overwrite_existing, error);
+  if (error) return Fail(Code::kInvalid, found.string() + ": " + error.message());
+  return artifacts.string();
 }
 
 }  // namespace
-
-Result<std::string> InstallPython(const BuildContext& context, const std::string& id,
-                                  const std::string& code_folder, const Interpreter& python,
-                                  std::string& note) {
-  const fs::path requirements = fs::path(code_folder) / "requirements.txt";
-  const std::string key = Sha256Hex(fmt::format("python 1\n{}\n{}\n{}", python.path, python.version,
-                                                RequirementsText(requirements)));
-  const fs::path folder = fs::path(context.build_folder) / (id + ".python");
-  const auto install = [&](const fs::path& staging) -> Result<void> {
-    const ChildCall pip{
-        .argv = {python.path, "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
-                 "--progress-bar", "off", "--no-compile", "--target", staging, "-r", requirements},
-        .folder = code_folder,
-        .environment = {{"PIP_ROOT_USER_ACTION", "ignore"}, {"PYTHONDONTWRITEBYTECODE", "1"}}};
-    TRY(int no_pip, RunChild({.argv = {python.path, "-m", "pip", "--version"},
-                              .folder = code_folder,
-                              .environment = {}},
-                             [](std::string_view) {}));
-    if (no_pip != 0) {
-      return Fail(Code::kInvalid,
-                  fmt::format("{}: Python {} has no pip to install requirements.txt with; give it "
-                              "one: {} -m ensurepip, or apt-get install python3-pip",
-                              id, python.version, python.path));
-    }
-    TRY(RunTool(context,
-                fmt::format("{}: pip installs requirements.txt for Python {}", id, python.version),
-                pip));
-    // Files for other Python versions in a package do not compile; that is no failure.
-    const ChildCall compile{
-        .argv = {python.path, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
-                 "unchecked-hash", "-s", staging, "-p", "/var/task", staging},
-        .folder = code_folder,
-        .environment = {}};
-    TRY(int status, RunChild(compile, [](std::string_view) {}));
-    (void)status;
-    return {};
-  };
-  TRY(bool installed, Cached(folder, key, install));
-  note = installed ? "installed requirements.txt" : "";
-  return folder.string();
-}
 
 Result<std::string> InstallNode(const BuildContext& context, const std::string& id,
                                 const std::string& code_folder, const Interpreter& node,
@@ -163,17 +76,46 @@ Result<std::string> InstallNode(const BuildContext& context, const std::string& 
 
 Result<std::string> RunMake(const BuildContext& context, const std::string& id,
                             const std::string& code_folder, std::string& note) {
-  const fs::path folder = fs::path(context.build_folder) / (id + ".make");
-  std::error_code error;
-  fs::remove_all(folder, error);
-  fs::create_directories(folder, error);
-  if (error) return Fail(Code::kInvalid, folder.string() + ": " + error.message());
+  TRY(const fs::path folder, FreshFolder(context, id + ".make"));
   const ChildCall make{.argv = {"make", "--no-print-directory", "build-" + id},
                        .folder = code_folder,
                        .environment = {{"ARTIFACTS_DIR", folder}}};
   TRY(RunTool(context, fmt::format("{}: make build-{}", id, id), make));
   note = "built by make";
   return folder.string();
+}
+
+Result<std::string> RunCMake(const BuildContext& context, const std::string& id,
+                             const std::string& code_folder, std::string& note) {
+  TRY(const fs::path artifacts, FreshFolder(context, id + ".artifacts"));
+  // Kept, so that only what changed is compiled again.
+  const fs::path build = fs::path(context.build_folder) / (id + ".cmake");
+  TRY(RunTool(context, id + ": cmake configures",
+              {.argv = {"cmake", "-S", code_folder, "-B", build, "-DCMAKE_BUILD_TYPE=Release"},
+               .folder = code_folder,
+               .environment = {}}));
+  TRY(RunTool(context, id + ": cmake builds",
+              {.argv = {"cmake", "--build", build, "--parallel"},
+               .folder = code_folder,
+               .environment = {}}));
+  note = "built by cmake";
+  return TakeBootstrap(id, build / "bootstrap", artifacts);
+}
+
+Result<std::string> RunCargo(const BuildContext& context, const std::string& id,
+                             const std::string& code_folder, std::string& note) {
+  TRY(const fs::path artifacts, FreshFolder(context, id + ".artifacts"));
+  const fs::path target = fs::path(context.build_folder) / (id + ".cargo");
+  std::vector<std::string> argv = {"cargo",     "build",        "--release", "--bin",
+                                   "bootstrap", "--target-dir", target};
+  std::error_code ignored;
+  if (fs::exists(fs::path(code_folder) / "Cargo.lock", ignored)) argv.emplace_back("--locked");
+  TRY(RunTool(context, id + ": cargo builds",
+              {.argv = std::move(argv),
+               .folder = code_folder,
+               .environment = {{"CARGO_TERM_COLOR", "never"}}}));
+  note = "built by cargo";
+  return TakeBootstrap(id, target / "release/bootstrap", artifacts);
 }
 
 bool HasNodeDependencies(const std::string& package_json) {

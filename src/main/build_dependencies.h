@@ -1,17 +1,12 @@
 #pragma once
 // The dependencies of a code folder, installed by the language's own tool and kept by hash.
 
-#include <optional>
 #include <string>
 
 #include "main/build_package.h"
 
 namespace samovar {
 
-// The folder with what requirements.txt asks for. `note` says what was done.
-Result<std::string> InstallPython(const BuildContext& context, const std::string& id,
-                                  const std::string& code_folder, const Interpreter& python,
-                                  std::string& note);
 // The folder that holds node_modules.
 Result<std::string> InstallNode(const BuildContext& context, const std::string& id,
                                 const std::string& code_folder, const Interpreter& node,
@@ -19,6 +14,12 @@ Result<std::string> InstallNode(const BuildContext& context, const std::string& 
 // ARTIFACTS_DIR after `make build-ID`.
 Result<std::string> RunMake(const BuildContext& context, const std::string& id,
                             const std::string& code_folder, std::string& note);
+
+// A folder with the program `bootstrap` of a CMake or Cargo project, and nothing else.
+Result<std::string> RunCMake(const BuildContext& context, const std::string& id,
+                             const std::string& code_folder, std::string& note);
+Result<std::string> RunCargo(const BuildContext& context, const std::string& id,
+                             const std::string& code_folder, std::string& note);
 
 // Whether package.json names dependencies.
 bool HasNodeDependencies(const std::string& package_json);

@@ -8,7 +8,9 @@
 #include <sstream>
 
 #include "main/build_dependencies.h"
+#include "main/build_steps.h"
 #include "main/guess.h"
+#include "main/install_python.h"
 #include "main/progress.h"
 #include "wire/sigv4.h"
 
@@ -17,13 +19,6 @@ namespace samovar {
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string ReadIfThere(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
 
 bool HoldsFile(const fs::path& folder, const char* name) {
   std::error_code error;
@@ -42,12 +37,28 @@ Result<Interpreter> FindInterpreter(const BuildContext& context, const std::stri
                           runtime, names.empty() ? "none" : names));
 }
 
+// What makes the whole package: make where the template says so, and for a program of one's own
+// that is not there yet, what its folder is built with. Null where the folder is the package.
+using BuildTool = Result<std::string> (*)(const BuildContext&, const std::string&,
+                                          const std::string&, std::string&);
+BuildTool ToolOf(const BuildOrder& order, const std::string& folder) {
+  const std::string& method = order.code.build_method;
+  if (method == "makefile") return RunMake;
+  if (method == "cmake") return RunCMake;
+  if (method == "cargo" || method == "rust-cargolambda") return RunCargo;
+  const bool own = method.empty() && !order.layer && order.runtime.starts_with("provided");
+  if (!own || HoldsFile(folder, "bootstrap")) return nullptr;
+  if (HoldsFile(folder, "Cargo.toml")) return RunCargo;
+  if (HoldsFile(folder, "CMakeLists.txt")) return RunCMake;
+  return HoldsFile(folder, "Makefile") ? RunMake : nullptr;
+}
+
 // The folders that make up the package.
 Result<std::vector<ZipRoot>> Roots(const BuildContext& context, const BuildOrder& order,
                                    const std::string& folder, std::string& note) {
   const std::string& method = order.code.build_method;
-  if (method == "makefile") {
-    TRY(std::string artifacts, RunMake(context, order.id, folder, note));
+  if (const auto tool = ToolOf(order, folder)) {
+    TRY(std::string artifacts, tool(context, order.id, folder, note));
     return std::vector<ZipRoot>{{.folder = artifacts, .prefix = "", .filter = false}};
   }
   // A layer is built only when its template says so; a function whenever it asks for something.
@@ -55,7 +66,7 @@ Result<std::vector<ZipRoot>> Roots(const BuildContext& context, const BuildOrder
   const std::string runtime = order.layer ? method : order.runtime;
   std::vector<ZipRoot> roots;
   std::string prefix;
-  if (build && runtime.starts_with("python") && HoldsFile(folder, "requirements.txt")) {
+  if (build && runtime.starts_with("python") && !PythonDependencyFile(folder).empty()) {
     if (order.layer) prefix = "python/";
     TRY(Interpreter python, FindInterpreter(context, runtime));
     TRY(std::string made, InstallPython(context, order.id, folder, python, note));

@@ -1,8 +1,9 @@
 #pragma once
 // BuildPackage: from a function's code folder to a package (zip) that is ready to be sent.
 //
-// How      requirements.txt is installed by pip under the very interpreter of the runtime,
-//          package.json by npm, BuildMethod "makefile" by make; what they make is kept in
+// How      requirements.txt and the like are installed by uv for the very interpreter of the
+// runtime,
+//          package.json by npm, programs built by make, cmake or cargo; what they make is kept in
 //          PROJECT/.samovar-build/ under a hash of what went in, so a second deployment installs
 //          nothing. Python dependencies are compiled beforehand (hash-based .pyc, which hold
 //          wherever they are unpacked), as an instance cannot write and would compile at every cold

@@ -9,8 +9,10 @@
 #include "main/commands.h"
 #include "main/deploy.h"
 #include "main/guess.h"
+#include "main/progress.h"
 #include "main/table.h"
 #include "main/template.h"
+#include "sandbox/runtime_catalog.h"
 
 namespace samovar {
 
@@ -111,18 +113,16 @@ Result<Plan> PlanFromTemplate(const Options& options, const ServerFacts& facts,
   return ReadTemplate(input);
 }
 
-Result<Plan> PlanFromFolder(const Session& session, const Options& options, const ApiClient& client,
-                            const ServerFacts& facts) {
+Result<Plan> PlanFromFolder(const Session& session, const Options& options,
+                            const ServerFacts& facts,
+                            std::function<bool(const std::string& name)> exists) {
   const GuessInput input{.folder = options.folder,
                          .name = options.name,
                          .runtime = options.runtime,
                          .handler = options.handler,
                          .runtimes = facts.runtimes,
                          .account_id = facts.account_id,
-                         .exists = [&client](const std::string& name) {
-                           const auto known = client.JsonIfThere(FunctionPath(name));
-                           return known && *known;
-                         }};
+                         .exists = std::move(exists)};
   TRY(Guess guess, GuessFunction(input));
   if (options.memory > 0) guess.function.configuration["MemorySize"] = options.memory;
   if (options.timeout > 0) guess.function.configuration["Timeout"] = options.timeout;
@@ -207,6 +207,15 @@ void PrintPlan(const Session& session, const Plan& plan) {
   session.Say("a dry run: nothing was built or sent");
 }
 
+// The folder that paths of code are relative to.
+std::string ProjectOf(const Options& options, const std::string& file) {
+  std::error_code error;
+  const std::string& source = file.empty() ? options.folder : file;
+  const bool folder = file.empty() && !IsModelFile(source);
+  const fs::path base = folder ? fs::path(source) : fs::path(source).parent_path();
+  return fs::weakly_canonical(base.empty() ? "." : base, error).string();
+}
+
 Result<int> Run(const Session& session, const ApiClient& client, const Plan& plan,
                 const ServerFacts& facts, const std::string& project, const std::string& file) {
   const BuildContext context{.project = project,
@@ -237,7 +246,11 @@ Result<int> Deploy(const Session& session, const Options& options) {
   } else if (!options.dry_run) {
     return std::unexpected(asked.error());
   }
-  auto plan = file.empty() ? PlanFromFolder(session, options, client, facts)
+  const auto exists = [&client](const std::string& name) {
+    const auto known = client.JsonIfThere(FunctionPath(name));
+    return known && *known;
+  };
+  auto plan = file.empty() ? PlanFromFolder(session, options, facts, exists)
                            : PlanFromTemplate(options, facts, file);
   if (!plan) return std::unexpected(plan.error());
   SayWarnings(session, *plan, file);
@@ -245,15 +258,86 @@ Result<int> Deploy(const Session& session, const Options& options) {
     PrintPlan(session, *plan);
     return kExitOk;
   }
-  std::error_code error;
-  const std::string& source = file.empty() ? options.folder : file;
-  const bool folder = file.empty() && !IsModelFile(source);
-  const fs::path base = folder ? fs::path(source) : fs::path(source).parent_path();
-  const std::string project = fs::weakly_canonical(base.empty() ? "." : base, error).string();
-  return Run(session, client, *plan, facts, project, file);
+  return Run(session, client, *plan, facts, ProjectOf(options, file), file);
+}
+
+// What this machine has, for a build without a server.
+ServerFacts AskThisMachine() {
+  ServerFacts facts;
+  for (const Runtime& runtime : RuntimeCatalog::Discover({}).All()) {
+    facts.runtimes[runtime.name] = {.path = runtime.interpreter, .version = runtime.version};
+  }
+  return facts;
+}
+
+Result<int> Build(const Session& session, const Options& options) {
+  TRY(std::string file, FindTemplate(options));
+  const ServerFacts facts = AskThisMachine();
+  const auto as_if_there = [](const std::string&) { return true; };
+  TRY(Plan plan, file.empty() ? PlanFromFolder(session, options, facts, as_if_there)
+                              : PlanFromTemplate(options, facts, file));
+  SayWarnings(session, plan, file);
+  const std::string project = ProjectOf(options, file);
+  const BuildContext context{.project = project,
+                             .build_folder = (fs::path(project) / ".samovar-build").string(),
+                             .runtimes = facts.runtimes,
+                             .terminal = session.err,
+                             .clock = session.clock};
+  Table table({{"BUILT"}, {"SIZE", true}, {"DETAIL"}, {"PACKAGE"}});
+  boost::json::array rows;
+  const auto build = [&](const BuildOrder& order) -> Result<void> {
+    TRY(const BuiltPackage built, BuildPackage(context, order, [](const auto&) { return false; }));
+    table.Add({order.id, HumanSize(built.size), built.note, built.file});
+    rows.push_back(boost::json::object{{"id", order.id},
+                                       {"file", built.file},
+                                       {"sha256", built.sha256},
+                                       {"size", built.size},
+                                       {"note", built.note}});
+    return {};
+  };
+  for (const LayerPlan& layer : plan.layers) {
+    TRY(build({layer.logical_id, layer.content, layer.content.build_method, "", true}));
+  }
+  for (const FunctionPlan& function : plan.functions) {
+    TRY(build({function.logical_id, function.code, JsonText(function.configuration, "Runtime"),
+               JsonText(function.configuration, "Handler"), false}));
+  }
+  if (session.json) {
+    session.PrintJson(boost::json::object{{"built", std::move(rows)}});
+  } else {
+    session.Print(table.Render(session.out));
+  }
+  return kExitOk;
+}
+
+void AddSourceOptions(CLI::App* sub, Options& options) {
+  sub->add_option("DIR", options.folder, "Folder with the template or code, or a model file")
+      ->capture_default_str();
+  sub->add_option("--template,-t", options.file, "Template (default: DIR/template.yaml)");
+  sub->add_option("--parameter,-P", options.parameters, "KEY=VALUE; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_option("--name,-n", options.name,
+                  "Without a template: the function's name; with one: the stack's");
+  sub->add_option("--runtime", options.runtime, "Without a template: e.g. python3.11");
+  sub->add_option("--handler", options.handler, "Without a template: e.g. app.handler");
 }
 
 }  // namespace
+
+void AddBuildCommand(Commands& commands) {
+  CLI::App* sub = commands.Add(
+      "build", "Build a folder's packages as deploy does, and send nothing; needs no server",
+      "  samovar build shop                    # into shop/.samovar-build\n"
+      "  samovar build hello --runtime python3.11 --handler app.handler --json");
+  auto options = std::make_shared<Options>();
+  AddSourceOptions(sub, *options);
+  sub->callback([&commands, options] {
+    commands.run = [&commands, options] {
+      return Finish(commands.session, Build(commands.session, *options));
+    };
+  });
+}
 
 void AddDeployCommand(Commands& commands) {
   CLI::App* sub = commands.Add(
@@ -264,19 +348,10 @@ void AddDeployCommand(Commands& commands) {
       "  samovar deploy hello --runtime python3.11 --handler app.handler --name Hello\n"
       "  samovar deploy model.onnx --name forecast   # a model is a function\n"
       "  samovar deploy shop --dry-run --json  # the plan, nothing sent\n\n"
-      "requirements.txt, package.json and BuildMethod makefile are built; docs/deploy.md says\n"
-      "what of SAM is read. Files in .samignore stay out.");
+      "Dependencies (requirements.txt, uv.lock, package.json, ...) and programs (Makefile, CMake,\n"
+      "Cargo) are built; docs/deploy.md says what of SAM is read. Files in .samignore stay out.");
   auto options = std::make_shared<Options>();
-  sub->add_option("DIR", options->folder, "Folder with the template or code, or a model file")
-      ->capture_default_str();
-  sub->add_option("--template,-t", options->file, "Template (default: DIR/template.yaml)");
-  sub->add_option("--parameter,-P", options->parameters, "KEY=VALUE; may be repeated")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  sub->add_option("--name,-n", options->name,
-                  "Without a template: the function's name; with one: the stack's");
-  sub->add_option("--runtime", options->runtime, "Without a template: e.g. python3.11");
-  sub->add_option("--handler", options->handler, "Without a template: e.g. app.handler");
+  AddSourceOptions(sub, *options);
   sub->add_option("--memory", options->memory, "Without a template: MB");
   sub->add_option("--timeout", options->timeout, "Without a template: seconds");
   sub->add_flag("--dry-run", options->dry_run, "Only say what would be deployed");

@@ -42,6 +42,7 @@ void AddAllCommands(Commands& commands, Serve serve) {
   AddServeCommand(commands, std::move(serve));
   AddDeployCommand(commands);
   AddModelCommand(commands);
+  AddBuildCommand(commands);
   AddCheckCommand(commands);
   AddListCommand(commands);
   AddShowCommand(commands);

@@ -38,6 +38,8 @@ constexpr Candidate kCandidates[] = {
     {"handler.js", "nodejs"},
     {"bootstrap", "provided"},
     {"model.onnx", "onnx"},
+    {"Cargo.toml", "provided"},
+    {"CMakeLists.txt", "provided"},
 };
 
 // "3.12.1" as something that compares.

@@ -1,0 +1,30 @@
+#pragma once
+// What the steps of a build share: running a tool with its progress shown, and keeping what it
+// made. Errors   kInvalid, its first line saying which part failed and why, then the tool's last
+// lines. Threads  One.
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "main/build_package.h"
+#include "main/child_process.h"
+
+namespace samovar {
+
+// The whole file, or "" where it cannot be read.
+std::string ReadIfThere(const std::filesystem::path& path);
+
+// `label`: "Hello: uv installs requirements.txt".
+Result<void> RunTool(const BuildContext& context, const std::string& label, const ChildCall& call);
+
+// Of what a failed tool printed, the words that say why: uv's error with its first cause, pip's and
+// npm's and make's first error, a compiler's; "" where none stands out.
+std::string ReasonIn(const std::vector<std::string>& lines);
+
+// Makes `folder` by `make(staging)` unless it is there with the same key; appears whole or not at
+// all. True when it was made now.
+Result<bool> Cached(const std::filesystem::path& folder, const std::string& key,
+                    const std::function<Result<void>(const std::filesystem::path& staging)>& make);
+
+}  // namespace samovar
