@@ -25,6 +25,8 @@ def holders(name):
 def group(pid):
     """The processes of the same sandbox: of the same cgroup of ours."""
     own = cgroup(pid)
+    if own is None:  # it has ended
+        return []
     return [int(p) for p in os.listdir("/proc") if p.isdigit() and cgroup(p) == own]
 
 
