@@ -24,9 +24,9 @@ struct InvocationReport {
   std::optional<std::chrono::nanoseconds> init;  // on a cold start
   // On a cold start of a version with SnapStart, in its place. All of it is billed.
   std::optional<std::chrono::nanoseconds> restore;
-  std::string_view status = "success";           // "error", "timeout", "failure"
-  std::string_view error_type;                   // e.g. "Runtime.ExitError", or ""
-  WallTime time;                                 // when the line is written
+  std::string_view status = "success";  // "error", "timeout", "failure"
+  std::string_view error_type;          // e.g. "Runtime.ExitError", or ""
+  WallTime time;                        // when the line is written
 };
 
 // Without a final newline.
