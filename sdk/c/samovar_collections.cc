@@ -3,8 +3,10 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <sstream>
 
 #include "collections/reader.h"
 
@@ -41,6 +43,29 @@ struct samovar_snapshot {
 namespace {
 
 constexpr const char* kFolder = "/var/samovar/collections";
+
+// Where the sandbox shows the collection: in the folder of all, or in one of its own, which stands
+// in SAMOVAR_COLLECTIONS where its name stands in SAMOVAR_COLLECTION_NAMES.
+Result<std::string> FolderOf(const std::string& name) {
+  const char* folders = std::getenv("SAMOVAR_COLLECTIONS");
+  const char* names = std::getenv("SAMOVAR_COLLECTION_NAMES");
+  if (!names) return std::string(folders ? folders : kFolder) + "/" + name;
+  std::istringstream its_names{std::string(names)};
+  std::istringstream its_folders{std::string(folders ? folders : "")};
+  std::string one;
+  std::string folder;
+  while (std::getline(its_names, one, ':') && std::getline(its_folders, folder, ':')) {
+    if (one == name) return folder;
+  }
+  return samovar::Fail(Code::kNotFound, "the tag samovar:collections does not name it");
+}
+
+Result<std::unique_ptr<samovar::CollectionReader>> OpenReader(const char* folder,
+                                                              const std::string& name) {
+  if (folder) return samovar::CollectionReader::Open(std::string(folder) + "/" + name);
+  TRY(const std::string own, FolderOf(name));
+  return samovar::CollectionReader::Open(own);
+}
 
 int Say(const Error& error, samovar_error* out) {
   if (out) {
@@ -107,8 +132,7 @@ Result<void> MapMatrix(samovar_snapshot& snapshot) {
 int samovar_collection_open(const char* folder, const char* name, samovar_collection** out,
                             samovar_error* error) {
   if (auto fits = samovar::CheckCollectionName(name); !fits) return Say(fits.error(), error);
-  auto reader =
-      samovar::CollectionReader::Open(std::string(folder ? folder : kFolder) + "/" + name);
+  auto reader = OpenReader(folder, name);
   if (!reader) {
     const std::string message = std::string("there is no collection ") + name +
                                 " that may be seen here (" + reader.error().message + ")";

@@ -1,10 +1,10 @@
 #pragma once
-// MountCollections: shows a function its collections, and no other, at /var/samovar/collections.
+// MountCollections: shows a function its collections, and no other.
 //
-// How      All: the folder of them all, in which new ones appear. Some: each one's own folder,
-// which
-//          stays there while no collection has the name. Every sandbox sees the mount points of
-//          all, as empty folders.
+// How      All: the folder of them all at /var/samovar/collections, in which new ones appear. Some:
+//          each one's own folder, which stays there while no collection has the name, at
+//          /var/samovar/collection/NUMBER: every sandbox sees the mount points of all, so these do
+//          not say names. SAMOVAR_COLLECTIONS and SAMOVAR_COLLECTION_NAMES say which is which.
 // Errors   kUnavailable where a folder cannot be made.
 
 #include <string>

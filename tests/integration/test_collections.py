@@ -243,12 +243,11 @@ def handler(event, context):
         row = collection(event["name"]).get(event["id"])
         return row and [row.vector, row.attributes]
     if event["do"] == "list":
-        # A mount point of another function's collection may be there, with nothing in it.
-        root = "/var/samovar/collections"
-        return sorted(name for name in os.listdir(root) if os.listdir(f"{root}/{name}")) if os.path.isdir(root) else []
+        everything = [name for base, folders, files in os.walk("/var/samovar") for name in folders]
+        return [sorted(everything), os.environ.get("SAMOVAR_COLLECTION_NAMES")]
     if event["do"] == "harm":
         tried = {}
-        for base, folders, files in os.walk("/var/samovar/collections"):
+        for base, folders, files in os.walk("/var/samovar"):
             for name in files + ["new"]:
                 for mode in ("r+b", "ab", "wb"):
                     try:
@@ -306,15 +305,19 @@ def test_a_tag_says_which_collections_a_function_sees(server, api, films):
     api("POST", body={"name": other, "dimension": 2}, status=201)
     server.create(READER, name=name, Tags={"samovar:collections": f"{films}:r"})
     api("POST", f"/{films}/batch", {"changes": [put("a", [1, 2, 3])]})
-    assert server.invoke(name, {"do": "list"}).payload == [films]
+    folders, names = server.invoke(name, {"do": "list"}).payload
+    assert names == films and not {films, other} & set(folders), folders
     assert server.invoke(name, {"do": "get", "name": films, "id": "a"}).payload == [[1, 2, 3], {}]
     hidden = server.invoke(name, {"do": "get", "name": other, "id": "a"})
     assert hidden.payload["errorType"] == "NotFound" and "there is no collection" in hidden.payload["errorMessage"]
     lam, resource = server.client(), server.client().get_function(FunctionName=name)["Configuration"]["FunctionArn"]
     lam.tag_resource(Resource=resource, Tags={"samovar:collections": other})
-    assert server.invoke(name, {"do": "list"}).payload == [other]
+    folders, names = server.invoke(name, {"do": "list"}).payload
+    assert names == other and not {films, other} & set(folders), folders
+    assert server.invoke(name, {"do": "get", "name": films, "id": "a"}).payload["errorType"] == "NotFound"
     lam.untag_resource(Resource=resource, TagKeys=["samovar:collections"])
-    assert {films, other} <= set(server.invoke(name, {"do": "list"}).payload)
+    folders, names = server.invoke(name, {"do": "list"}).payload
+    assert names is None and {films, other} <= set(folders)
     with pytest.raises(lam.exceptions.InvalidParameterValueException, match="samovar:collections: expected names"):
         lam.tag_resource(Resource=resource, Tags={"samovar:collections": "../kept"})
     api("DELETE", "/" + other, status=204)
@@ -325,8 +328,10 @@ def test_without_a_tag_a_function_sees_none_where_that_is_configured(fresh):
     Api(server)("POST", body={"name": "films", "dimension": 3}, status=201)
     server.create(READER, name="plain")
     server.create(READER, name="named", Tags={"samovar:collections": "films"})
-    assert server.invoke("plain", {"do": "list"}).payload == []
-    assert server.invoke("named", {"do": "list"}).payload == ["films"]
+    assert "films" not in server.invoke("plain", {"do": "list"}).payload[0]
+    assert server.invoke("plain", {"do": "get", "name": "films", "id": "a"}).payload["errorType"] == "NotFound"
+    assert server.invoke("named", {"do": "list"}).payload[1] == "films"
+    assert server.invoke("named", {"do": "get", "name": "films", "id": "a"}).payload is None
 
 
 def test_a_hostile_function_cannot_change_what_it_reads(server, api, films):

@@ -39,7 +39,7 @@ typedef struct samovar_error {
   char message[256];
 } samovar_error;
 
-/* folder: where collections are seen, NULL for the sandbox's own (/var/samovar/collections). */
+/* folder: where collections are seen, NULL for where the sandbox shows them. */
 SAMOVAR_API int samovar_collection_open(const char* folder, const char* name,
                                         samovar_collection** out, samovar_error* error);
 SAMOVAR_API void samovar_collection_close(samovar_collection* collection);

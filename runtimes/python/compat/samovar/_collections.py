@@ -290,5 +290,5 @@ def collection(name):
     """The collection of that name, opened once a process."""
     found = _opened.get(name)
     if found is None:
-        found = _opened[name] = Collection(name, os.environ.get("SAMOVAR_COLLECTIONS"))
+        found = _opened[name] = Collection(name)
     return found
