@@ -2,6 +2,8 @@
 
 #include "functions/registry.h"
 
+#include <gmock/gmock.h>
+
 #include "functions/registry_for_tests.h"
 
 namespace samovar {
@@ -177,8 +179,7 @@ TEST_F(RegistryTest, UpdatesTheConfigurationMemberByMember) {
   const auto answer = Run("UpdateFunctionConfiguration", R"({"FunctionName": "fn",
       "MemorySize": 1769, "Timeout": 30, "Description": "d", "Handler": "a.b",
       "Environment": {"Variables": {"K": "v"}}, "EphemeralStorage": {"Size": 1024},
-      "TracingConfig": {"Mode": "Active"}, "SnapStart": {"ApplyOn": "PublishedVersions"},
-      "VpcConfig": {"SubnetIds": ["subnet-1"]}, "KMSKeyArn": "arn:aws:kms:x",
+      "TracingConfig": {"Mode": "Active"}, "VpcConfig": {"SubnetIds": ["subnet-1"]}, "KMSKeyArn": "arn:aws:kms:x",
       "LoggingConfig": {"LogFormat": "JSON", "LogGroup": "mine"}})");
   EXPECT_EQ(answer.at("LastUpdateStatus"), "InProgress");
   Settle("fn");
@@ -189,7 +190,6 @@ TEST_F(RegistryTest, UpdatesTheConfigurationMemberByMember) {
   EXPECT_EQ(version->environment, (std::map<std::string, std::string>{{"K", "v"}}));
   EXPECT_EQ(version->log_group, "mine");
   EXPECT_EQ(version->log_format, "JSON");
-  EXPECT_FALSE(version->snap_start);  // of published versions only
   const auto shown = Configuration("fn");
   EXPECT_EQ(shown.at("LoggingConfig"), json::parse(R"({"LogFormat": "JSON", "LogGroup": "mine",
       "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"})"));
@@ -205,6 +205,19 @@ TEST_F(RegistryTest, UpdatesTheConfigurationMemberByMember) {
   EXPECT_EQ(cleared.at("LoggingConfig"),
             json::parse(R"({"LogFormat": "Text", "LogGroup": "mine"})"));
   EXPECT_EQ(cleared.at("MemorySize"), 1769);
+}
+
+TEST_F(RegistryTest, TakesSnapStartForPublishedVersionsWithinItsLimits) {
+  Create("fn");
+  Run("UpdateFunctionConfiguration",
+      R"({"FunctionName": "fn", "SnapStart": {"ApplyOn": "PublishedVersions"}})");
+  Settle("fn");
+  EXPECT_EQ(Configuration("fn").at("SnapStart").at("ApplyOn"), "PublishedVersions");
+  EXPECT_FALSE(Resolve("fn")->version->snap_start);  // $LATEST is none
+  EXPECT_THAT(ErrorOf("UpdateFunctionConfiguration",
+                      R"({"FunctionName": "fn", "EphemeralStorage": {"Size": 1024}})"),
+              testing::HasSubstr("EphemeralStorage of more than 512 MB is not supported"));
+  EXPECT_EQ(Resolve("fn")->version->tmp_size, Bytes::MiB(512));
 }
 
 TEST_F(RegistryTest, RefusesAChangeWhileAnotherIsUnderWay) {
@@ -436,7 +449,7 @@ TEST_F(RegistryTest, RefusesADocumentOfANewerFormat) {
 }
 
 TEST_F(RegistryTest, NamesWhatItDoesNotAnswerYet) {
-  for (const auto* operation : {"PutProvisionedConcurrencyConfig", "CreateEventSourceMapping"}) {
+  for (const auto* operation : {"CreateCapacityProvider", "CreateEventSourceMapping"}) {
     const auto answer = Try(operation, "{}");
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code, Code::kUnsupported);
