@@ -33,7 +33,8 @@ def write(path, text):
 def run(plan, go):
     os.read(go, 1)
     null = os.open("/dev/null", os.O_RDONLY)
-    high = [fd if fd > 9 else os.dup(fd) for fd in (null, plan["log"], plan["log"], plan["channel"], plan["control"])]
+    inherited = (null, plan["log"], plan["log"], plan["channel"], plan["control"])
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in inherited]  # above all targets
     os.setsid()
     os.setgroups([])
     os.setresgid(HOST_USER, HOST_USER, HOST_USER)
@@ -45,9 +46,7 @@ def run(plan, go):
     write("/proc/self/gid_map", "%d %d 1" % (INSIDE, HOST_USER))
     call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
     for low, fd in enumerate(high):
-        os.dup2(fd, 20 + low)
-    for low in range(5):
-        os.dup2(20 + low, low)
+        os.dup2(fd, low)
     os.closerange(5, 1024)
     os.chdir(plan["cwd"])
     os.execve(plan["argv"][0], plan["argv"], plan["env"])

@@ -125,6 +125,8 @@ def test_new_generations_are_seen_after_a_fork(films):
     os.write(to_child[1], b"x")
     assert os.read(from_child[0], 3) == b"yes"
     os.waitpid(child, 0)
+    for end in (*to_child, *from_child):
+        os.close(end)
 
 
 def test_errors_say_what_is_wrong(films):
