@@ -66,6 +66,8 @@ class Supervisor {
   pid_t spawner_ = -1, server_ = -1;
   steady_clock::time_point spawned_;
   std::optional<int> server_status_;
+  bool stopping_ = false;  // the server was asked to end
+  bool hung_up_ = false;   // the last spawner ended as the server had closed its end
 };
 
 Result<int> Supervisor::Run(const std::function<int(ServerSide)>& server) {
@@ -117,6 +119,7 @@ Result<void> Supervisor::StartSpawner() {
   auto packet = ReceivePacket(ready.first.Get());
   if (!packet || !*packet || (*packet)->body != "R") {
     std::string why = packet && *packet ? (*packet)->body : "it died or did not answer";
+    pair.first = Fd();  // so that it tidies up
     EndSpawner();
     return Fail(Code::kUnavailable, why);
   }
@@ -188,7 +191,9 @@ void Supervisor::BeServer(const std::function<int(ServerSide)>& server) {
 void Supervisor::Watch() {
   pollfd wait{signals_.Get(), POLLIN, 0};
   int timeout = -1;
-  if (spawner_ < 0) {
+  // A server that ends lets go of its spawner before it is gone, and needs no other.
+  auto wanted = [this] { return spawner_ < 0 && !server_status_ && !(stopping_ && hung_up_); };
+  if (wanted()) {
     auto due = spawned_ + kRestartPause - steady_clock::now();
     timeout = static_cast<int>(
         std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(due).count()));
@@ -196,7 +201,7 @@ void Supervisor::Watch() {
   (void)::poll(&wait, 1, timeout);
   TakeSignals();
   ReapChildren();
-  if (spawner_ < 0 && !server_status_ && steady_clock::now() >= spawned_ + kRestartPause) {
+  if (wanted() && steady_clock::now() >= spawned_ + kRestartPause) {
     if (auto started = StartSpawner(); !started) {
       LogError("no spawner, trying again: {}", started.error().message);
     }
@@ -208,6 +213,7 @@ void Supervisor::TakeSignals() {
   while (::read(signals_.Get(), &info, sizeof info) == sizeof info) {
     int signal = static_cast<int>(info.ssi_signo);
     if (signal == SIGCHLD || server_ <= 0) continue;
+    stopping_ = true;
     ::kill(server_, signal == SIGHUP ? SIGTERM : signal);
   }
 }
@@ -220,7 +226,10 @@ void Supervisor::ReapChildren() {
   }
   if (spawner_ > 0 && ::waitpid(spawner_, &status, WNOHANG) == spawner_) {
     spawner_ = -1;
-    if (!server_status_) LogError("the spawner died (wait status {}); starting another", status);
+    hung_up_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!server_status_ && !(stopping_ && hung_up_)) {
+      LogError("the spawner died (wait status {}); starting another", status);
+    }
   }
 }
 

@@ -254,6 +254,40 @@ TEST_F(SupervisorTest, SignalsReachTheServerAndItsStatusComesBack) {
   ExpectNothingLeft(pids);
 }
 
+TEST_F(SupervisorTest, AServerThatIsEndingGetsNoOtherSpawner) {
+  supervisor_ = ::fork();
+  if (supervisor_ == 0) {
+    SupervisorOptions options;
+    options.data_dir = dir_;
+    ::_exit(RunSupervised(options, [&](ServerSide side) {
+      static volatile sig_atomic_t told = 0;
+      ::signal(SIGTERM, [](int) { told = 1; });
+      std::ofstream(dir_ + "/up") << "up";
+      while (!told) ::usleep(1000);
+      auto spawners = [] {
+        auto all = ChildrenOf(::getppid());
+        std::erase_if(all, [](pid_t child) { return NameOf(child) != "samovar-spawner"; });
+        return all;
+      };
+      auto first = spawners();
+      side.spawners = Fd();
+      // Past the pause before a spawner is replaced.
+      auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
+      while (std::chrono::steady_clock::now() < until) {
+        for (pid_t spawner : spawners()) {
+          if (std::ranges::count(first, spawner) == 0) return 1;
+        }
+      }
+      return 0;
+    }));
+  }
+  ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(dir_ + "/up"); }));
+  auto pids = Descendants(supervisor_);
+  ::kill(supervisor_, SIGTERM);
+  EXPECT_EQ(WEXITSTATUS(WaitFor(supervisor_)), 0);
+  ExpectNothingLeft(pids);
+}
+
 TEST_F(SupervisorTest, AKilledSpawnerIsReplacedAndItsSandboxesCountAsKilled) {
   auto task = [dir = dir_](SandboxHost& host) -> Task<void> {
     auto made = co_await host.Create(SpecFor({"/bin/sleep", "1000"}));

@@ -90,7 +90,7 @@ def test_back_to_zero_after_the_keep_alive(fresh):
     def serving():
         return [i for i in instances(server, function) if i["state"] not in ("template", "spare")]
     first = server.invoke(function).payload
-    assert [i["state"] for i in serving()] == ["idle"]
+    assert "idle" in [i["state"] for i in serving()]  # and perhaps a spare that starts
     until(lambda: not serving(), 15, "zero instances")
     assert server.invoke(function).payload != first
 
