@@ -300,6 +300,17 @@ def test_clones_see_every_write_too(server, api, films):
         assert answers == [[[i, 0, 0], {}]] * 3
 
 
+def test_a_clone_sees_what_was_written_after_its_template_opened_the_collection(server, api, films, name):
+    server.create(f"from samovar import collection\nFILMS = collection({films!r})\n"
+                  "def handler(event, context):\n    return [len(FILMS), [h.id for h in FILMS.search([1, 2, 3], k=2)]]\n",
+                  name=name)
+    assert server.invoke(name, {}).payload == [0, []]
+    (made,) = [t for t in server.get("/samovar/v1/instances")["templates"] if t["function"] == name]
+    assert made["stage"] == "clonable", made
+    api("POST", f"/{films}/batch", {"changes": [put("a", [1, 2, 3]), put("b", [9, 9, 9])]})
+    assert server.invoke(name, {}).payload == [2, ["a", "b"]]
+
+
 def test_a_tag_says_which_collections_a_function_sees(server, api, films):
     name, other = unique("tagged"), unique("other")
     api("POST", body={"name": other, "dimension": 2}, status=201)
