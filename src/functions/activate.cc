@@ -84,14 +84,53 @@ Task<> LambdaRegistry::Activate(std::weak_ptr<LambdaRegistry*> alive, std::strin
   const auto hashes = PackagesOf(*function->latest);
   function.reset();
   auto& packages = self()->packages_;
-  const auto dirs = co_await RunBlocking(
-      self()->pool_, [&packages, hashes] { return UnpackAll(packages, hashes); });
+  auto dirs = co_await RunBlocking(self()->pool_,
+                                   [&packages, hashes] { return UnpackAll(packages, hashes); });
+  std::vector<std::string> warnings;
+  if (dirs) {
+    if (!self()) co_return;
+    function = self()->Find(name);
+    if (!function || function->latest->instance_revision != revision) co_return;
+    const auto version = RunnableFrom(self()->options_, *function, *function->latest, *dirs);
+    auto examined = co_await Examine(alive, version, std::string(function->CheckTag()));
+    function.reset();
+    if (examined) {
+      warnings = std::move(*examined);
+    } else {
+      dirs = std::unexpected(examined.error());
+    }
+  }
   co_await Settle(alive, name, [&](LambdaRegistry& registry, FunctionRecord& changed) {
     // Another function of that name: its own activation sees to it.
     if (changed.latest->instance_revision != revision) return false;
-    registry.FinishActivation(changed, dirs);
+    registry.FinishActivation(changed, dirs, warnings);
     return true;
   });
+}
+
+// The warnings, or why it cannot run. What the examiner cannot do is no reason against a package.
+Task<Result<std::vector<std::string>>> LambdaRegistry::Examine(std::weak_ptr<LambdaRegistry*> alive,
+                                                               VersionPtr version,
+                                                               std::string tag) {
+  decltype(RegistryOptions::examine) examine;
+  if (const auto registry = alive.lock()) examine = (*registry)->options_.examine;
+  std::vector<std::string> warnings;
+  if (!examine || tag == "off") co_return warnings;
+  auto found = co_await examine(version);
+  if (!found) {
+    LogWarn("function {}: its package was not checked: {}", version->function,
+            found.error().message);
+    warnings.push_back("the package was not checked: " + found.error().message);
+    co_return warnings;
+  }
+  warnings = std::move(found->warnings);
+  if (found->hopeless.empty()) co_return warnings;
+  if (tag != "warn") {
+    co_return Fail(Code::kInvalid, found->hopeless, "InvalidParameterValueException",
+                   "InvalidZipFileException");
+  }
+  warnings.insert(warnings.begin(), std::move(found->hopeless));
+  co_return warnings;
 }
 
 // Changes a function as its background work found, however often the write must be tried. Nothing
@@ -129,12 +168,14 @@ Task<> LambdaRegistry::Settle(std::weak_ptr<LambdaRegistry*> alive, std::string 
 }
 
 void LambdaRegistry::FinishActivation(FunctionRecord& function,
-                                      const Result<std::vector<std::string>>& dirs) {
+                                      const Result<std::vector<std::string>>& dirs,
+                                      const std::vector<std::string>& warnings) {
   for (auto& [number, slot] : function.versions) {
     if (!IsUnfinished(*slot) || NeedsPreparing(*slot)) continue;
     auto version = std::make_shared<VersionRecord>(*slot);
     if (dirs) {
       SetActive(*version);
+      version->warnings = warnings;
       version->runnable = RunnableFrom(options_, function, *version, *dirs);
     } else {
       SetFailed(*version, dirs.error(), ReasonCode(dirs.error()));
@@ -145,6 +186,7 @@ void LambdaRegistry::FinishActivation(FunctionRecord& function,
   auto latest = std::make_shared<VersionRecord>(*function.latest);
   if (dirs) {
     SetActive(*latest);
+    latest->warnings = warnings;
     latest->runnable = RunnableFrom(options_, function, *latest, *dirs);
   } else if (function.serving) {
     // The update failed: what served before goes on, and is what the API shows.

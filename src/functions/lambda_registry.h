@@ -39,6 +39,9 @@ class LambdaRegistry final : public Registry {
   int ReservedTotal() const override { return reserved_total_; }
   std::vector<ProvisionedTarget> Provisioned() const override;
   void OnProvisionedChanged(std::function<void()> callback) override;
+  std::vector<std::string> Warnings(const std::string& name,
+                                    const std::string& qualifier) const override;
+  std::string CodeDir(const std::string& name, const std::string& qualifier) const override;
   std::vector<std::string> Names() const override;
 
  private:
@@ -96,7 +99,10 @@ class LambdaRegistry final : public Registry {
   static Task<> Settle(std::weak_ptr<LambdaRegistry*> alive, std::string name, SettleEdit edit);
   void StartActivation(const std::string& name);
   static Task<> Activate(std::weak_ptr<LambdaRegistry*> alive, std::string name);
-  void FinishActivation(FunctionRecord& function, const Result<std::vector<std::string>>& dirs);
+  void FinishActivation(FunctionRecord& function, const Result<std::vector<std::string>>& dirs,
+                        const std::vector<std::string>& warnings);
+  static Task<Result<std::vector<std::string>>> Examine(std::weak_ptr<LambdaRegistry*> alive,
+                                                        VersionPtr version, std::string tag);
   void ScheduleCollect(std::chrono::milliseconds delay);
   static Task<> CollectLater(std::weak_ptr<LambdaRegistry*> alive,
                              std::shared_ptr<LoopTimer> timer);

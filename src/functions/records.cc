@@ -34,6 +34,7 @@ json::object VersionDocument(const VersionRecord& v) {
                    {"update_status", v.update_status},
                    {"update_reason", v.update_reason},
                    {"update_reason_code", v.update_reason_code}};
+  if (!v.warnings.empty()) doc["warnings"] = json::value_from(v.warnings);
   doc["layers"] = ListOf(v.layers, [](const LayerUse& layer) {
     return json::object{{"arn", layer.arn}, {"size", layer.size}, {"package", layer.package}};
   });
@@ -75,6 +76,7 @@ VersionRecord VersionOf(const json::object& doc) {
   v.update_status = Text(doc, "update_status");
   v.update_reason = Text(doc, "update_reason");
   v.update_reason_code = Text(doc, "update_reason_code");
+  for (const auto& item : Array(doc, "warnings")) v.warnings.emplace_back(item.as_string());
   for (const auto& item : Array(doc, "layers")) {
     const auto& layer = item.as_object();
     v.layers.push_back({Text(layer, "arn"), Number(layer, "size"), Text(layer, "package")});
@@ -186,6 +188,11 @@ LayerRecord LayerOf(const json::object& doc) {
 bool FunctionRecord::Egress() const {
   const auto tag = tags.find("samovar:network");
   return tag != tags.end() && tag->second == "egress";
+}
+
+std::string_view FunctionRecord::CheckTag() const {
+  const auto found = tags.find("samovar:check");
+  return found == tags.end() ? std::string_view() : found->second;
 }
 
 bool FunctionRecord::MayClone() const {

@@ -43,6 +43,7 @@ struct VersionRecord {
   std::string state_reason, state_reason_code;
   std::string update_status;  // "", InProgress, Successful, Failed
   std::string update_reason, update_reason_code;
+  std::vector<std::string> warnings;  // what was doubtful in its package
 
   VersionPtr runnable;  // when its code is unpacked; not stored
 };
@@ -94,6 +95,7 @@ struct FunctionRecord {
   bool Egress() const;
   bool MayClone() const;                           // no tag samovar:clone = off
   std::optional<std::string> Collections() const;  // tag samovar:collections
+  std::string_view CheckTag() const;               // samovar:check: "off", "warn" or ""
   int ProvisionedTotal() const;
   // What it takes off the account's concurrency.
   int Claimed() const { return reserved_concurrency.value_or(ProvisionedTotal()); }

@@ -255,6 +255,17 @@ void LambdaRegistry::OnRetired(std::function<void(const std::string&)> callback)
   on_retired_.push_back(std::move(callback));
 }
 
+std::vector<std::string> LambdaRegistry::Warnings(const std::string& name,
+                                                  const std::string& qualifier) const {
+  const auto found = FindVersion({name, qualifier});
+  return found ? found->version->warnings : std::vector<std::string>();
+}
+
+std::string LambdaRegistry::CodeDir(const std::string& name, const std::string& qualifier) const {
+  const auto found = FindVersion({name, qualifier});
+  return found && found->version->runnable ? found->version->runnable->code_dir : "";
+}
+
 std::vector<std::string> LambdaRegistry::Names() const { return {names_.begin(), names_.end()}; }
 
 Result<std::unique_ptr<Registry>> OpenRegistry(RegistryOptions options, KvStore& kv,

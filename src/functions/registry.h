@@ -34,6 +34,12 @@
 
 namespace samovar {
 
+// What was found in a package before it may run.
+struct Examination {
+  std::string hopeless;               // why it cannot run, file and remedy named; "" where it may
+  std::vector<std::string> warnings;  // what may go wrong
+};
+
 struct RegistryOptions {
   std::string region = "us-east-1";
   std::string account_id = "000000000000";
@@ -58,6 +64,10 @@ struct RegistryOptions {
   // An Error kInvalid says that `to` cannot serve: the alias then stays as it is. Where null,
   // nothing is done.
   std::function<Task<Result<void>>(VersionPtr from, VersionPtr to)> before_turn;
+  // Looks at the unpacked package of a version before it becomes Active: a hopeless one makes it
+  // (or its update) Failed. An Error, which is the examiner's own trouble, lets it pass. Where
+  // null, nothing is looked at; the tag samovar:check = off or warn says so for one function.
+  std::function<Task<Result<Examination>>(VersionPtr version)> examine;
   // How many provisioned instances a version (Version::Key) has; where null, none.
   std::function<ProvisionedStatus(const std::string& version_key)> provisioned_status;
   // In [0, 1), for an alias between two versions; the default is a generator of its own.
@@ -113,6 +123,15 @@ class Registry {
   virtual std::vector<ProvisionedTarget> Provisioned() const { return {}; }
   // Called on the loop when Provisioned() may answer otherwise than before.
   virtual void OnProvisionedChanged(std::function<void()> /*callback*/) {}
+  // What was doubtful in the package of a version, a line each; empty for one that is not there.
+  virtual std::vector<std::string> Warnings(const std::string& /*name*/,
+                                            const std::string& /*qualifier*/) const {
+    return {};
+  }
+  // Where the version's code is unpacked; "" for one that is not there or cannot run.
+  virtual std::string CodeDir(const std::string& /*name*/, const std::string& /*qualifier*/) const {
+    return {};
+  }
   // Names of all functions, sorted.
   virtual std::vector<std::string> Names() const = 0;
 };

@@ -54,6 +54,7 @@ void SetActive(VersionRecord& version) {
 }
 
 std::string_view ReasonCode(const Error& error) {
+  if (!error.reason.empty()) return error.reason;
   return error.code == Code::kInvalid || error.code == Code::kTooLarge ? "InvalidConfiguration"
                                                                        : "InternalError";
 }

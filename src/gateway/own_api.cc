@@ -126,6 +126,8 @@ Task<OwnApi::Answer> OwnApi::RouteSigned(HttpRequest& request, const std::string
       co_return JsonReply(200, config ? config() : json::object(), id);
     }
     if (auto name = Under(path, "logs/")) co_return co_await Logs(request, *name, id);
+    if (auto name = Under(path, "locks/")) co_return co_await Lock(request, *name, id);
+    if (auto name = Under(path, "warnings/")) co_return Warnings(request, *name, id);
     if (auto hash = Under(path, "packages/")) co_return co_await Package(*hash, id);
   }
   if (request.method == "HEAD") {
@@ -198,6 +200,16 @@ HttpResponse OwnApi::Runtimes(const std::string& id) const {
     unusable.push_back(json::object{{"path", u.path}, {"reason", u.reason}});
   }
   return JsonReply(200, {{"runtimes", std::move(runtimes)}, {"unusable", std::move(unusable)}}, id);
+}
+
+HttpResponse OwnApi::Warnings(const HttpRequest& request, const std::string& function,
+                              const std::string& id) const {
+  json::array warnings;
+  const std::string qualifier(request.Query("qualifier").value_or(""));
+  for (auto& warning : core_.parts.registry.Warnings(function, qualifier)) {
+    warnings.emplace_back(warning);
+  }
+  return JsonReply(200, {{"warnings", std::move(warnings)}}, id);
 }
 
 HttpResponse OwnApi::ListKeys(const std::string& id) const {

@@ -33,6 +33,9 @@ class OwnApi {
   Task<Answer> Upload(HttpRequest& request, PendingSignature signature, const std::string& id);
   Task<Answer> FindUpload(std::string hash, const std::string& id);
   Task<Answer> Package(std::string hash, const std::string& id);
+  Task<Answer> Lock(HttpRequest& request, std::string function, const std::string& id);
+  HttpResponse Warnings(const HttpRequest& request, const std::string& function,
+                        const std::string& id) const;
   HttpResponse ListKeys(const std::string& id) const;
   Task<Answer> CreateKey(std::string body, const std::string& id);
   Task<Answer> DeleteKey(std::string key, const std::string& id);

@@ -8,6 +8,7 @@
 #include "gateway/own_api.h"
 #include "gateway/reply.h"
 #include "gateway/staging_writer.h"
+#include "wire/utf8.h"
 
 namespace samovar {
 namespace {
@@ -16,6 +17,7 @@ namespace json = boost::json;
 
 constexpr std::size_t kPiece = 256 << 10;
 constexpr std::size_t kMaxLines = 100'000;
+constexpr std::size_t kMaxLock = 4 << 20;
 constexpr std::chrono::seconds kFollowTurn{15};
 
 bool IsHash(std::string_view text) {
@@ -174,6 +176,25 @@ Task<OwnApi::Answer> OwnApi::Package(std::string hash, const std::string& id) {
   response.headers.Add(kRequestIdField, id);
   response.stream = [file, &pool = parts.pool] { return NextOfFile(file, pool); };
   co_return response;
+}
+
+// What `samovar deploy` wrote into the package; any client may have written it.
+Task<OwnApi::Answer> OwnApi::Lock(HttpRequest& request, std::string function,
+                                  const std::string& id) {
+  auto& parts = core_.parts;
+  const auto dir = parts.registry.CodeDir(function, request.Query("qualifier").value_or(""));
+  if (dir.empty()) co_return Fail(Code::kNotFound, "there is no such function that can run");
+  auto read = [path = dir + "/.samovar/requirements.lock"]() -> Result<std::string> {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return Fail(Code::kNotFound, "its package was built without a lock");
+    std::string text(kMaxLock, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (!IsUtf8(text)) return Fail(Code::kNotFound, "what its package has as a lock is no text");
+    return text;
+  };
+  CO_TRY(auto lock, co_await RunBlocking(parts.pool, std::move(read)));
+  co_return JsonReply(200, {{"lock", lock}}, id);
 }
 
 }  // namespace samovar

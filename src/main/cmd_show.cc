@@ -1,7 +1,9 @@
 // samovar show
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <boost/json/array.hpp>
+#include <sstream>
 
 #include "main/commands.h"
 #include "main/progress.h"
@@ -21,7 +23,7 @@ const boost::json::array& ListIn(const std::optional<boost::json::value>& answer
 
 struct Facts {
   boost::json::value function;
-  std::optional<boost::json::value> versions, aliases, urls, retries, policy;
+  std::optional<boost::json::value> versions, aliases, urls, retries, policy, warnings, lock;
   boost::json::array templates;  // of its versions
 };
 
@@ -33,6 +35,8 @@ Result<Facts> Ask(const ApiClient& client, const std::string& name) {
   TRY(facts.urls, client.JsonIfThere(FunctionPath(name, "/urls", "2021-10-31")));
   TRY(facts.retries, client.JsonIfThere(FunctionPath(name, "/event-invoke-config", "2019-09-25")));
   TRY(facts.policy, client.JsonIfThere(FunctionPath(name, "/policy")));
+  TRY(facts.warnings, client.JsonIfThere("/samovar/v1/warnings/" + name));
+  TRY(facts.lock, client.JsonIfThere("/samovar/v1/locks/" + name));
   TRY(auto instances, client.JsonIfThere("/samovar/v1/instances"));
   const std::string function =
       JsonText(JsonMember(facts.function, "Configuration"), "FunctionName");
@@ -50,6 +54,8 @@ boost::json::object AsJson(const Facts& facts) {
   if (facts.retries) out["event_invoke_config"] = *facts.retries;
   if (facts.policy) out["policy"] = *facts.policy;
   out["templates"] = facts.templates;
+  if (facts.lock) out["lock"] = JsonText(*facts.lock, "lock");
+  out["warnings"] = ListIn(facts.warnings, "warnings");
   return out;
 }
 
@@ -79,6 +85,19 @@ std::string Pairs(const boost::json::value& object) {
   return out;
 }
 
+// "numpy==2.1.0" of each package that a lock names: its first word a line, without hashes.
+std::vector<std::string> LockedNames(const std::string& lock) {
+  std::vector<std::string> names;
+  std::istringstream lines(lock);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.front() == ' ' || line.front() == '#' || line.front() == '-') continue;
+    if (line.find("==") != line.npos || line.find(" @ ") != line.npos) {
+      names.push_back(line.substr(0, line.find_first_of(" ;\\")));
+    }
+  }
+  return names;
+}
+
 std::string Settings(const Terminal& t, const Facts& facts) {
   const boost::json::value& c = JsonMember(facts.function, "Configuration");
   std::string out = t.Paint(Ink::kBold, JsonText(c, "FunctionName")) + "\n";
@@ -98,10 +117,17 @@ std::string Settings(const Terminal& t, const Facts& facts) {
   }
   const std::string reason = JsonText(c, "StateReason");
   AddFact(out, t, "state", JsonText(c, "State") + (reason.empty() ? "" : ": " + reason));
+  for (const auto& warning : ListIn(facts.warnings, "warnings")) {
+    AddFact(out, t, "warning", warning.is_string() ? std::string(warning.as_string()) : "");
+  }
   AddFact(
       out, t, "code",
       fmt::format("{}, sha256 {}", HumanSize(static_cast<std::uint64_t>(JsonNumber(c, "CodeSize"))),
                   JsonText(c, "CodeSha256")));
+  if (facts.lock) {
+    const auto names = LockedNames(JsonText(*facts.lock, "lock"));
+    AddFact(out, t, "built of", fmt::format("{}", fmt::join(names, ", ")));
+  }
   AddFact(out, t, "changed", JsonText(c, "LastModified"));
   // Values of variables may be secrets: names only.
   AddFact(out, t, "variables", Names(JsonMember(JsonMember(c, "Environment"), "Variables")));

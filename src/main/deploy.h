@@ -52,6 +52,7 @@ class Deployer {
   Result<void> Update(const FunctionPlan& function, const BuiltPackage& package,
                       const boost::json::value& current);
   Result<void> WaitUntilReady(const std::string& name);
+  Result<void> TakeWarnings(const std::string& name);  // of its package
 
   // deploy_extras.cc
   Result<void> DeployTags(const FunctionPlan& function, const boost::json::value& current);

@@ -79,6 +79,7 @@ Result<void> Deployer::Create(const FunctionPlan& function, const BuiltPackage& 
   }
   TRY(boost::json::value made, client_.Json("POST", "/2015-03-31/functions", request));
   TRY(WaitUntilReady(function.name));
+  TRY(TakeWarnings(function.name));
   Note("function", function.name, "created",
        Joined(JsonText(function.configuration, "Runtime"), package.note));
   return {};
@@ -121,8 +122,22 @@ Result<void> Deployer::Update(const FunctionPlan& function, const BuiltPackage& 
     }
   }
   const bool changed = new_code || !changes.empty();
+  if (changed) TRY(TakeWarnings(function.name));
   const std::string what = Joined(new_code ? "code" : "", Describe(changes, before));
   Note("function", function.name, changed ? "updated" : "unchanged", Joined(what, package.note));
+  return {};
+}
+
+Result<void> Deployer::TakeWarnings(const std::string& name) {
+  TRY(const auto answer, client_.JsonIfThere("/samovar/v1/warnings/" + name));
+  if (!answer) return {};
+  const boost::json::value& list = JsonMember(*answer, "warnings");
+  if (!list.is_array()) return {};
+  for (const auto& warning : list.as_array()) {
+    if (warning.is_string()) {
+      warnings_.push_back(fmt::format("{}: {}", name, std::string_view(warning.as_string())));
+    }
+  }
   return {};
 }
 

@@ -21,6 +21,7 @@
 #include "gateway/model_door.h"
 #include "instances/async_invoker.h"
 #include "instances/instance_service.h"
+#include "instances/package_examiner.h"
 #include "main/collection_mounts.h"
 #include "net/http_server.h"
 #include "os/memory.h"
@@ -55,6 +56,7 @@ class Server {
   Result<void> OpenGateway(bool loopback);
   Result<void> OpenGrpc();
   Result<void> CheckReach(std::string_view key, const ListenAddress& address) const;
+  Task<Result<Examination>> Examine(VersionPtr version);
   Task<Result<void>> WarmUp(std::string function, std::string qualifier);
   InstanceReport Instances() const;
   RuntimesReport Runtimes() const;
@@ -80,6 +82,7 @@ class Server {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<SandboxHost> sandboxes_;
   std::unique_ptr<InstanceService> instances_;
+  std::unique_ptr<PackageExaminer> examiner_;
   std::unique_ptr<AsyncInvoker> async_;
   std::unique_ptr<Endpoints> endpoints_;
   std::unique_ptr<Gateway> gateway_;
@@ -133,6 +136,7 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
   options.before_turn = [this](VersionPtr from, VersionPtr to) {
     return instances_->TakeOver(std::move(from), std::move(to));
   };
+  options.examine = [this](VersionPtr version) { return Examine(std::move(version)); };
   options.provisioned_status = [this](const std::string& key) { return instances_->Status(key); };
   TRY(registry_,
       samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(), clock_));
@@ -165,6 +169,13 @@ void Server::OpenInstances() {
   };
   instances_ = std::make_unique<InstanceService>(loop_.get_executor(), clock_, options, *sandboxes_,
                                                  plan, *logs_, *books_);
+  if (sandboxes_->Isolation() == "full") {  // elsewhere the host itself is what a function sees
+    auto plan_check = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {
+      TRY(const Runtime runtime, runtimes_.Find(version.runtime));
+      return PlanCheck(version, runtime, id, launch_);
+    };
+    examiner_ = std::make_unique<PackageExaminer>(clock_, *sandboxes_, plan_check, *logs_);
+  }
   AsyncOptions async;
   async.retry_backoff = config_.async.retry_backoff;
   async.max_events = static_cast<std::size_t>(config_.async.max_queue);
@@ -175,6 +186,11 @@ void Server::OpenInstances() {
     async_->DropIfDeleted(key);
   });
   registry_->OnProvisionedChanged([this] { instances_->SetTargets(registry_->Provisioned()); });
+}
+
+Task<Result<Examination>> Server::Examine(VersionPtr version) {
+  if (!examiner_) co_return Examination{};
+  co_return co_await examiner_->Examine(std::move(version));
 }
 
 // Before an endpoint turns to it.

@@ -19,6 +19,9 @@ constexpr const char* kClientVariable = "SAMOVAR_RUNTIME_CLIENT";
 constexpr const char* kTemplateVariable = "SAMOVAR_TEMPLATE";
 // Tells our Node.js runtime that the function comes later.
 constexpr const char* kGenericVariable = "SAMOVAR_GENERIC";
+// Of the checker of packages: it holds the names of a package's files, of which there may be
+// millions.
+constexpr Bytes kCheckMemory = Bytes::MiB(1024);
 using Environment = std::map<std::string, std::string>;
 
 // "2026/11/24/[7]1f0c...": a day, a version, and hex digits of the instance.
@@ -286,6 +289,30 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
   env.erase(kTemplateVariable);
   if (spec.clonable) env[kTemplateVariable] = "1";
   for (const auto& [name, value] : env) spec.env.push_back(name + "=" + value);
+  return spec;
+}
+
+SandboxSpec PlanCheck(const Version& version, const Runtime& runtime, const std::string& check_id,
+                      const LaunchOptions& options) {
+  SandboxSpec spec;
+  spec.id = check_id;
+  spec.memory = kCheckMemory;
+  spec.tmp_size = Bytes::MiB(16);
+  spec.max_processes = 64;
+  AddMounts(spec, version, runtime);
+  spec.mounts.push_back({options.runtimes_dir + "/check", "/var/runtime", {}});
+  Environment env;
+  AddDefaults(env, version, runtime, options);
+  for (const auto& [name, value] : version.environment) env[name] = value;
+  // What may bring modules from elsewhere, or start something else, makes a handler hard to find.
+  bool plain = true;
+  for (const char* name : {"AWS_LAMBDA_EXEC_WRAPPER", "PYTHONPATH", "NODE_PATH", kClientVariable}) {
+    plain = plain && !version.environment.contains(name);
+  }
+  spec.argv = {"/var/runtime/samovar-check", runtime.name, plain ? version.handler : "",
+               runtime.interpreter, env["LD_LIBRARY_PATH"]};
+  // A library path of the function's is not the checker's.
+  spec.env = {"PATH=" + std::string(kSystemPath), "LANG=C.UTF-8"};
   return spec;
 }
 

@@ -23,7 +23,7 @@ namespace samovar {
 
 struct LaunchOptions {
   std::string region = "us-east-1";
-  std::string runtimes_dir;  // holds python/, nodejs/ and onnx/
+  std::string runtimes_dir;  // holds python/, nodejs/, onnx/ and check/
   bool egress_by_default = false;
   // Plans are of templates that are cloned, where runtime and version allow it.
   bool clones = false;
@@ -34,5 +34,10 @@ struct LaunchOptions {
 Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
                                const std::string& instance_id, WallTime now,
                                const LaunchOptions& options);
+
+// How the version's package is checked (src/packages): by our checker, in the place of the
+// function's program, with its root, mounts and processor, and with none of its environment.
+SandboxSpec PlanCheck(const Version& version, const Runtime& runtime, const std::string& check_id,
+                      const LaunchOptions& options);
 
 }  // namespace samovar

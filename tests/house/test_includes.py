@@ -22,8 +22,8 @@ ROOMS = {
     "models": ["base", "wire"],
     "sandbox": ["base", "os", "net"],
     "functions": ["base", "store", "wire"],
-    "instances": ["sandbox", "functions", "wire", "net", "store", "base", "os"],
-    "gateway": ["collections", "instances", "sandbox", "functions", "wire", "net", "store", "base", "os"],
+    "instances": ["sandbox", "functions", "packages", "wire", "net", "store", "base", "os"],
+    "gateway": ["collections", "instances", "sandbox", "functions", "packages", "wire", "net", "store", "base", "os"],
     "main": ["gateway", "collections", "instances", "sandbox", "functions", "packages", "wire", "net", "store", "base",
              "os"],
 }

@@ -94,11 +94,6 @@ def poetry(shop):
     shop.write(pyproject_toml=PROJECT, poetry_lock=POETRY)
 
 
-def lock_of(shop, name):
-    with zipfile.ZipFile(shop.folder / f".samovar-build/{name}.zip") as package:
-        return package.read(".samovar/requirements.lock").decode()
-
-
 FORMS = {
     "requirements.txt": (lambda shop: shop.write(requirements_txt="words\n"), "2.0"),
     "requirements.txt, pinned": (lambda shop: shop.write(
@@ -117,11 +112,18 @@ def test_dependencies_are_installed_and_locked(server, name, shop, form):
     first = shop.deploy(server, name)
     assert "uv installs" in first.err, first.err
     assert server.invoke(name).payload == version
-    lock = lock_of(shop, name)
+    lock = server.get(f"/samovar/v1/locks/{name}")["lock"]
     assert "words" in lock and version in lock, lock
     assert form == "uv.lock" or shop.hashes[version] in lock, lock  # uv keeps none of a folder's wheels
+    assert json.loads(server.samovar("show", name, "--json").out)["lock"] == lock
     again = shop.deploy(server, name)
     assert "uv " not in again.err and "unchanged" in again.out, (again.out, again.err)
+
+
+def test_show_names_what_a_version_is_built_of(server, name, shop):
+    shop.write(requirements_txt="words\n")
+    shop.deploy(server, name)
+    assert "words==2.0" in server.samovar("show", name).out
 
 
 def test_a_wheel_that_is_not_the_locked_one_is_not_installed(server, name, shop):

@@ -1,5 +1,6 @@
 """`samovar check`: broken packages are named with reason and remedy, sound ones give no alarm."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-from harness import BINARY, ROOT, run
+from harness import BINARY, ROLE, ROOT, pack, run, until
 
 sys.path.insert(0, str(ROOT / "tests/packages"))
 import corpus  # noqa: E402
@@ -169,3 +170,100 @@ def test_people_see_lines_and_scripts_exit_codes(tmp_path):
     assert unknown.returncode == 2 and "this host has no python3.1" in unknown.err
     absent = run([BINARY, "check", tmp_path / "absent.zip", "--runtime", "provided"], check=False)
     assert absent.returncode == 4 and "absent.zip" in absent.err
+
+
+# --- the server does the same before a function becomes Active, in the sandbox that the function would have
+
+def create(server, name, folder, runtime="python3.11", handler="app.handler", **more):
+    files = {str(p.relative_to(folder)) + ("*" if os.access(p, os.X_OK) else ""): p.read_bytes()
+             for p in folder.rglob("*") if p.is_file()}
+    with open_upload(server, files) as code:
+        return server.client().create_function(FunctionName=name, Runtime=runtime, Handler=handler, Role=ROLE,
+                                               Code=code, **more)
+
+
+@contextlib.contextmanager
+def open_upload(server, files):
+    sent = server.raw("PUT", "/samovar/v1/uploads", pack(files)).json()
+    yield {"S3Bucket": "samovar-uploads", "S3Key": sent["sha256"]}
+
+
+def settled(server, name):
+    return until(lambda: (found := server.client().get_function_configuration(FunctionName=name))
+                 ["State"] != "Pending" and found.get("LastUpdateStatus") != "InProgress" and found, 60, "an end of Pending")
+
+
+@pytest.mark.parametrize("make, file, words", [
+    (corpus.aarch64_wheel, "pydantic_core/", "installed for aarch64"),
+    (corpus.musl_wheel, "pydantic_core/", "musl (Alpine Linux)"),
+    (corpus.another_python, "pydantic_core/", "CPython 3.12"),
+    (corpus.removed_libgomp, "sklearn/", "needs libgomp"),
+    (corpus.newer_glibc, "pydantic_core/", "GLIBC_2.99"),
+    (corpus.absent_library, "fast.so", "apt-get install libzbar0"),
+], ids=lambda value: getattr(value, "__name__", ""))
+def test_a_hopeless_package_makes_its_function_failed(server, lam, name, tmp_path, make, file, words):
+    make(tmp_path)
+    (tmp_path / "app.py").write_text("def handler(e, c): return 1\n")
+    create(server, name, tmp_path)
+    found = settled(server, name)
+    assert (found["State"], found["StateReasonCode"]) == ("Failed", "InvalidZipFileException")
+    assert file in found["StateReason"] and words in found["StateReason"], found["StateReason"]
+    log = until(lambda: [r["message"] for r in logs(server, name)], 10, "a line of log")
+    assert any("SAMOVAR error: " in line and words in line for line in log), log
+
+
+def logs(server, name):
+    return [json.loads(line) for line in server.raw("GET", f"/samovar/v1/logs/{name}").data.splitlines()]
+
+
+def test_an_update_that_cannot_run_leaves_what_runs(server, lam, name, tmp_path):
+    server.create("def handler(e, c): return 'first'\n", name=name)
+    corpus.aarch64_wheel(tmp_path)
+    files = {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with open_upload(server, {"app.py": "def handler(e, c): return 2\n", **files}) as code:
+        lam.update_function_code(FunctionName=name, **code)
+    found = settled(server, name)
+    assert (found["State"], found.get("LastUpdateStatus")) == ("Active", "Failed")
+    assert "installed for aarch64" in found["LastUpdateStatusReason"]
+    assert server.invoke(name).payload == "first"
+
+
+def test_a_tag_lets_a_hopeless_package_try(server, name, tmp_path):
+    corpus.aarch64_wheel(tmp_path)
+    (tmp_path / "app.py").write_text("def handler(e, c): return 'it never imports it'\n")
+    create(server, name, tmp_path, Tags={"samovar:check": "warn"})
+    assert settled(server, name)["State"] == "Active"
+    assert server.invoke(name).payload == "it never imports it"
+    warnings = server.get(f"/samovar/v1/warnings/{name}")["warnings"]
+    assert len(warnings) == 1 and "installed for aarch64" in warnings[0]
+
+
+def test_what_a_package_brings_to_be_loaded_does_not_reach_the_checker(server, name, tmp_path):
+    """Libraries of the function's own by the names of those that the checker is linked with."""
+    corpus.compile_c(corpus.text(tmp_path / "x.c", "int broken;\n"), tmp_path / "libelf.so.1", "-shared", "-fPIC")
+    (tmp_path / "x.c").unlink()
+    corpus.no_run_bit(tmp_path)
+    create(server, name, tmp_path, runtime="provided.al2023", handler="any")
+    assert "no run bit" in settled(server, name)["StateReason"]
+
+
+def test_a_doubt_is_told_by_deploy_show_and_the_log(server, name, tmp_path):
+    (tmp_path / "app.py").write_text("def handler(e, c): return 1\n")
+    told = server.samovar("deploy", tmp_path, "--name", name, "--runtime", "python3.11", "--handler", "app.main")
+    assert "warning: " in told.err and "app.py: it defines no main" in told.err, told.err
+    shown = server.samovar("show", name)
+    assert "app.py: it defines no main, which the handler app.main names" in shown.out
+    assert json.loads(server.samovar("show", name, "--json").out)["warnings"]
+    assert any("SAMOVAR warning: app.py" in r["message"] for r in logs(server, name))
+    again = server.samovar("deploy", tmp_path, "--name", name, "--runtime", "python3.11", "--handler", "app.handler")
+    assert "warning" not in again.err and "it defines no" not in server.samovar("show", name).out
+
+
+def test_warnings_outlive_the_server(fresh, tmp_path):
+    server = fresh()
+    server.create({"app.py": "x = 1\n"}, name="kept")
+    before = server.get("/samovar/v1/warnings/kept")["warnings"]
+    assert len(before) == 1 and "it defines no handler" in before[0]
+    server.stop()
+    server.start()
+    assert server.get("/samovar/v1/warnings/kept")["warnings"] == before
