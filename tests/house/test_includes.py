@@ -19,13 +19,15 @@ ROOMS = {
     "store": ["base", "os"],
     "collections": ["base", "os"],
     "packages": ["base", "os"],
+    "images": ["base", "os", "wire"],
     "models": ["base", "wire"],
     "sandbox": ["base", "os", "net"],
-    "functions": ["base", "store", "wire"],
+    "functions": ["base", "store", "images", "wire"],
     "instances": ["sandbox", "functions", "packages", "wire", "net", "store", "base", "os"],
-    "gateway": ["collections", "instances", "sandbox", "functions", "packages", "wire", "net", "store", "base", "os"],
-    "main": ["gateway", "collections", "instances", "sandbox", "functions", "packages", "wire", "net", "store", "base",
-             "os"],
+    "gateway": ["collections", "instances", "sandbox", "functions", "packages", "images", "wire", "net", "store", "base",
+                "os"],
+    "main": ["gateway", "collections", "instances", "sandbox", "functions", "packages", "images", "wire", "net", "store",
+             "base", "os"],
 }
 # Single headers beyond a room's row, each with its reason.
 ALSO = {
