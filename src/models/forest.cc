@@ -1,0 +1,151 @@
+#include "models/forest.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+namespace samovar {
+namespace {
+
+constexpr std::size_t kLanes = 8;   // walks side by side
+constexpr std::size_t kBlock = 64;  // rows that go through all trees together
+constexpr std::uint32_t kCheckEvery = 4;
+
+template <bool kMissing, class Node>
+[[gnu::always_inline]] inline const Node* Next(const Node* at, const float* x) {
+  const std::uint32_t feature = at->feature;
+  const float value = x[kMissing ? feature & (Node::kMissing - 1) : feature];
+  std::size_t right = value <= at->limit ? 1 : 0;
+  if constexpr (kMissing) {
+    right |= (feature & Node::kMissing) != 0 && value != value ? 1 : 0;
+  }
+  return at + at->step + right;
+}
+
+template <class Node>
+using Walks = std::array<const Node*, kLanes>;
+
+// All walks to their leaves, down trees of so many levels.
+template <bool kMissing, class Node>
+[[gnu::always_inline]] inline void Descend(Walks<Node>& at, const float* const* x,
+                                           std::uint32_t mean_depth, std::uint32_t depth) {
+  const auto level = [&] {
+    for (std::size_t i = 0; i < kLanes; ++i) at[i] = Next<kMissing>(at[i], x[i]);
+  };
+  std::uint32_t done = 0;
+  for (; done < mean_depth; ++done) level();
+  while (done < depth) {
+    std::uint32_t going = 0;
+    for (std::size_t i = 0; i < kLanes; ++i) going |= at[i]->step;
+    if (going == 0) return;
+    const std::uint32_t until = std::min(depth, done + kCheckEvery);
+    for (; done < until; ++done) level();
+  }
+}
+
+}  // namespace
+
+template <class Node>
+struct Forest::View {
+  const Forest& forest;
+  const Node* nodes;
+
+  void Add(const Node* leaf, float* sums) const {
+    const auto index = static_cast<std::size_t>(leaf - nodes);
+    if (forest.targets_ == 1) {
+      *sums += forest.values_[index];
+      return;
+    }
+    for (std::uint32_t i = forest.first_[index]; i < forest.first_[index + 1]; ++i) {
+      sums[forest.weights_[i].target] += forest.weights_[i].value;
+    }
+  }
+
+  template <bool kMissing>
+  void OneRow(const float* x, float* sums) const {
+    const std::array<const float*, kLanes> row{x, x, x, x, x, x, x, x};
+    const std::vector<Tree>& trees = forest.trees_;
+    for (std::size_t first = 0; first < trees.size(); first += kLanes) {
+      const std::size_t count = std::min(kLanes, trees.size() - first);
+      Walks<Node> at;
+      std::uint32_t mean_depth = trees[first].mean_depth;
+      std::uint32_t depth = 0;
+      for (std::size_t i = 0; i < kLanes; ++i) {
+        const Tree& tree = trees[first + std::min(i, count - 1)];
+        at[i] = nodes + tree.root;
+        mean_depth = std::min(mean_depth, tree.mean_depth);
+        depth = std::max(depth, tree.depth);
+      }
+      Descend<kMissing>(at, row.data(), mean_depth, depth);
+      for (std::size_t i = 0; i < count; ++i) Add(at[i], sums);
+    }
+  }
+
+  template <bool kMissing>
+  void Block(const float* x, std::size_t rows, std::size_t stride, float* sums) const {
+    std::array<const float*, kBlock + kLanes> row;
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = x + std::min(i, rows - 1) * stride;
+    for (const Tree& tree : forest.trees_) {
+      for (std::size_t first = 0; first < rows; first += kLanes) {
+        Walks<Node> at;
+        at.fill(nodes + tree.root);
+        Descend<kMissing>(at, &row[first], tree.mean_depth, tree.depth);
+        const std::size_t count = std::min(kLanes, rows - first);
+        for (std::size_t i = 0; i < count; ++i) Add(at[i], sums + (first + i) * forest.targets_);
+      }
+    }
+  }
+
+  template <bool kMissing>
+  void All(const float* x, std::size_t rows, std::size_t stride, float* sums) const {
+    for (std::size_t first = 0; first < rows; first += kBlock) {
+      const std::size_t count = std::min(kBlock, rows - first);
+      if (count >= kLanes / 2) {
+        Block<kMissing>(x + first * stride, count, stride, sums + first * forest.targets_);
+        continue;
+      }
+      for (std::size_t i = first; i < first + count; ++i) {
+        OneRow<kMissing>(x + i * stride, sums + i * forest.targets_);
+      }
+    }
+  }
+};
+
+template <class Node>
+void Forest::Sum(const std::vector<Node>& nodes, const float* x, std::size_t rows,
+                 std::size_t stride, float* sums) const {
+  std::fill_n(sums, rows * targets_, 0.0f);
+  const View<Node> view{*this, nodes.data()};
+  missing_ ? view.template All<true>(x, rows, stride, sums)
+           : view.template All<false>(x, rows, stride, sums);
+}
+
+void Forest::Predict(const float* x, std::size_t rows, std::size_t stride, float* out) const {
+  std::visit([&](const auto& nodes) { Sum(nodes, x, rows, stride, out); }, nodes_);
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < targets_; ++i) {
+      float& score = out[row * targets_ + i];
+      if (average_) score /= static_cast<float>(trees_.size());
+      if (!base_values_.empty()) score += base_values_[i];
+    }
+  }
+}
+
+void Forest::Provoke(std::mt19937& random, float* row) const {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const auto provoke = [&](const auto& nodes) {
+    using Node = std::decay_t<decltype(nodes.front())>;
+    for (std::size_t i = 0; i < 8 * width_; ++i) {
+      const Node& node = nodes[random() % nodes.size()];
+      if (node.step == 0) continue;
+      float& value = row[missing_ ? node.feature & (Node::kMissing - 1) : node.feature];
+      value = random() % 2 == 0 ? node.limit : std::nextafter(node.limit, kInfinity);
+    }
+  };
+  std::visit(provoke, nodes_);
+}
+
+}  // namespace samovar

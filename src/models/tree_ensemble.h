@@ -1,0 +1,44 @@
+#pragma once
+// TreeEnsemble: the trees of one TreeEnsembleRegressor, as ONNX's attributes have them.
+//
+// How      Columns beside each other: one entry a node, and one entry a leaf's value for a target.
+// Threads  A plain value.
+// Source   The operators of ONNX's domain ai.onnx.ml.
+
+#include <cstdint>
+#include <vector>
+
+namespace samovar {
+
+struct TreeEnsemble {
+  enum class Mode : std::uint8_t {
+    kLeaf,
+    kLessOrEqual,
+    kLess,
+    kGreater,
+    kGreaterOrEqual,
+    kOther,
+  };
+
+  // By node.
+  std::vector<std::int64_t> tree_ids;
+  std::vector<std::int64_t> node_ids;  // within the tree
+  std::vector<std::int64_t> features;
+  std::vector<float> limits;
+  std::vector<Mode> modes;
+  std::vector<std::int64_t> true_ids;
+  std::vector<std::int64_t> false_ids;
+  std::vector<std::int64_t> missing_is_true;  // empty: nowhere
+
+  // By leaf and target.
+  std::vector<std::int64_t> leaf_trees;
+  std::vector<std::int64_t> leaf_nodes;
+  std::vector<std::int64_t> leaf_targets;
+  std::vector<float> leaf_values;
+
+  std::int64_t targets = 0;
+  std::vector<float> base_values;
+  bool average = false;  // else the sum
+};
+
+}  // namespace samovar
