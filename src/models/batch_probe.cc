@@ -7,6 +7,7 @@
 #include <random>
 
 #include "models/batcher.h"
+#include "models/random_rows.h"
 
 namespace samovar {
 namespace {
@@ -16,45 +17,6 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTooSlow{200};  // for one row: a start must not wait for this
 constexpr std::chrono::milliseconds kBudget{300};
 constexpr std::size_t kRandomRows = 24;
-
-void Randomise(Tensor& tensor, std::mt19937& random) {
-  std::normal_distribution<double> around(0, 2);
-  for (std::string& text : tensor.strings) text = random() % 2 == 0 ? "a" : "b";
-  if (tensor.IsText()) return;
-  const std::size_t parts = tensor.Count() * (IsComplex(tensor.type) ? 2 : 1);
-  for (std::size_t i = 0; i < parts; ++i) {
-    if (IsFloating(tensor.type) || IsComplex(tensor.type)) {
-      Store(tensor.type, tensor.bytes.data(), i, around(random));
-    } else {
-      Store(tensor.type, tensor.bytes.data(), i, static_cast<std::int64_t>(random() % 2));
-    }
-  }
-}
-
-ModelCall RandomRow(const ModelSignature& signature, std::mt19937& random) {
-  ModelCall call{.inputs = {}, .outputs = signature.AllOutputs()};
-  call.inputs.resize(signature.inputs.size());
-  for (std::size_t i : signature.Required()) {
-    Shape shape = signature.inputs[i].shape.value_or(Shape{1});
-    for (std::int64_t& dimension : shape) dimension = dimension < 0 ? 1 : dimension;
-    Tensor tensor = Tensor::Of(signature.inputs[i].type, std::move(shape));
-    Randomise(tensor, random);
-    call.inputs[i] = Value::Of(std::move(tensor));
-  }
-  static_cast<void>(ApplyDefaults(signature, call.inputs));
-  return call;
-}
-
-bool Same(const Value& a, const Value& b) {
-  if (a.kind != b.kind || a.items.size() != b.items.size()) return false;
-  const bool tensors = a.tensor.type == b.tensor.type && a.tensor.shape == b.tensor.shape &&
-                       a.tensor.bytes == b.tensor.bytes && a.tensor.strings == b.tensor.strings;
-  return tensors && std::ranges::equal(a.items, b.items, Same);
-}
-
-bool SameAll(const std::vector<Value>& a, const std::vector<Value>& b) {
-  return std::ranges::equal(a, b, Same);
-}
 
 // A verdict, or nothing where the model cannot run these rows.
 std::optional<BatchingVerdict> Try(OnnxModel& model, std::vector<ModelCall> rows,
@@ -86,7 +48,7 @@ std::optional<BatchingVerdict> Try(OnnxModel& model, std::vector<ModelCall> rows
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (!together[i])
         return BatchingVerdict{false, "a batch fails: " + together[i].error().message};
-      if (!SameAll(*together[i], alone[i % rows.size()])) {
+      if (!SameAnswers(*together[i], alone[i % rows.size()])) {
         return BatchingVerdict{false, fmt::format("in a batch of {} a row gets another answer than "
                                                   "alone, if only in its last digits",
                                                   batch.size())};

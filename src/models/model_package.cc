@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "models/batch_probe.h"
+#include "models/forest_check.h"
 #include "models/model_file.h"
 
 namespace samovar {
@@ -44,6 +45,22 @@ Result<void> ReadDefaults(ModelPackage& package) {
     }
   }
   return {};
+}
+
+// Trees are walked by Forest where that gives the same answers.
+void ChooseTrees(ModelPackage& package, const std::string& path) {
+  const ModelSettings& settings = package.settings;
+  const auto stay = [&](const std::string& why) { package.trees = "ONNX Runtime (" + why + ")"; };
+  if (!settings.forests) return stay("samovar.yaml says so");
+  // More threads add the leaves in another order.
+  if (settings.threads > 1) return stay("it has several threads");
+  if (!settings.providers.empty()) return stay("it has execution providers of its own");
+  auto model = OnnxModel::LoadForests(path, {});
+  if (!model) return stay(model.error().message);
+  const ForestVerdict verdict = CheckForests(*package.model, **model, package.signature);
+  if (!verdict.same) return stay(verdict.reason);
+  package.model = std::move(*model);
+  package.trees = "Samovar";
 }
 
 Result<std::vector<ModelCall>> WarmUp(ModelPackage& package) {
@@ -105,6 +122,7 @@ Result<std::unique_ptr<ModelPackage>> OpenModelPackage(const PackageOptions& opt
                         .defaults = {}};
   package->codec = std::make_unique<ModelCodec>(package->signature);
   TRY(ReadDefaults(*package));
+  ChooseTrees(*package, path);
   TRY(auto calls, WarmUp(*package));
   ChooseBatching(*package, std::move(calls));
   return package;

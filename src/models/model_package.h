@@ -23,6 +23,7 @@ struct ModelPackage {
   std::unique_ptr<ModelCodec> codec;
   std::unique_ptr<Batcher> batcher;
   std::string batching;  // "on", or "off: " and why
+  std::string trees;     // who walks them, and why
 };
 
 struct PackageOptions {

@@ -107,9 +107,9 @@ Result<void> ReadBatching(const YAML::Node& node, ModelSettings& settings) {
 }
 
 Result<void> ReadAll(const YAML::Node& root, ModelSettings& settings) {
-  TRY(CheckKeys(
-      root, "",
-      {"threads", "execution_providers", "batching", "max_outstanding", "inputs", "warm_up"}));
+  TRY(CheckKeys(root, "",
+                {"threads", "execution_providers", "batching", "trees", "max_outstanding", "inputs",
+                 "warm_up"}));
   if (const auto threads = root["threads"]) {
     TRY(settings.threads, Number(threads, "threads", 1, kMostThreads));
   }
@@ -121,6 +121,12 @@ Result<void> ReadAll(const YAML::Node& root, ModelSettings& settings) {
     for (const auto& name : providers) settings.providers.push_back(name.as<std::string>());
   }
   if (const auto batching = root["batching"]) TRY(ReadBatching(batching, settings));
+  if (const auto trees = root["trees"]) {
+    const std::string text = trees.IsScalar() ? trees.Scalar() : "";
+    if (text != "auto" && text != "onnxruntime")
+      return Wrong("trees", "must be auto or onnxruntime");
+    settings.forests = text == "auto";
+  }
   if (const auto inputs = root["inputs"]) {
     if (!inputs.IsMap()) return Wrong("inputs", "must be a mapping of input names");
     for (const auto& entry : inputs) {

@@ -21,6 +21,7 @@ struct ModelSettings {
   Batching batching = Batching::kAuto;
   std::size_t max_batch = 32;
   std::chrono::microseconds max_delay{0};
+  bool forests = true;                          // walk trees by Forest, where it answers the same
   int outstanding = 64;                         // requests that the worker takes at a time
   std::map<std::string, std::string> defaults;  // input -> its value as JSON
   std::vector<std::string> warm_up;             // events as JSON

@@ -6,13 +6,19 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
 
+#include "models/forest_file.h"
+#include "models/forest_ops.h"
 #include "models/ort.h"
 #include "models/ort_values.h"
 
 namespace samovar {
 
 struct OnnxModel::Session {
+  std::optional<ForestOps> forests;  // outlives the session
   OrtOwned<OrtEnv> env;
   OrtOwned<OrtSession> session;
   OrtOwned<OrtMemoryInfo> memory;
@@ -112,32 +118,53 @@ Result<void> DescribeAll(const OrtSession* session, std::string_view what, Count
 OnnxModel::OnnxModel(std::unique_ptr<Session> session) : session_(std::move(session)) {}
 OnnxModel::~OnnxModel() = default;
 
-Result<std::unique_ptr<OnnxModel>> OnnxModel::Load(const std::string& path,
-                                                   const ModelOptions& options) {
+template <class Create>
+Result<std::unique_ptr<OnnxModel>> OnnxModel::Open(const ModelOptions& options,
+                                                   std::unique_ptr<Session> session,
+                                                   Create create) {
   // The library reports on its use, from a thread of its own; a worker must do neither.
   ::setenv("ORT_DISABLE_TELEMETRY", "1", 1);
-  auto load = [&]() -> Result<std::unique_ptr<OnnxModel>> {
-    auto session = std::make_unique<Session>();
-    TRY(session->env, Made<OrtEnv>([](OrtEnv** out) {
-          return Ort().CreateEnv(ORT_LOGGING_LEVEL_ERROR, "samovar", out);
-        }));
-    TRY(auto made, MakeOptions(options));
-    TRY(session->session, Made<OrtSession>([&](OrtSession** out) {
-          return Ort().CreateSession(session->env.get(), path.c_str(), made.get(), out);
-        }));
-    TRY(session->memory, Made<OrtMemoryInfo>([](OrtMemoryInfo** out) {
-          return Ort().CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, out);
-        }));
-    TRY(session->run_options, Made<OrtRunOptions>(Ort().CreateRunOptions));
-    std::unique_ptr<OnnxModel> model(new OnnxModel(std::move(session)));
-    TRY(model->Describe());
-    return model;
-  };
-  auto loaded = load();
+  TRY(session->env, Made<OrtEnv>([](OrtEnv** out) {
+        return Ort().CreateEnv(ORT_LOGGING_LEVEL_ERROR, "samovar", out);
+      }));
+  TRY(auto made, MakeOptions(options));
+  if (session->forests) TRY(session->forests->AddTo(made.get()));
+  TRY(session->session, Made<OrtSession>([&](OrtSession** out) {
+        return create(session->env.get(), made.get(), out);
+      }));
+  TRY(session->memory, Made<OrtMemoryInfo>([](OrtMemoryInfo** out) {
+        return Ort().CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, out);
+      }));
+  TRY(session->run_options, Made<OrtRunOptions>(Ort().CreateRunOptions));
+  std::unique_ptr<OnnxModel> model(new OnnxModel(std::move(session)));
+  TRY(model->Describe());
+  return model;
+}
+
+Result<std::unique_ptr<OnnxModel>> OnnxModel::Load(const std::string& path,
+                                                   const ModelOptions& options) {
+  auto loaded = Open(options, std::make_unique<Session>(),
+                     [&](const OrtEnv* env, const OrtSessionOptions* made, OrtSession** out) {
+                       return Ort().CreateSession(env, path.c_str(), made, out);
+                     });
   if (!loaded && loaded.error().name.empty()) {
     return std::unexpected(Named(std::move(loaded.error()), kLoadFailed));
   }
   return loaded;
+}
+
+Result<std::unique_ptr<OnnxModel>> OnnxModel::LoadForests(const std::string& path,
+                                                          const ModelOptions& options) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  TRY(ModelForests found, FindForests(bytes));
+  auto session = std::make_unique<Session>();
+  TRY(session->forests, ForestOps::Of(std::move(found.forests)));
+  return Open(options, std::move(session),
+              [&](const OrtEnv* env, const OrtSessionOptions* made, OrtSession** out) {
+                return Ort().CreateSessionFromArray(env, found.model.data(), found.model.size(),
+                                                    made, out);
+              });
 }
 
 Result<void> OnnxModel::Describe() {
@@ -152,6 +179,11 @@ Result<void> OnnxModel::Describe() {
   for (std::size_t i = required; i < inputs_.size(); ++i) inputs_[i].has_default = true;
   return DescribeAll(session, "output", ort.SessionGetOutputCount, ort.SessionGetOutputName,
                      ort.SessionGetOutputTypeInfo, outputs_);
+}
+
+std::vector<const Forest*> OnnxModel::Forests() const {
+  if (!session_->forests) return {};
+  return session_->forests->Forests();
 }
 
 Result<std::vector<Value>> OnnxModel::Run(std::vector<Value>& inputs,

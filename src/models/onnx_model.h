@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "models/forest.h"
 #include "models/tensor.h"
 
 namespace samovar {
@@ -28,10 +29,16 @@ class OnnxModel {
  public:
   static Result<std::unique_ptr<OnnxModel>> Load(const std::string& path,
                                                  const ModelOptions& options);
+  // The same with its tree ensembles walked by Forest. kUnsupported where it has none, or such as
+  // Forest does not take; whether it answers the same is for the caller to try.
+  static Result<std::unique_ptr<OnnxModel>> LoadForests(const std::string& path,
+                                                        const ModelOptions& options);
   ~OnnxModel();
 
   const std::vector<ValueInfo>& Inputs() const { return inputs_; }
   const std::vector<ValueInfo>& Outputs() const { return outputs_; }
+
+  std::vector<const Forest*> Forests() const;  // those that LoadForests found
 
   // `inputs` in the order of Inputs(); kNone where one is left out. `wanted`: indexes of Outputs().
   // The values may be used as scratch memory.
@@ -44,6 +51,9 @@ class OnnxModel {
  private:
   struct Session;
   explicit OnnxModel(std::unique_ptr<Session> session);
+  template <class Create>
+  static Result<std::unique_ptr<OnnxModel>> Open(const ModelOptions& options,
+                                                 std::unique_ptr<Session> session, Create create);
   Result<void> Describe();
 
   std::unique_ptr<Session> session_;

@@ -23,6 +23,7 @@ struct OrtRelease {
   void operator()(OrtSessionOptions* p) const { Ort().ReleaseSessionOptions(p); }
   void operator()(OrtRunOptions* p) const { Ort().ReleaseRunOptions(p); }
   void operator()(OrtMemoryInfo* p) const { Ort().ReleaseMemoryInfo(p); }
+  void operator()(OrtCustomOpDomain* p) const { Ort().ReleaseCustomOpDomain(p); }
   void operator()(OrtValue* p) const { Ort().ReleaseValue(p); }
   void operator()(OrtTypeInfo* p) const { Ort().ReleaseTypeInfo(p); }
   void operator()(OrtTensorTypeAndShapeInfo* p) const { Ort().ReleaseTensorTypeAndShapeInfo(p); }

@@ -22,10 +22,11 @@ class ProtoReader {
   explicit ProtoReader(std::string_view message) : rest_(message) {}
 
   bool AtEnd() const { return rest_.empty(); }
+  std::string_view Rest() const { return rest_; }
   Result<ProtoField> Next();
+  Result<std::uint64_t> Varint();  // without a tag, as in packed fields
 
  private:
-  Result<std::uint64_t> Varint();
   Result<std::string_view> Take(std::uint64_t size);
 
   std::string_view rest_;

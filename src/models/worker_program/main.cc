@@ -49,8 +49,8 @@ int Main() {
   }
   const auto took =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began);
-  fmt::print(stderr, "model loaded in {:.1f} ms; batching is {}\n", took.count(),
-             (*package)->batching);
+  fmt::print(stderr, "model loaded in {:.1f} ms; batching is {}; trees are walked by {}\n",
+             took.count(), (*package)->batching, (*package)->trees);
   std::string ready = fmt::format("onnxruntime{}", OrtGetApiBase()->GetVersionString());
   ready += '\0';
   ready += std::to_string((*package)->settings.outstanding);

@@ -1,0 +1,247 @@
+#include "models/forest_file.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "models/proto_reader.h"
+
+namespace samovar {
+namespace {
+
+using Mode = TreeEnsemble::Mode;
+
+// Fields of ModelProto, GraphProto and NodeProto.
+constexpr std::uint32_t kModelGraph = 7;
+constexpr std::uint32_t kModelOpset = 8;
+constexpr std::uint32_t kGraphNode = 1;
+constexpr std::uint32_t kNodeInput = 1;
+constexpr std::uint32_t kNodeOutput = 2;
+constexpr std::uint32_t kNodeName = 3;
+constexpr std::uint32_t kNodeOperator = 4;
+constexpr std::uint32_t kNodeAttribute = 5;
+constexpr std::uint32_t kNodeDomain = 7;
+
+std::unexpected<Error> No(std::string why) { return Fail(Code::kUnsupported, std::move(why)); }
+
+void AppendVarint(std::uint64_t value, std::string& out) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  out += static_cast<char>(value);
+}
+
+void AppendField(std::uint32_t number, std::string_view bytes, std::string& out) {
+  AppendVarint(number << 3 | 2, out);
+  AppendVarint(bytes.size(), out);
+  out += bytes;
+}
+
+struct Attribute {
+  std::string_view name;
+  std::string_view text;
+  std::int64_t number = 0;
+  std::vector<float> floats;
+  std::vector<std::int64_t> ints;
+  std::vector<std::string_view> strings;
+  bool tensor = false;
+};
+
+float AsFloat(std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); }
+
+Result<void> TakeInts(const ProtoField& field, std::vector<std::int64_t>& out) {
+  if (!field.is_bytes) {
+    out.push_back(static_cast<std::int64_t>(field.value));
+    return {};
+  }
+  ProtoReader packed(field.bytes);
+  while (!packed.AtEnd()) {
+    TRY(const std::uint64_t value, packed.Varint());
+    out.push_back(static_cast<std::int64_t>(value));
+  }
+  return {};
+}
+
+Result<void> TakeFloats(const ProtoField& field, std::vector<float>& out) {
+  if (!field.is_bytes) {
+    out.push_back(AsFloat(field.value));
+    return {};
+  }
+  if (field.bytes.size() % 4 != 0) return Fail(Code::kInvalid, "floats that are cut off");
+  const std::size_t old = out.size();
+  out.resize(old + field.bytes.size() / 4);
+  std::memcpy(out.data() + old, field.bytes.data(), field.bytes.size());
+  return {};
+}
+
+Result<Attribute> ReadAttribute(std::string_view bytes) {
+  Attribute out;
+  ProtoReader reader(bytes);
+  while (!reader.AtEnd()) {
+    TRY(const ProtoField field, reader.Next());
+    switch (field.number) {
+      case 1:
+        out.name = field.bytes;
+        break;
+      case 3:
+        out.number = static_cast<std::int64_t>(field.value);
+        break;
+      case 4:
+        out.text = field.bytes;
+        break;
+      case 5:
+        out.tensor = true;
+        break;
+      case 7:
+        TRY(TakeFloats(field, out.floats));
+        break;
+      case 8:
+        TRY(TakeInts(field, out.ints));
+        break;
+      case 9:
+        out.strings.push_back(field.bytes);
+        break;
+      default:
+        break;
+    }
+  }
+  return out;
+}
+
+Mode ModeOf(std::string_view text) {
+  if (text == "LEAF") return Mode::kLeaf;
+  if (text == "BRANCH_LEQ") return Mode::kLessOrEqual;
+  if (text == "BRANCH_LT") return Mode::kLess;
+  if (text == "BRANCH_GT") return Mode::kGreater;
+  if (text == "BRANCH_GTE") return Mode::kGreaterOrEqual;
+  return Mode::kOther;
+}
+
+std::vector<std::int64_t>* IntColumn(std::string_view name, TreeEnsemble& ensemble) {
+  if (name == "nodes_treeids") return &ensemble.tree_ids;
+  if (name == "nodes_nodeids") return &ensemble.node_ids;
+  if (name == "nodes_featureids") return &ensemble.features;
+  if (name == "nodes_truenodeids") return &ensemble.true_ids;
+  if (name == "nodes_falsenodeids") return &ensemble.false_ids;
+  if (name == "nodes_missing_value_tracks_true") return &ensemble.missing_is_true;
+  if (name == "target_treeids") return &ensemble.leaf_trees;
+  if (name == "target_nodeids") return &ensemble.leaf_nodes;
+  if (name == "target_ids") return &ensemble.leaf_targets;
+  return nullptr;
+}
+
+std::vector<float>* FloatColumn(std::string_view name, TreeEnsemble& ensemble) {
+  if (name == "nodes_values") return &ensemble.limits;
+  if (name == "target_weights") return &ensemble.leaf_values;
+  if (name == "base_values") return &ensemble.base_values;
+  return nullptr;
+}
+
+Result<void> TakeAttribute(Attribute attribute, TreeEnsemble& ensemble) {
+  if (auto* ints = IntColumn(attribute.name, ensemble)) {
+    *ints = std::move(attribute.ints);
+  } else if (auto* floats = FloatColumn(attribute.name, ensemble)) {
+    *floats = std::move(attribute.floats);
+  } else if (attribute.name == "nodes_modes") {
+    for (std::string_view mode : attribute.strings) ensemble.modes.push_back(ModeOf(mode));
+  } else if (attribute.name == "n_targets") {
+    ensemble.targets = attribute.number;
+  } else if (attribute.name == "aggregate_function") {
+    ensemble.average = attribute.text == "AVERAGE";
+    if (!ensemble.average && attribute.text != "SUM") return No("an aggregate but SUM and AVERAGE");
+  } else if (attribute.name == "post_transform") {
+    if (attribute.text != "NONE") return No("a transformation after the trees");
+  } else if (attribute.name != "nodes_hitrates") {  // for people, as the operator says
+    return No(fmt::format("the attribute {}", attribute.name));
+  }
+  return {};
+}
+
+struct Node {
+  std::string_view domain;
+  std::string_view name;
+  std::string_view operation;
+  std::vector<std::string_view> inputs;
+  std::vector<std::string_view> outputs;
+  std::vector<std::string_view> attributes;
+};
+
+Result<Node> ReadNode(std::string_view bytes) {
+  Node out;
+  ProtoReader reader(bytes);
+  while (!reader.AtEnd()) {
+    TRY(const ProtoField field, reader.Next());
+    if (!field.is_bytes) continue;
+    if (field.number == kNodeInput) out.inputs.push_back(field.bytes);
+    if (field.number == kNodeOutput) out.outputs.push_back(field.bytes);
+    if (field.number == kNodeName) out.name = field.bytes;
+    if (field.number == kNodeOperator) out.operation = field.bytes;
+    if (field.number == kNodeAttribute) out.attributes.push_back(field.bytes);
+    if (field.number == kNodeDomain) out.domain = field.bytes;
+  }
+  return out;
+}
+
+// The node of `node`'s ensemble, which is number `index`.
+std::string ForestNode(const Node& node, std::size_t index) {
+  std::string out;
+  for (std::string_view input : node.inputs) AppendField(kNodeInput, input, out);
+  for (std::string_view output : node.outputs) AppendField(kNodeOutput, output, out);
+  AppendField(kNodeName, node.name, out);
+  AppendField(kNodeOperator, fmt::format("Forest{}", index), out);
+  AppendField(kNodeDomain, kForestDomain, out);
+  return out;
+}
+
+Result<std::string> TakeFromGraph(std::string_view graph, std::vector<Forest>& forests) {
+  std::string out;
+  ProtoReader reader(graph);
+  while (!reader.AtEnd()) {
+    const std::string_view before = reader.Rest();
+    TRY(const ProtoField field, reader.Next());
+    if (field.number == kGraphNode && field.is_bytes) {
+      TRY(const Node node, ReadNode(field.bytes));
+      if (node.domain == "ai.onnx.ml" && node.operation == "TreeEnsembleRegressor") {
+        if (node.inputs.size() != 1 || node.outputs.size() != 1) return No("more than an input");
+        TreeEnsemble ensemble;
+        for (std::string_view bytes : node.attributes) {
+          TRY(Attribute attribute, ReadAttribute(bytes));
+          if (attribute.tensor) return No("an attribute that is a tensor");
+          TRY(TakeAttribute(std::move(attribute), ensemble));
+        }
+        TRY(Forest forest, Forest::Of(ensemble));
+        forests.push_back(std::move(forest));
+        AppendField(kGraphNode, ForestNode(node, forests.size() - 1), out);
+        continue;
+      }
+    }
+    out += before.substr(0, before.size() - reader.Rest().size());
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<ModelForests> FindForests(std::string_view model) {
+  ModelForests out;
+  ProtoReader reader(model);
+  while (!reader.AtEnd()) {
+    const std::string_view before = reader.Rest();
+    TRY(const ProtoField field, reader.Next());
+    if (field.number == kModelGraph && field.is_bytes) {
+      TRY(const std::string graph, TakeFromGraph(field.bytes, out.forests));
+      AppendField(kModelGraph, graph, out.model);
+    } else {
+      out.model += before.substr(0, before.size() - reader.Rest().size());
+    }
+  }
+  if (out.forests.empty()) return No("no tree ensemble");
+  std::string opset;
+  AppendField(1, kForestDomain, opset);
+  AppendVarint(2 << 3, opset);
+  AppendVarint(1, opset);
+  AppendField(kModelOpset, opset, out.model);
+  return out;
+}
+
+}  // namespace samovar
