@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "collections/reader.h"
+#include "door.h"
 
 using samovar::Code;
 using samovar::Error;
@@ -17,6 +18,7 @@ using samovar::RowRef;
 using samovar::Snapshot;
 
 struct samovar_collection {
+  std::string name;
   std::unique_ptr<samovar::CollectionReader> reader;
 };
 
@@ -85,6 +87,8 @@ int Say(const Error& error, samovar_error* out) {
       return SAMOVAR_EXPIRED;
     case Code::kTimeout:
       return SAMOVAR_TIMEOUT;
+    case Code::kPrecondition:
+      return SAMOVAR_READ_ONLY;
     default:
       return SAMOVAR_FAILED;
   }
@@ -138,7 +142,7 @@ int samovar_collection_open(const char* folder, const char* name, samovar_collec
                                 " that may be seen here (" + reader.error().message + ")";
     return Say({reader.error().code, message}, error);
   }
-  *out = new samovar_collection{std::move(*reader)};
+  *out = new samovar_collection{name, std::move(*reader)};
   return SAMOVAR_OK;
 }
 
@@ -151,6 +155,14 @@ int samovar_collection_metric(const samovar_collection* collection) {
 }
 int samovar_collection_storage(const samovar_collection* collection) {
   return static_cast<int>(collection->reader->Of().storage);
+}
+
+int samovar_collection_write(samovar_collection* collection, const char* changes, size_t size,
+                             samovar_ack* ack, samovar_error* error) {
+  const auto made = samovar::WriteThroughDoor(collection->name, {changes, size});
+  if (!made) return Say(made.error(), error);
+  *ack = *made;
+  return SAMOVAR_OK;
 }
 
 int samovar_snapshot_open(samovar_collection* collection, uint64_t min_generation, uint32_t wait_ms,

@@ -2,6 +2,8 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
+
 namespace samovar {
 
 Result<std::vector<CollectionAccess>> ParseCollectionAccess(std::string_view tag) {
@@ -21,6 +23,27 @@ Result<std::vector<CollectionAccess>> ParseCollectionAccess(std::string_view tag
     tag.remove_prefix(comma == std::string_view::npos ? tag.size() : comma + 1);
   }
   return access;
+}
+
+Result<CollectionRights> CollectionRights::Of(const std::optional<std::string>& tag, bool all) {
+  CollectionRights rights;
+  rights.all_ = !tag && all;
+  if (tag) {
+    TRY(rights.named_, ParseCollectionAccess(*tag));
+  }
+  return rights;
+}
+
+const CollectionAccess* CollectionRights::Find(std::string_view name) const {
+  const auto found = std::ranges::find(named_, name, &CollectionAccess::name);
+  return found == named_.end() ? nullptr : &*found;
+}
+
+bool CollectionRights::MayRead(std::string_view name) const { return all_ || Find(name); }
+
+bool CollectionRights::MayWrite(std::string_view name) const {
+  const auto* named = Find(name);
+  return named && named->writable;
 }
 
 }  // namespace samovar

@@ -17,7 +17,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kRoot = "/samovar/v1/collections";
-constexpr Bytes kMaxBody = Bytes::MiB(128);  // of a batch, in base64 or as numbers
+constexpr Bytes kMaxBody = Bytes::MiB(128);   // of a batch, in base64 or as numbers
+constexpr Bytes kMaxInside = Bytes::MiB(16);  // of one that a function sends
 constexpr std::size_t kExportPiece = 256 << 10;
 
 std::unexpected<Error> NoSuchPath(const HttpRequest& request) {
@@ -25,6 +26,25 @@ std::unexpected<Error> NoSuchPath(const HttpRequest& request) {
               "there is no " + request.method + " " + std::string(request.Path()) +
                   " (docs/openapi/collections.yaml lists the paths)",
               "NoSuchPath");
+}
+
+// Whether a function with these rights may ask for `rest` of a collection.
+Result<void> CheckRights(const CollectionRights& rights, const std::string& method,
+                         const std::string& name, std::string_view rest) {
+  if (!rights.MayRead(name)) {
+    return Fail(Code::kNotFound, "there is no collection " + name + " that may be seen here",
+                "NoSuchCollection");
+  }
+  const bool read = method == "GET" || rest == "search" || rest == "get";
+  if (read) return {};
+  if (rest.empty()) {
+    return Fail(Code::kDenied, "a function cannot make or delete collections", "ReadOnly");
+  }
+  if (rights.MayWrite(name)) return {};
+  return Fail(Code::kDenied,
+              "this function may read " + name + ", not write it: its tag " +
+                  std::string(kCollectionsTag) + " has to say " + name + ":rw",
+              "ReadOnly");
 }
 
 HttpResponse NoContent(const std::string& id) {
@@ -103,19 +123,25 @@ bool CollectionsApi::Handles(std::string_view path) {
   return path == kRoot || path.starts_with(std::string(kRoot) + "/");
 }
 
-Task<HttpResponse> CollectionsApi::Handle(HttpRequest request, std::string id) {
-  auto answer = co_await Route(request, id);
+Task<HttpResponse> CollectionsApi::Handle(HttpRequest request, std::string id,
+                                          const CollectionRights* rights) {
+  auto answer = co_await Route(request, id, rights);
   if (answer) co_return std::move(*answer);
   co_return OwnError(answer.error(), id);
 }
 
-Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const std::string& id) {
-  CO_TRY(auto signature, core_.access.Check(request));
-  CO_TRY(auto body, co_await request.body->ReadAll(kMaxBody));
+Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const std::string& id,
+                                                   const CollectionRights* rights) {
+  PendingSignature signature;
+  if (!rights) {
+    CO_TRY(signature, core_.access.Check(request));
+  }
+  CO_TRY(auto body, co_await request.body->ReadAll(rights ? kMaxInside : kMaxBody));
   CO_TRY(FinishWithBody(signature, body));
   std::string_view path = request.Path().substr(kRoot.size());
   if (path.empty()) {
-    if (request.method == "GET") co_return List(id);
+    if (request.method == "GET") co_return List(id, rights);
+    if (rights) co_return Fail(Code::kDenied, "a function cannot make collections", "ReadOnly");
     if (request.method == "POST") co_return co_await Create(std::move(body), id);
     co_return NoSuchPath(request);
   }
@@ -124,6 +150,7 @@ Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const s
   const auto name = PercentDecode(path.substr(0, slash));
   if (!name) co_return NoSuchPath(request);
   const std::string_view rest = slash == path.npos ? "" : path.substr(slash + 1);
+  if (rights) CO_TRY(CheckRights(*rights, request.method, *name, rest));
   co_return co_await RouteOne(request, *name, rest, std::move(body), id);
 }
 
@@ -155,9 +182,11 @@ Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std:
   co_return NoSuchPath(request);
 }
 
-HttpResponse CollectionsApi::List(const std::string& id) const {
+HttpResponse CollectionsApi::List(const std::string& id, const CollectionRights* rights) const {
   json::array rows;
-  for (const auto& info : collections_.List()) rows.push_back(InfoJson(info));
+  for (const auto& info : collections_.List()) {
+    if (!rights || rights->MayRead(info.name)) rows.push_back(InfoJson(info));
+  }
   return JsonReply(200, {{"collections", std::move(rows)}}, id);
 }
 

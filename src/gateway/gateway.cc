@@ -108,6 +108,15 @@ Task<HttpResponse> Gateway::Handle(HttpRequest request) {
   co_return response;
 }
 
+Task<HttpResponse> Gateway::HandleInside(HttpRequest request, const CollectionRights& rights) {
+  std::string id = NewUuid();
+  auto& collections = state_->collections;
+  if (!collections || !CollectionsApi::Handles(request.Path())) {
+    co_return OwnError({Code::kNotFound, "only collections are served here"}, id);
+  }
+  co_return co_await collections->Handle(std::move(request), std::move(id), &rights);
+}
+
 Task<void> Gateway::Stop() { co_await state_->core.streams.Stop(); }
 
 }  // namespace samovar

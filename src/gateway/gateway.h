@@ -27,6 +27,7 @@
 
 namespace samovar {
 
+class CollectionRights;
 class Collections;
 class Endpoints;
 class ModelDoor;
@@ -76,6 +77,9 @@ class Gateway {
   ~Gateway();  // REQUIRES: Stop() was awaited, or the loop no longer runs
 
   Task<HttpResponse> Handle(HttpRequest request);
+  // From inside a function: collections, as far as its rights go, and nothing else. `rights` lives
+  // as long as the exchange.
+  Task<HttpResponse> HandleInside(HttpRequest request, const CollectionRights& rights);
   HttpHandler Handler();  // Handle, bound; the gateway must outlive it
   ModelDoor& Models();    // for doors beside HTTP
   // Ends streamed invocations that still run and waits for them.

@@ -49,6 +49,7 @@ Task<void> Server::Stop() {
   if (grpc_) co_await grpc_->Stop(deadline);
   co_await async_->Stop(deadline);
   co_await instances_->Drain(deadline);
+  co_await doors_->Stop();
   co_await gateway_->Stop();
   co_await logs_->Stop();
   if (auto flushed = co_await books_->Flush(pool_); !flushed) {

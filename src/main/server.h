@@ -17,6 +17,7 @@
 #include "collections/collections.h"
 #include "functions/endpoints.h"
 #include "functions/registry.h"
+#include "gateway/collection_doors.h"
 #include "gateway/gateway.h"
 #include "gateway/grpc_door.h"
 #include "instances/async_invoker.h"
@@ -76,6 +77,7 @@ class Server {
   std::unique_ptr<LogStore> logs_;
   Disk disk_;
   std::unique_ptr<Collections> collections_;
+  std::unique_ptr<CollectionDoors> doors_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<SandboxHost> sandboxes_;
   std::unique_ptr<InstanceService> instances_;

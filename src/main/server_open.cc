@@ -34,6 +34,11 @@ Result<void> Server::OpenCollections() {
   options.directory = config_.data_dir + "/collections/kept";
   options.live = LiveCollections();
   TRY(collections_, Collections::Open(options, clock_, disk_));
+  auto handler = [this](HttpRequest request, const CollectionRights& rights) {
+    return gateway_->HandleInside(std::move(request), rights);
+  };
+  TRY(doors_, CollectionDoors::Open(loop_.get_executor(), clock_,
+                                    config_.data_dir + "/collections/doors", handler));
   return {};
 }
 
@@ -83,7 +88,7 @@ void Server::OpenInstances() {
   auto plan = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {
     TRY(const Runtime runtime, runtimes_.Find(version.runtime));
     TRY(auto spec, PlanLaunch(version, runtime, id, clock_.Wall(), launch_));
-    TRY(MountCollections(spec, version, LiveCollections(), config_.collections.all));
+    TRY(MountCollections(spec, version, LiveCollections(), config_.collections.all, *doors_));
     return spec;
   };
   instances_ = std::make_unique<InstanceService>(loop_.get_executor(), clock_, options, *sandboxes_,

@@ -125,8 +125,9 @@ Result<void> PlanNode(SandboxSpec& spec, Environment& env, const Version& versio
         version.layer_dirs.empty()
             ? ""
             : fmt::format(":/opt/nodejs/node{}/node_modules:/opt/nodejs/node_modules", major);
-    env["NODE_PATH"] = "/var/task/node_modules" + layers;
+    env["NODE_PATH"] = "/var/task/node_modules" + layers + ":/var/runtime/lib";
   }
+  spec.mounts.push_back({options.runtimes_dir + "/nodejs", "/var/runtime", {}});
   TRY(const bool aws, WantsAwsClient(version));
   if (aws) {
     spec.argv = {runtime.interpreter, "/var/task/node_modules/aws-lambda-ric/bin/index.mjs",
@@ -136,7 +137,6 @@ Result<void> PlanNode(SandboxSpec& spec, Environment& env, const Version& versio
   }
   spec.argv = {runtime.interpreter, "/var/runtime/index.cjs"};
   spec.channel = true;
-  spec.mounts.push_back({options.runtimes_dir + "/nodejs", "/var/runtime", {}});
   return {};
 }
 

@@ -167,7 +167,7 @@ TEST_F(LaunchPlanTest, RunsOurNodeOverTheChannel) {
   const SandboxSpec spec = Plan();
   EXPECT_THAT(spec.argv, ElementsAre("/usr/bin/node", "/var/runtime/index.cjs"));
   EXPECT_TRUE(spec.channel);
-  EXPECT_EQ(EnvironmentOf(spec).at("NODE_PATH"), "/var/task/node_modules");
+  EXPECT_EQ(EnvironmentOf(spec).at("NODE_PATH"), "/var/task/node_modules:/var/runtime/lib");
   EXPECT_EQ(EnvironmentOf(spec).at("PATH"), "/usr/local/bin:/usr/bin:/bin");
 }
 
@@ -183,7 +183,8 @@ TEST_F(LaunchPlanTest, LaysLayersOverEachOtherAndShowsThemToTheInterpreter) {
   EXPECT_THAT(env.at("LD_LIBRARY_PATH"), testing::EndsWith(":/opt/lib"));
   UseNode();
   EXPECT_EQ(Environment().at("NODE_PATH"),
-            "/var/task/node_modules:/opt/nodejs/node20/node_modules:/opt/nodejs/node_modules");
+            "/var/task/node_modules:/opt/nodejs/node20/node_modules:/opt/nodejs/node_modules:"
+            "/var/runtime/lib");
 }
 
 TEST_F(LaunchPlanTest, StartsInterpretersThroughTheExecWrapper) {

@@ -65,6 +65,8 @@ struct SandboxSpec {
   // descriptor 4, on which the rest comes once it is there, as {"take": {"env": [...], "cwd": ""}}.
   // REQUIRES loopback only, and not clonable.
   std::optional<GenericBoot> boot = {};
+  // Of what the mounts show: lives as long as the instance.
+  std::shared_ptr<void> keep = {};
 };
 
 struct CloneSpec {

@@ -26,7 +26,8 @@ enum samovar_code {
   SAMOVAR_NOT_FOUND = 2, /* no such collection, or it may not be seen, or no such row */
   SAMOVAR_EXPIRED = 3,   /* the snapshot is too old: take another */
   SAMOVAR_TIMEOUT = 4,   /* the generation did not come in time */
-  SAMOVAR_FAILED = 5     /* the server is just starting, or out of something; try again */
+  SAMOVAR_FAILED = 5,    /* the server is just starting, or out of something; try again */
+  SAMOVAR_READ_ONLY = 6  /* the function's tag gives it no writes to this collection */
 };
 
 enum samovar_metric { SAMOVAR_COSINE = 0, SAMOVAR_DOT = 1, SAMOVAR_L2 = 2 };
@@ -46,6 +47,20 @@ SAMOVAR_API void samovar_collection_close(samovar_collection* collection);
 SAMOVAR_API uint32_t samovar_collection_dimension(const samovar_collection* collection);
 SAMOVAR_API int samovar_collection_metric(const samovar_collection* collection);
 SAMOVAR_API int samovar_collection_storage(const samovar_collection* collection);
+
+/* What a batch did: rows put, updated and deleted, and how many ids a delete or update did not
+ * find.
+ */
+typedef struct samovar_ack {
+  uint64_t generation, put, updated, deleted, missing;
+} samovar_ack;
+/* Makes all changes or none. changes: a JSON array as Batch has it in
+ * docs/openapi/collections.yaml, e.g. [{"op": "put", "id": "heat", "vector": [0.1, 0.2],
+ * "attributes": {"year": 1995}}]. It answers once they are on disk and every reader sees them. Only
+ * inside a function, whose tag samovar:collections gives it rw. On SAMOVAR_FAILED they may or may
+ * not have been made; making them again does no harm. */
+SAMOVAR_API int samovar_collection_write(samovar_collection* collection, const char* changes,
+                                         size_t size, samovar_ack* ack, samovar_error* error);
 
 /* The newest generation, at least min_generation: waits for that at most wait_ms. */
 SAMOVAR_API int samovar_snapshot_open(samovar_collection* collection, uint64_t min_generation,

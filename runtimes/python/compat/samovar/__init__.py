@@ -1,5 +1,7 @@
 """What Samovar gives to functions: `from samovar import collection`."""
 
-from ._collections import Collection, CollectionError, Expired, Hit, NotFound, Row, Snapshot, collection
+from ._collections import (Ack, Batch, Collection, CollectionError, Expired, Hit, NotFound, ReadOnly, Row, Snapshot,
+                           collection)
 
-__all__ = ["Collection", "CollectionError", "Expired", "Hit", "NotFound", "Row", "Snapshot", "collection"]
+__all__ = ["Ack", "Batch", "Collection", "CollectionError", "Expired", "Hit", "NotFound", "ReadOnly", "Row", "Snapshot",
+           "collection"]

@@ -3,18 +3,22 @@
 Why      A function that needs a million embeddings loads nothing: collection("movies") takes microseconds,
          and a write that anybody made is there at the next call.
 How      Over the C library libsamovar_collections (samovar_collections.h). Each call of a Collection looks
-         at the newest generation; `with movies.snapshot() as s:` gives several that agree.
+         at the newest generation; `with movies.snapshot() as s:` gives several that agree. Writes go to the
+         server and come back once they are on disk and every reader sees them.
 Shapes   vector: float32 of shape (dimension,). matrix: (rows, dimension), read-only, of the storage's type (i8: steps of a
          scale that each row has of its own; get() applies it);
          ids has one entry a row of it, None where the row is gone.
-Errors   NotFound: no such collection or it may not be seen. Expired: a snapshot that was held too long;
-         CollectionError is the base of both, and ValueError means that an argument is wrong.
+Errors   NotFound: no such collection or it may not be seen. Expired: a snapshot that was held too long.
+         ReadOnly: the function's tag gives it no writes. CollectionError is their base; by itself it means
+         that the server did not answer. ValueError: an argument is wrong; nothing was done.
 Needs    CPython 3.9 or newer. NumPy only for matrix() and vectors that are arrays.
 """
 
+import base64
 import ctypes
 import json
 import os
+import struct
 from ctypes import POINTER, byref, c_char, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import NamedTuple
 
@@ -34,6 +38,10 @@ class Expired(CollectionError):
     pass
 
 
+class ReadOnly(CollectionError):
+    pass
+
+
 class Hit(NamedTuple):
     """One row that a search found; score is the cosine, the dot product or the Euclidean distance."""
 
@@ -48,6 +56,16 @@ class Row(NamedTuple):
     attributes: dict
 
 
+class Ack(NamedTuple):
+    """What a batch did, and the generation that has it. missing: how many ids it did not find."""
+
+    generation: int
+    put: int
+    updated: int
+    deleted: int
+    missing: int
+
+
 class _Error(ctypes.Structure):
     _fields_ = [("message", c_char * 256)]
 
@@ -55,6 +73,10 @@ class _Error(ctypes.Structure):
 class _Matrix(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("rows", c_uint64), ("row_bytes", c_uint64), ("columns", c_uint32),
                 ("storage", c_int32)]
+
+
+class _Ack(ctypes.Structure):
+    _fields_ = [(name, c_uint64) for name in Ack._fields]
 
 
 def _load(path):
@@ -66,6 +88,7 @@ def _load(path):
         "collection_dimension": (c_uint32, [handle]),
         "collection_metric": (c_int, [handle]),
         "collection_storage": (c_int, [handle]),
+        "collection_write": (c_int, [handle, c_char_p, c_size_t, POINTER(_Ack), error]),
         "snapshot_open": (c_int, [handle, c_uint64, c_uint32, POINTER(handle), error]),
         "snapshot_close": (None, [handle]),
         "snapshot_generation": (c_uint64, [handle]),
@@ -101,7 +124,7 @@ def _check(code, error):
     if code == 0:
         return
     text = error.message.decode(errors="replace")
-    raise {1: ValueError, 2: NotFound, 3: Expired}.get(code, CollectionError)(text)
+    raise {1: ValueError, 2: NotFound, 3: Expired, 6: ReadOnly}.get(code, CollectionError)(text)
 
 
 def _floats(vector):
@@ -226,6 +249,53 @@ class Snapshot:
         return array
 
 
+class Batch:
+    """Changes that are made together or not at all, when the `with` block ends well; .ack tells what they did."""
+
+    def __init__(self, owner):
+        self._owner, self._changes, self.ack = owner, [], None
+
+    def put(self, id, vector, attributes=None):
+        """The row with this id, new or in place of the one before."""
+        change = {"op": "put", "id": id, "vector": _packed(vector)}
+        if attributes is not None:
+            change["attributes"] = attributes
+        self._changes.append(change)
+
+    upsert = put
+
+    def update(self, id, attributes):
+        """Members of `attributes` replace those of the row, None takes one away; its vector stays."""
+        self._changes.append({"op": "update", "id": id, "attributes": attributes})
+
+    def delete(self, id):
+        self._changes.append({"op": "delete", "id": id})
+
+    def __len__(self):
+        return len(self._changes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None and self._changes:
+            self.ack = self._owner._write(self._changes)
+
+
+def _packed(vector):
+    """A vector as base64 of f32, little-endian."""
+    if hasattr(vector, "__array_interface__"):
+        import numpy
+
+        if numpy.ndim(vector) != 1:
+            raise ValueError(f"vector: expected one dimension, got the shape {numpy.shape(vector)}")
+        return base64.b64encode(numpy.asarray(vector, dtype="<f4").tobytes()).decode()
+    try:
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    except (struct.error, OverflowError, TypeError) as error:
+        raise ValueError(f"vector: expected numbers: {error}") from None
+
+
 class Collection:
     """A collection by name. What is read of it is the newest generation."""
 
@@ -252,6 +322,34 @@ class Collection:
             del _opened[self.name]  # it was deleted: the next collection(name) looks for another
         _check(code, error)
         return Snapshot(self, handle)
+
+    def _write(self, changes):
+        text, ack, error = json.dumps(changes).encode(), _Ack(), _Error()
+        _check(_c().samovar_collection_write(self._handle, text, len(text), byref(ack), byref(error)), error)
+        return Ack(*(getattr(ack, name) for name in Ack._fields))
+
+    def batch(self):
+        """`with movies.batch() as b: b.put(...); b.delete(...)`: all of it becomes one generation."""
+        return Batch(self)
+
+    def put(self, id, vector, attributes=None):
+        """The row with this id, new or in place of the one before; answers an Ack. Every later read has it."""
+        with self.batch() as one:
+            one.put(id, vector, attributes)
+        return one.ack
+
+    upsert = put
+
+    def update(self, id, attributes):
+        """Changes attributes of a row, None takes one away."""
+        with self.batch() as one:
+            one.update(id, attributes)
+        return one.ack
+
+    def delete(self, id):
+        with self.batch() as one:
+            one.delete(id)
+        return one.ack
 
     @property
     def generation(self):
