@@ -79,6 +79,7 @@ Task<WorkerReply> ChannelWorker::Invoke(Invocation& invocation, WallTime deadlin
   ChannelFrame frame;
   frame.type = static_cast<std::uint8_t>(FrameType::kInvoke);
   frame.meta = InvokeMetaOf(invocation, deadline, sink != nullptr);
+  if (invocation.busy_poll) frame.flags = kBusyPollFlag;
   if (calls_) co_return co_await InvokeBeside(invocation, std::move(frame), sink);
   bool whole = invocation.payload.size() <= kCopied;
   frame.payload = whole ? invocation.payload : std::move(invocation.payload);

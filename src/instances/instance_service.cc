@@ -22,6 +22,7 @@ constexpr std::chrono::seconds kStarvedLong{1};
 constexpr std::chrono::seconds kStartsStand{1};  // all under way, and none begins or ends
 constexpr std::int64_t kLogAllowance = 1 << 20;  // of all instances in a tick
 constexpr int kMaxTries = 3;
+constexpr Bytes kWholeCpu = Bytes::MiB(1769);
 constexpr std::chrono::seconds kKillWait{5};
 
 }  // namespace
@@ -40,10 +41,10 @@ InstanceService::InstanceService(Executor loop, const Clock& clock, InstanceOpti
       log_allowance_(kLogAllowance),
       ticker_(loop),
       tasks_(loop) {
-  if (options_.starts_at_a_time <= 0) {
-    options_.starts_at_a_time =
-        2 * static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (options_.cores <= 0) {
+    options_.cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   }
+  if (options_.starts_at_a_time <= 0) options_.starts_at_a_time = 2 * options_.cores;
 }
 
 InstanceService::~InstanceService() = default;
@@ -75,10 +76,19 @@ Task<Result<InvocationResult>> InstanceService::Invoke(Invocation invocation, Re
     books_.RecordThrottle(books_.For(*invocation.version));
     co_return std::unexpected(std::move(permit.error()));
   }
+  ++begun_;
+  invocation.busy_poll = MayBusyPoll(*invocation.version);
   if (slow_ticks_) ticker_.cancel();
   InstancePool& pool = PoolOf(invocation.version);
   InstancePool::Visit visit(pool);
   co_return co_await InvokeAdmitted(invocation, sink, pool);
+}
+
+// Looking takes a processor, this one's or another's: half of them are left for work, and a
+// function with less than a whole one would look its share away.
+bool InstanceService::MayBusyPoll(const Version& version) const {
+  return options_.busy_poll && 2 * limits_.Running() <= options_.cores &&
+         version.memory >= kWholeCpu;
 }
 
 Task<Result<InvocationResult>> InstanceService::InvokeAdmitted(Invocation& invocation,

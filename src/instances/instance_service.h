@@ -52,6 +52,8 @@ struct InstanceOptions {
   std::size_t queue_total = 50'000;
   std::size_t max_spares = 32;  // of one version
   KeepAlivePolicy keep_alive;
+  bool busy_poll = false;    // runtimes may look for their next event before they sleep
+  int cores = 0;             // 0: this host's
   int starts_at_a_time = 0;  // 0: twice the cores
   std::chrono::seconds init_timeout{10};
   // Where no request waits for it: of provisioned concurrency, and of SnapStart's versions.
@@ -123,6 +125,8 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   void SetMemoryBudget(Bytes budget) { options_.memory_budget = budget; }
   std::size_t Queued() const { return queued_; }
   int Running() const { return limits_.Running(); }
+  // Counts the begin and the end of each call. For BusyPoll.
+  std::uint64_t CallSigns() const { return 2 * begun_ - static_cast<unsigned>(Running()); }
   // samovar_instances and the like, to go after Books::MetricsText().
   std::string MetricsText() const;
 
@@ -159,6 +163,7 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   // Whether an instance of this pool, just free, must end so that another pool can start.
   bool MustGiveWay(const InstancePool& pool) const;
   void ForgetRetiredPools();
+  bool MayBusyPoll(const Version& version) const;
   InstanceContext Context();
 
   Executor loop_;
@@ -173,6 +178,7 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   std::unordered_map<std::string, std::unique_ptr<InstancePool>> pools_;  // by Version::Key
   std::unordered_map<const Version*, InstancePool*> by_pointer_;          // a short cut
   std::list<InstancePool*> wanting_;  // pools that want a start, longest waiting first
+  std::uint64_t begun_ = 0;           // calls admitted
   std::size_t queued_ = 0;
   int starting_ = 0;
   SteadyTime starts_moved_{};  // when a start last began or ended

@@ -31,6 +31,7 @@ struct Invocation {
   bool want_log_tail = false;
   bool alone = false;      // its instance ended with other calls in it: now it gets one for itself
   bool streaming = false;  // the caller takes a streamed answer
+  bool busy_poll = false;  // its runtime may look for the next event before it sleeps
 };
 
 // What a call found: an instance that had served before, or how it was made for this one.

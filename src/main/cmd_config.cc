@@ -63,7 +63,7 @@ void AddConfigCommand(Commands& commands) {
       "These are the settings that `samovar serve` would start with here; those of a running\n"
       "server: GET /samovar/v1/config.");
   auto options = std::make_shared<Options>();
-  sub->add_option("--config", options->file, "YAML file with settings");
+  sub->add_option("--config", options->file, "TOML or YAML file with settings");
   sub->add_flag("--markdown", options->markdown, "Print docs/configuration.md");
   sub->callback([&commands, options] {
     commands.run = [&commands, options] {

@@ -51,6 +51,7 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   std::string url_suffix;  // "" until UrlSuffix() fills it from the port that was bound
   std::chrono::milliseconds drain_timeout{0};
+  bool busy_poll = true;
 
   struct Limits {
     int account_concurrency = 0;

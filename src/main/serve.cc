@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "main/server.h"
+#include "net/busy_poll.h"
 
 namespace samovar {
 
@@ -73,7 +74,11 @@ int Server::Run() {
   LogInfo("listening on http://{} (data in {}, isolation {}, {} runtimes)", config_.listen,
           config_.data_dir, sandboxes_->Isolation(), runtimes_.All().size());
   if (grpc_) LogInfo("listening on {} for gRPC", config_.grpc_listen);
-  loop_.run();
+  if (config_.busy_poll && std::thread::hardware_concurrency() > 1) {
+    BusyPoll(loop_, [this] { return instances_->CallSigns(); }).Run();
+  } else {
+    loop_.run();
+  }
   pool_.join();
   return 0;
 }

@@ -83,6 +83,7 @@ void Server::OpenInstances() {
   }
   options.keep_alive.standard = std::max(
       std::chrono::minutes(1), std::chrono::ceil<std::chrono::minutes>(config_.keep_alive.fixed));
+  options.busy_poll = config_.busy_poll;
   options.max_spares = static_cast<std::size_t>(config_.clones.max_spares);
   launch_.clones = config_.clones.enabled && sandboxes_->Isolation() == "full";
   auto plan = [this](const Version& version, const std::string& id) -> Result<SandboxSpec> {

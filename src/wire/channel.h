@@ -28,6 +28,9 @@ enum class FrameType : std::uint8_t {
   kTemplate = 23,  // after READY: whether the process can be cloned
 };
 
+// Of INVOKE: few calls run, so the runtime may look for the next one a moment before it sleeps.
+inline constexpr std::uint8_t kBusyPollFlag = 1;
+
 // Field i of a meta (0 is the first); "" where there are fewer.
 std::string_view MetaField(std::string_view meta, std::size_t index);
 

@@ -82,8 +82,9 @@ class Process:
         assert flags == 0
         return Frame(kind, frame[:meta], frame[meta:])
 
-    def send(self, kind, meta=b"", payload=b""):
-        self.socket.sendall(struct.pack("<IBBH", 4 + len(meta) + len(payload), kind, 0, len(meta)) + meta + payload)
+    def send(self, kind, meta=b"", payload=b"", flags=0):
+        head = struct.pack("<IBBH", 4 + len(meta) + len(payload), kind, flags, len(meta))
+        self.socket.sendall(head + meta + payload)
 
     def ready(self):
         frame = self.recv()
@@ -91,11 +92,11 @@ class Process:
         return frame.meta[0]
 
     def send_event(self, event=None, raw=None, request_id="id-1", seconds=30.0, arn=ARN, trace=None,
-                   client_context="", identity="", mode="buffered", tenant=""):
+                   client_context="", identity="", mode="buffered", tenant="", flags=0):
         trace = self.trace if trace is None else trace
         deadline = str(int((time.time() + seconds) * 1000))
         meta = "\0".join([request_id, deadline, arn, trace, client_context, identity, mode, tenant])
-        self.send(INVOKE, meta.encode(), json.dumps(event).encode() if raw is None else raw)
+        self.send(INVOKE, meta.encode(), json.dumps(event).encode() if raw is None else raw, flags)
 
     def invoke(self, event=None, **more):
         """The frame that answers an event; a list of frames where the answer is a stream."""

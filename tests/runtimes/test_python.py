@@ -32,11 +32,25 @@ def test_it_answers_one_event_after_another(python_runtime, task):
         assert (frame.kind, frame.meta, frame.json) == (RESPONSE, [""], event)
 
 
+def test_it_may_be_told_to_look_for_the_next_event_before_it_sleeps(python_runtime, task):
+    """Whether that comes at once, after a sleep, or in pieces; and it hears the end while it looks."""
+    runtime = python_runtime(task({"app.py": ECHO}))
+    runtime.ready()
+    for pause in (0, 0.02, 0):
+        for turn in range(100):
+            assert runtime.invoke({"turn": turn}, flags=1).json == {"turn": turn}
+        time.sleep(pause)  # longer than it looks
+    runtime.send_event({"last": True}, flags=1)
+    assert runtime.recv().json == {"last": True}
+    runtime.socket.close()
+    assert runtime.exit_code() == 0
+
+
 def test_frames_may_come_in_pieces_and_together(python_runtime, task):
     runtime = python_runtime(task({"app.py": ECHO}))
     runtime.ready()
     sent = []
-    runtime.send, whole = lambda kind, meta, payload: sent.append((kind, meta, payload)), runtime.send
+    runtime.send, whole = lambda kind, meta, payload, flags: sent.append((kind, meta, payload)), runtime.send
     runtime.send_event({"n": 1})
     runtime.send = whole
     kind, meta, payload = sent[0]

@@ -17,6 +17,7 @@ struct Frame {
 struct Reader {
   char* data;
   size_t room, have;
+  int busy_poll;  // the server wants the next frame looked for before the wait
 };
 
 int OpenReader(struct Reader* reader);
