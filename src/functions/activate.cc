@@ -240,25 +240,4 @@ Task<> LambdaRegistry::CollectLater(std::weak_ptr<LambdaRegistry*> alive,
   }
 }
 
-std::set<std::string> LambdaRegistry::UsedPackages() {
-  std::erase_if(retired_, [](const RetiredVersion& retired) { return retired.version.expired(); });
-  std::set<std::string> used;
-  const auto add = [&](const VersionRecordPtr& version) {
-    if (!version) return;
-    for (auto& hash : PackagesOf(*version)) used.insert(std::move(hash));
-  };
-  for (const auto& [name, function] : functions_) {
-    add(function->latest);
-    add(function->serving);
-    for (const auto& [number, version] : function->versions) add(version);
-  }
-  for (const auto& [name, layer] : layers_) {
-    for (const auto& [number, version] : layer->versions) used.insert(version.package);
-  }
-  for (const auto& retired : retired_) {
-    used.insert(retired.packages.begin(), retired.packages.end());
-  }
-  return used;
-}
-
 }  // namespace samovar

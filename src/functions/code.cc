@@ -6,7 +6,6 @@
 #include "functions/function_ref.h"
 #include "functions/input.h"
 #include "functions/lambda_registry.h"
-#include "store/zip_check.h"
 
 namespace samovar {
 
@@ -41,9 +40,10 @@ Task<Result<PackageInfo>> LambdaRegistry::TakeCode(json::object code) {
 Task<Result<void>> LambdaRegistry::CheckModelCode(json::object config, std::string hash) {
   const std::string file(ModelFileOf(config));
   if (file.empty()) co_return Result<void>();
-  const std::string path = packages_.BlobPath(hash);
-  CO_TRY(const bool holds,
-         co_await RunBlocking(pool_, [path, file] { return ZipHolds(path, file); }));
+  auto& packages = packages_;
+  CO_TRY(const bool holds, co_await RunBlocking(pool_, [&packages, hash, file] {
+           return packages.Holds(hash, file);
+         }));
   if (holds) co_return Result<void>();
   co_return InvalidParameter(
       fmt::format("The package of a function of runtime onnx must hold the model as {}.", file));

@@ -43,6 +43,7 @@ class LambdaRegistry final : public Registry {
                                     const std::string& qualifier) const override;
   std::string CodeDir(const std::string& name, const std::string& qualifier) const override;
   std::vector<std::string> Names() const override;
+  std::map<std::string, std::vector<std::string>> PackageUsers() override;
 
  private:
   using Object = boost::json::object;

@@ -17,6 +17,7 @@
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -132,6 +133,8 @@ class Registry {
   virtual std::string CodeDir(const std::string& /*name*/, const std::string& /*qualifier*/) const {
     return {};
   }
+  // Which packages (by hash) are in use, and by whom: "NAME", "NAME:7", "layer NAME:2".
+  virtual std::map<std::string, std::vector<std::string>> PackageUsers() { return {}; }
   // Names of all functions, sorted.
   virtual std::vector<std::string> Names() const = 0;
 };

@@ -46,6 +46,10 @@ class GatedPackages final : public PackageStore {
   Result<std::string> NewStagingFile() override { return inner_->NewStagingFile(); }
   void Discard(const std::string& path) override { inner_->Discard(path); }
   Result<PackageInfo> Import(const std::string& path) override { return inner_->Import(path); }
+  Result<ManifestTaken> ImportManifest(const std::string& path) override {
+    return inner_->ImportManifest(path);
+  }
+  Result<void> KeepFiles(const std::string& path) override { return inner_->KeepFiles(path); }
   Result<PackageInfo> Find(const std::string& hash) override { return inner_->Find(hash); }
   Result<std::string> Unpack(const std::string& hash) override {
     {
@@ -55,6 +59,12 @@ class GatedPackages final : public PackageStore {
     return inner_->Unpack(hash);
   }
   std::string BlobPath(const std::string& hash) const override { return inner_->BlobPath(hash); }
+  Result<PackagePieces> Read(const std::string& hash) override { return inner_->Read(hash); }
+  Result<bool> Holds(const std::string& hash, const std::string& name) override {
+    return inner_->Holds(hash, name);
+  }
+  Result<Bytes> Prune(const std::set<std::string>& used) override { return inner_->Prune(used); }
+  Result<PackageListing> List() override { return inner_->List(); }
   Result<void> Collect(const std::set<std::string>& used) override {
     auto result = inner_->Collect(used);
     ++collections_;

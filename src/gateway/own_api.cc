@@ -109,8 +109,9 @@ Task<OwnApi::Answer> OwnApi::Route(HttpRequest& request, const std::string& id) 
 Task<OwnApi::Answer> OwnApi::RouteSigned(HttpRequest& request, const std::string& id) {
   CO_TRY(auto signature, core_.access.Check(request));
   auto path = request.Path();
-  if (request.method == "PUT" && path == "/samovar/v1/uploads") {
-    co_return co_await Upload(request, std::move(signature), id);
+  if (auto take = request.method == "PUT" ? TakerOf(path) : std::nullopt) {
+    const auto bound = core_.parts.options.max_package;
+    co_return co_await Receive(request, std::move(signature), bound, std::move(*take), id);
   }
   CO_TRY(auto body, co_await ReadSmall(request, std::move(signature)));
   if (path == "/metrics" && request.method == "GET") co_return Metrics(id);
@@ -121,6 +122,7 @@ Task<OwnApi::Answer> OwnApi::RouteSigned(HttpRequest& request, const std::string
     if (path == "instances") co_return Instances(id);
     if (path == "runtimes") co_return Runtimes(id);
     if (path == "keys") co_return ListKeys(id);
+    if (path == "packages") co_return co_await ListPackages(id);
     if (path == "config") {
       auto& config = core_.parts.config;
       co_return JsonReply(200, config ? config() : json::object(), id);
@@ -133,6 +135,7 @@ Task<OwnApi::Answer> OwnApi::RouteSigned(HttpRequest& request, const std::string
   if (request.method == "HEAD") {
     if (auto hash = Under(path, "uploads/")) co_return co_await FindUpload(*hash, id);
   }
+  if (request.method == "POST" && path == "packages/prune") co_return co_await PrunePackages(id);
   if (request.method == "POST" && path == "keys") co_return co_await CreateKey(body, id);
   if (request.method == "DELETE") {
     if (auto key = Under(path, "keys/")) co_return co_await DeleteKey(*key, id);
@@ -151,6 +154,7 @@ HttpResponse OwnApi::Health(const std::string& id) const {
   json::object body{{"status", "ok"},
                     {"version", parts.options.version},
                     {"isolation", parts.options.isolation},
+                    {"takes_manifests", parts.options.isolation == "full"},
                     {"uptime_seconds", Seconds(parts.clock.Now() - core_.started)}};
   return JsonReply(200, body, id);
 }

@@ -2,6 +2,7 @@
 // OwnApi: Samovar's own paths (docs/http-api.md): health, metrics, usage, instances, logs,
 // runtimes, configuration, uploads, packages, keys. Errors   {"error", "code"}.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,7 +31,14 @@ class OwnApi {
   HttpResponse Instances(const std::string& id) const;
   HttpResponse Runtimes(const std::string& id) const;
   Task<Answer> Logs(HttpRequest& request, std::string function, const std::string& id);
-  Task<Answer> Upload(HttpRequest& request, PendingSignature signature, const std::string& id);
+  // Streams a body to a staging file and answers what `take` makes of it.
+  using Take = std::function<Result<boost::json::object>(const std::string& staged_path)>;
+  Task<Answer> Receive(HttpRequest& request, PendingSignature signature, Bytes bound, Take take,
+                       const std::string& id);
+  // PUT /uploads, /files, /manifests; nullopt for another path.
+  std::optional<Take> TakerOf(std::string_view path) const;
+  Task<Answer> ListPackages(const std::string& id);
+  Task<Answer> PrunePackages(const std::string& id);
   Task<Answer> FindUpload(std::string hash, const std::string& id);
   Task<Answer> Package(std::string hash, const std::string& id);
   Task<Answer> Lock(HttpRequest& request, std::string function, const std::string& id);

@@ -1,4 +1,4 @@
-// The part of OwnApi that moves bytes: packages and logs.
+// The part of OwnApi that reads what functions left: logs and locks.
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
@@ -7,7 +7,6 @@
 
 #include "gateway/own_api.h"
 #include "gateway/reply.h"
-#include "gateway/staging_writer.h"
 #include "wire/utf8.h"
 
 namespace samovar {
@@ -15,16 +14,9 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kPiece = 256 << 10;
 constexpr std::size_t kMaxLines = 100'000;
 constexpr std::size_t kMaxLock = 4 << 20;
 constexpr std::chrono::seconds kFollowTurn{15};
-
-bool IsHash(std::string_view text) {
-  return text.size() == 64 && std::ranges::all_of(text, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
 
 std::optional<std::int64_t> ParseNumber(std::string_view text) {
   std::int64_t value = 0;
@@ -77,18 +69,6 @@ Task<Result<std::optional<std::string>>> NextLines(std::shared_ptr<LogFollower> 
   co_return std::optional<std::string>();
 }
 
-Task<Result<std::optional<std::string>>> NextOfFile(std::shared_ptr<std::ifstream> file,
-                                                    BlockingPool& pool) {
-  co_return co_await RunBlocking(pool, [file]() -> Result<std::optional<std::string>> {
-    std::string piece(kPiece, '\0');
-    file->read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    if (file->bad()) return Fail(Code::kUnavailable, "read the package: the disk is failing");
-    piece.resize(static_cast<std::size_t>(file->gcount()));
-    if (piece.empty()) return std::optional<std::string>();
-    return piece;
-  });
-}
-
 }  // namespace
 
 Task<OwnApi::Answer> OwnApi::Logs(HttpRequest& request, std::string function,
@@ -112,69 +92,6 @@ Task<OwnApi::Answer> OwnApi::Logs(HttpRequest& request, std::string function,
   CO_TRY(auto lines, co_await parts.logs.Read(function, query));
   if (lines.empty() && !exists) co_return unknown();  // a deleted function may still have lines
   response.body = JsonLines(lines);
-  co_return response;
-}
-
-Task<OwnApi::Answer> OwnApi::Upload(HttpRequest& request, PendingSignature signature,
-                                    const std::string& id) {
-  auto& parts = core_.parts;
-  Bytes bound = parts.options.max_package;
-  if (request.body->Announced().value_or(0) > bound.count) {
-    co_return Fail(Code::kTooLarge, "the package is larger than the " +
-                                        std::to_string(bound.count) + " bytes that are allowed");
-  }
-  struct Receiver {
-    Receiver(PackageStore& packages, Bytes most) : writer(packages, most) {}
-    StagingWriter writer;
-    Sha256 hash;
-  };
-  auto receiver = std::make_shared<Receiver>(parts.packages, bound);
-  while (true) {
-    CO_TRY(auto piece, co_await request.body->ReadSome());
-    if (!piece) break;
-    auto keep = [receiver, hashed = signature && signature->NeedsBodyHash(),
-                 bytes = std::move(*piece)] {
-      if (hashed) receiver->hash.Update(bytes);
-      return receiver->writer.Append(bytes);
-    };
-    CO_TRY(co_await RunBlocking(parts.pool, std::move(keep)));
-  }
-  if (signature) {
-    CO_TRY(signature->Finish(signature->NeedsBodyHash() ? receiver->hash.HexDigest() : ""));
-  }
-  auto take = [receiver, &packages = parts.packages]() -> Result<PackageInfo> {
-    TRY(auto path, receiver->writer.Close());
-    return packages.Import(path);
-  };
-  CO_TRY(auto package, co_await RunBlocking(parts.pool, std::move(take)));
-  json::object made{{"sha256", package.hash}, {"size", package.size.count}};
-  co_return JsonReply(200, made, id);
-}
-
-Task<OwnApi::Answer> OwnApi::FindUpload(std::string hash, const std::string& id) {
-  if (!IsHash(hash)) co_return Fail(Code::kNotFound, "there is no such package");
-  auto find = [hash, &packages = core_.parts.packages] { return packages.Find(hash); };
-  CO_TRY(auto package, co_await RunBlocking(core_.parts.pool, std::move(find)));
-  HttpResponse response;
-  response.headers.Add(kRequestIdField, id);
-  response.headers.Add("X-Samovar-Package-Size", std::to_string(package.size.count));
-  co_return response;
-}
-
-Task<OwnApi::Answer> OwnApi::Package(std::string hash, const std::string& id) {
-  auto& parts = core_.parts;
-  if (!IsHash(hash)) co_return Fail(Code::kNotFound, "there is no such package");
-  auto open = [hash, &packages = parts.packages]() -> Result<std::shared_ptr<std::ifstream>> {
-    TRY(packages.Find(hash));
-    auto file = std::make_shared<std::ifstream>(packages.BlobPath(hash), std::ios::binary);
-    if (!*file) return Fail(Code::kUnavailable, "read the package: it cannot be opened");
-    return file;
-  };
-  CO_TRY(auto file, co_await RunBlocking(parts.pool, std::move(open)));
-  HttpResponse response;
-  response.headers.Add("Content-Type", "application/zip");
-  response.headers.Add(kRequestIdField, id);
-  response.stream = [file, &pool = parts.pool] { return NextOfFile(file, pool); };
   co_return response;
 }
 

@@ -121,20 +121,27 @@ Result<BuiltPackage> Pack(const BuildContext& context, const BuildOrder& order,
     return BuiltPackage{.file = "", .sha256 = last.sha256, .size = last.size, .note = note};
   }
   Progress progress(context.terminal, context.clock, fmt::format("{}: packaging", order.id));
-  const auto written =
-      WriteZip(listing, zip, [&](std::uint64_t done) { progress.Bytes(done, listing.total); });
-  if (!written) return std::unexpected(written.error());
+  const auto on_progress = [&](std::uint64_t done) { progress.Bytes(done, listing.total); };
+  BuiltPackage built{.file = zip, .sha256 = "", .size = 0, .note = std::move(note)};
+  if (context.manifests) {
+    TRY(built.manifest, WriteManifest(listing, base, on_progress));
+    built.file = built.manifest->file;
+    built.sha256 = built.manifest->sha256;
+    built.size = built.manifest->size;
+  } else {
+    TRY(const ZipResult written, WriteZip(listing, zip, on_progress));
+    built.sha256 = written.sha256;
+    built.size = written.size;
+  }
   progress.Done(fmt::format("{}: packaged {} {}, {}", order.id, listing.entries.size(),
-                            listing.entries.size() == 1 ? "file" : "files",
-                            HumanSize(written->size)));
+                            listing.entries.size() == 1 ? "file" : "files", HumanSize(built.size)));
   // Files that changed while they were read must not be remembered under the older fingerprint.
   TRY(FolderListing again, ListFolders(roots));
   if (again.fingerprint == listing.fingerprint) {
-    std::ofstream(memory) << fmt::format("{} {} {}\n", listing.fingerprint, written->sha256,
-                                         written->size);
+    std::ofstream(memory) << fmt::format("{} {} {}\n", listing.fingerprint, built.sha256,
+                                         built.size);
   }
-  return BuiltPackage{
-      .file = zip, .sha256 = written->sha256, .size = written->size, .note = std::move(note)};
+  return built;
 }
 
 // Inline code becomes one file, named as Lambda names it.

@@ -14,9 +14,11 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
+#include "main/package_manifest.h"
 #include "main/plan.h"
 #include "main/terminal.h"
 #include "main/zip_folder.h"
@@ -35,6 +37,7 @@ struct BuildContext {
   std::map<std::string, Interpreter> runtimes;  // by name, "python3.11"
   const Terminal& terminal;
   const Clock& clock;
+  bool manifests = false;  // a package is the list of its files, as the server has many of them
 };
 
 struct BuildOrder {
@@ -46,10 +49,11 @@ struct BuildOrder {
 };
 
 struct BuiltPackage {
-  std::string file;    // the zip; "" for code that is uploaded already
+  std::string file;    // the zip, or the manifest; "" for code that is uploaded already
   std::string sha256;  // hex
   std::uint64_t size = 0;
   std::string note;  // "pip installed 12 packages", for people
+  std::optional<PackageManifest> manifest{};
 };
 
 // Whether the server has a package; then it need not be written at all.

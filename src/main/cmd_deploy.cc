@@ -75,6 +75,7 @@ struct ServerFacts {
   std::map<std::string, Interpreter> runtimes;
   std::string region = "us-east-1";
   std::string account_id = "000000000000";
+  bool manifests = false;  // whether it takes packages by their files
 };
 
 Result<ServerFacts> AskServer(const ApiClient& client) {
@@ -87,6 +88,9 @@ Result<ServerFacts> AskServer(const ApiClient& client) {
                                                .version = JsonText(one, "version")};
     }
   }
+  TRY(boost::json::value health, client.Json("GET", "/samovar/v1/health"));
+  const boost::json::value& takes = JsonMember(health, "takes_manifests");
+  facts.manifests = takes.is_bool() && takes.as_bool();
   TRY(boost::json::value config, client.Json("GET", "/samovar/v1/config"));
   if (!JsonText(config, "region").empty()) facts.region = JsonText(config, "region");
   if (!JsonText(config, "account_id").empty()) facts.account_id = JsonText(config, "account_id");
@@ -222,7 +226,8 @@ Result<int> Run(const Session& session, const ApiClient& client, const Plan& pla
                              .build_folder = (fs::path(project) / ".samovar-build").string(),
                              .runtimes = facts.runtimes,
                              .terminal = session.err,
-                             .clock = session.clock};
+                             .clock = session.clock,
+                             .manifests = facts.manifests};
   Deployer deployer(client, context);
   const auto done = deployer.Deploy(plan);
   if (!done) {

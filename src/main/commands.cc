@@ -54,6 +54,7 @@ void AddAllCommands(Commands& commands, Serve serve) {
   AddLayersCommand(commands);
   AddCollectionsCommand(commands);
   AddKeysCommand(commands);
+  AddPackagesCommand(commands);
   AddRuntimesCommand(commands);
   AddConfigCommand(commands);
   AddVersionCommand(commands);

@@ -25,6 +25,7 @@ void AddTopCommand(Commands& commands);
 void AddDeleteCommand(Commands& commands);
 void AddKeysCommand(Commands& commands);
 void AddCollectionsCommand(Commands& commands);
+void AddPackagesCommand(Commands& commands);
 void AddRuntimesCommand(Commands& commands);
 void AddConfigCommand(Commands& commands);
 void AddVersionCommand(Commands& commands);

@@ -16,6 +16,7 @@
 #include "main/api_client.h"
 #include "main/build_package.h"
 #include "main/plan.h"
+#include "main/progress.h"
 
 namespace samovar {
 
@@ -41,6 +42,9 @@ class Deployer {
  private:
   // deploy.cc
   Result<void> Upload(const std::string& id, const BuiltPackage& package);
+  Result<HttpReply> Put(Progress& progress, const std::string& path, const std::string& file,
+                        const std::string& sha256);
+  Result<std::string> UploadByManifest(Progress& progress, const BuiltPackage& package);
   bool ServerHas(const std::string& sha256) const;
   Result<BuiltPackage> Build(const BuildOrder& order);
   Result<void> DeployLayer(const LayerPlan& layer);

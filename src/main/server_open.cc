@@ -19,6 +19,7 @@ Result<void> Server::OpenStores() {
   PackageOptions bounds;
   bounds.max_zip = config_.limits.max_package;
   bounds.max_unpacked = config_.limits.max_unpacked;
+  bounds.share = side_.isolation == "full";
   TRY(packages_, OpenPackageStore(config_.data_dir + "/packages", bounds));
   TRY(keys_, KeyStore::Open(*store_, pool_, clock_));
   TRY(books_, Books::Open(*store_, clock_));

@@ -54,6 +54,7 @@ class Lister {
     for (auto& [path, found] : entries_) {
       hash.Update(found.mark);
       listing.total += found.entry.size;
+      found.entry.mark = std::move(found.mark);
       listing.entries.push_back(std::move(found.entry));
     }
     listing.fingerprint = hash.HexDigest();
@@ -156,12 +157,14 @@ la_ssize_t WriteToSink(archive* /*archive*/, void* data, const void* bytes, std:
 
 class Zipper {
  public:
-  explicit Zipper(Sink& sink) : sink_(sink), archive_(archive_write_new(), archive_write_free) {}
+  Zipper(Sink& sink, int level)
+      : sink_(sink), level_(level), archive_(archive_write_new(), archive_write_free) {}
 
   Result<void> Open() {
-    // Level 1: the package stays on this machine, and a faster deployment is worth the bytes.
+    // Level 1 by default: a faster deployment is worth the bytes.
+    const std::string level = fmt::format("compression-level={}", level_);
     if (archive_write_set_format_zip(archive_.get()) != ARCHIVE_OK ||
-        archive_write_set_options(archive_.get(), "compression-level=1") != ARCHIVE_OK ||
+        archive_write_set_options(archive_.get(), level.c_str()) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(archive_.get(), static_cast<int>(kChunk)) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(archive_.get(), 1) != ARCHIVE_OK ||
         archive_write_open(archive_.get(), &sink_, nullptr, WriteToSink, nullptr) != ARCHIVE_OK) {
@@ -224,6 +227,7 @@ class Zipper {
   }
 
   Sink& sink_;
+  const int level_;
   std::unique_ptr<archive, int (*)(archive*)> archive_;
   std::string buffer_ = std::string(kChunk, '\0');
   std::uint64_t done_ = 0;
@@ -238,11 +242,11 @@ Result<FolderListing> ListFolders(const std::vector<ZipRoot>& roots) {
 }
 
 Result<ZipResult> WriteZip(const FolderListing& listing, const std::string& target,
-                           const std::function<void(std::uint64_t done)>& on_progress) {
+                           const std::function<void(std::uint64_t done)>& on_progress, int level) {
   Sink sink;
   sink.file = Fd(open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!sink.file) return Fail(Code::kInvalid, ErrnoError("cannot write " + target).message);
-  Zipper zipper(sink);
+  Zipper zipper(sink, level);
   TRY(zipper.Open());
   for (const ZipEntry& entry : listing.entries) TRY(zipper.Add(entry, on_progress));
   TRY(zipper.Close());

@@ -31,6 +31,7 @@ struct ZipEntry {
   bool link = false;
   bool executable = false;
   std::uint64_t size = 0;
+  std::string mark{};  // changes when the file may have changed
 };
 
 struct FolderListing {
@@ -44,9 +45,10 @@ struct ZipResult {
   std::string sha256;  // hex
   std::uint64_t size = 0;
 };
-// Writes to `target`, which is replaced.
+// Writes to `target`, which is replaced. Level 0 stores files as they are.
 Result<ZipResult> WriteZip(const FolderListing& listing, const std::string& target,
-                           const std::function<void(std::uint64_t done)>& on_progress);
+                           const std::function<void(std::uint64_t done)>& on_progress,
+                           int level = 1);
 // The hash of a file that is a package already.
 Result<ZipResult> HashFile(const std::string& path);
 

@@ -132,18 +132,37 @@ Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files) {
   return {};
 }
 
-Result<bool> ZipHolds(const std::string& path, std::string_view name) {
+namespace {
+
+// Whether `is_it(descriptor, where the name is, its length)` holds for some entry.
+template <class IsIt>
+Result<bool> AnyEntry(const std::string& path, IsIt is_it) {
   const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat about{};
   if (!file || fstat(file.Get(), &about) != 0) return std::unexpected(ErrnoError("read " + path));
   const auto found = ReadDirectory(file.Get(), static_cast<std::uint64_t>(about.st_size));
   if (!found || found->size > found->limit) return std::unexpected(BadZip());
   bool holds = false;
-  WalkDirectory(
-      file.Get(), found->limit - found->size, *found, [&](std::uint64_t at, std::uint64_t length) {
-        holds = holds || (length == name.size() && ReadAt(file.Get(), at, length) == name);
-      });
+  WalkDirectory(file.Get(), found->limit - found->size, *found,
+                [&](std::uint64_t at, std::uint64_t length) {
+                  holds = holds || is_it(file.Get(), at, length);
+                });
   return holds;
+}
+
+}  // namespace
+
+Result<bool> ZipHolds(const std::string& path, std::string_view name) {
+  return AnyEntry(path, [&](int fd, std::uint64_t at, std::uint64_t length) {
+    return length == name.size() && ReadAt(fd, at, length) == name;
+  });
+}
+
+Result<bool> ZipHoldsSuffix(const std::string& path, std::string_view suffix) {
+  return AnyEntry(path, [&](int fd, std::uint64_t at, std::uint64_t length) {
+    return length >= suffix.size() &&
+           ReadAt(fd, at + length - suffix.size(), suffix.size()) == suffix;
+  });
 }
 
 }  // namespace samovar

@@ -23,6 +23,9 @@ Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files);
 // Whether the zip at `path` has an entry of that name. REQUIRES: CheckZip found it whole.
 Result<bool> ZipHolds(const std::string& path, std::string_view name);
 
+// Whether some entry's name ends so.
+Result<bool> ZipHoldsSuffix(const std::string& path, std::string_view suffix);
+
 Error BadZip();  // InvalidParameterValueException, "Could not unzip uploaded file..."
 
 }  // namespace samovar

@@ -107,6 +107,7 @@ def main():
     seed("zip_field", "create", b"\x05" + json.dumps(create).encode())
     seed("zip_field", "escapes", b"\x01" + rb'{"Code":{"ZipFile":"\/\/8=","S3Bucket":"\u00e9\n"},"N":-1.5e3}')
     seed("zip_package", "good", a_zip())
+    seed("manifest", "good", f"f {'ab' * 32} 12 app.py\nl app.py link\nx {'cd' * 32} 3 tool%20box\n")
     for i, name in enumerate(["f", "f:live", "000000000000:function:f", "us-east-1:000000000000:function:f:1",
                               "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
                               "arn:aws:lambda:us-east-1:000000000000:layer:l:3"]):
