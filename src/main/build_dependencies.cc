@@ -79,7 +79,8 @@ Result<std::string> RunMake(const BuildContext& context, const std::string& id,
   TRY(const fs::path folder, FreshFolder(context, id + ".make"));
   const ChildCall make{.argv = {"make", "--no-print-directory", "build-" + id},
                        .folder = code_folder,
-                       .environment = {{"ARTIFACTS_DIR", folder}}};
+                       .environment = {{"ARTIFACTS_DIR", folder}},
+                       .in_place = true};
   TRY(RunTool(context, fmt::format("{}: make build-{}", id, id), make));
   note = "built by make";
   return folder.string();
@@ -113,7 +114,8 @@ Result<std::string> RunCargo(const BuildContext& context, const std::string& id,
   TRY(RunTool(context, id + ": cargo builds",
               {.argv = std::move(argv),
                .folder = code_folder,
-               .environment = {{"CARGO_TERM_COLOR", "never"}}}));
+               .environment = {{"CARGO_TERM_COLOR", "never"}},
+               .in_place = true}));
   note = "built by cargo";
   return TakeBootstrap(id, target / "release/bootstrap", artifacts);
 }

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "main/build_sandbox.h"
 #include "main/package_manifest.h"
 #include "main/plan.h"
 #include "main/terminal.h"
@@ -37,6 +38,7 @@ struct BuildContext {
   std::map<std::string, Interpreter> runtimes;  // by name, "python3.11"
   const Terminal& terminal;
   const Clock& clock;
+  BuildSandbox* sandbox = nullptr;  // where tools run; null: as the caller's own programs
   bool manifests = false;  // a package is the list of its files, as the server has many of them
 };
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "main/progress.h"
@@ -13,6 +15,8 @@ namespace samovar {
 namespace fs = std::filesystem;
 
 namespace {
+
+using Hosts = std::set<std::string>;
 
 constexpr std::size_t kLinesOfFailure = 25;
 constexpr std::size_t kLinesKept = 4000;  // to find the reason in
@@ -48,10 +52,22 @@ std::string ReasonIn(const std::vector<std::string>& lines) {
   return "";
 }
 
+Result<int> RunInSandbox(const BuildContext& context, const ChildCall& call,
+                         const std::function<void(std::string_view line)>& on_line) {
+  if (!context.sandbox) return RunChild(call, on_line);
+  TRY(const ChildCall inside, context.sandbox->Inside(call));
+  const auto warning = context.sandbox->TakeWarning();
+  if (!warning.empty()) {
+    const char* clear = context.terminal.Interactive() ? "\r\x1b[K" : "";
+    std::fputs(fmt::format("{}warning: {}\n", clear, warning).c_str(), stderr);
+  }
+  return RunChild(inside, on_line);
+}
+
 Result<void> RunTool(const BuildContext& context, const std::string& label, const ChildCall& call) {
   Progress progress(context.terminal, context.clock, label);
   std::vector<std::string> lines;
-  TRY(int status, RunChild(call, [&](std::string_view line) {
+  TRY(int status, RunInSandbox(context, call, [&](std::string_view line) {
         if (lines.size() == kLinesKept) lines.erase(lines.begin(), lines.begin() + kLinesKept / 2);
         lines.emplace_back(SafeText(line));
         progress.Note(std::string(line));
@@ -64,6 +80,12 @@ Result<void> RunTool(const BuildContext& context, const std::string& label, cons
   std::string message =
       reason.empty() ? fmt::format("{}: {} ended with status {}", label, call.argv[0], status)
                      : fmt::format("{}: {}", label, reason);
+  for (const auto& host : context.sandbox ? context.sandbox->TakeRefused() : Hosts()) {
+    message += fmt::format(
+        "\n  it wanted {0}, which is no package index of this build (SAMOVAR_BUILD_HOSTS={0} lets "
+        "builds reach it)",
+        host);
+  }
   if (context.terminal.Interactive()) {  // elsewhere every line was printed already
     const auto from = lines.size() - std::min(lines.size(), kLinesOfFailure);
     for (std::size_t i = from; i < lines.size(); ++i) message += "\n  " + lines[i];

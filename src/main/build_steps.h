@@ -15,6 +15,10 @@ namespace samovar {
 // The whole file, or "" where it cannot be read.
 std::string ReadIfThere(const std::filesystem::path& path);
 
+// As RunChild, in the build's sandbox where there is one.
+Result<int> RunInSandbox(const BuildContext& context, const ChildCall& call,
+                         const std::function<void(std::string_view line)>& on_line);
+
 // `label`: "Hello: uv installs requirements.txt".
 Result<void> RunTool(const BuildContext& context, const std::string& label, const ChildCall& call);
 

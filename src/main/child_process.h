@@ -17,6 +17,8 @@ struct ChildCall {
   std::vector<std::string> argv;                                 // argv[0] is looked up on PATH
   std::string folder;                                            // to run in
   std::vector<std::pair<std::string, std::string>> environment;  // set beside the caller's
+  bool in_place = false;                // it writes into the folder that it runs in (make)
+  std::vector<std::string> readable{};  // what it reads elsewhere
 };
 
 // The exit status; 128 + N for signal N. Standard output and error come mixed; input is empty.

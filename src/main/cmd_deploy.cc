@@ -220,14 +220,25 @@ std::string ProjectOf(const Options& options, const std::string& file) {
   return fs::weakly_canonical(base.empty() ? "." : base, error).string();
 }
 
+std::string BuildFolder(const std::string& project) {
+  return (fs::path(project) / ".samovar-build").string();
+}
+
+BuildContext ContextOf(const Session& session, const ServerFacts& facts, const std::string& project,
+                       BuildSandbox* sandbox) {
+  return {.project = project,
+          .build_folder = BuildFolder(project),
+          .runtimes = facts.runtimes,
+          .terminal = session.err,
+          .clock = session.clock,
+          .sandbox = sandbox,
+          .manifests = facts.manifests};
+}
+
 Result<int> Run(const Session& session, const ApiClient& client, const Plan& plan,
                 const ServerFacts& facts, const std::string& project, const std::string& file) {
-  const BuildContext context{.project = project,
-                             .build_folder = (fs::path(project) / ".samovar-build").string(),
-                             .runtimes = facts.runtimes,
-                             .terminal = session.err,
-                             .clock = session.clock,
-                             .manifests = facts.manifests};
+  BuildSandbox sandbox({project, BuildFolder(project)});
+  const BuildContext context = ContextOf(session, facts, project, &sandbox);
   Deployer deployer(client, context);
   const auto done = deployer.Deploy(plan);
   if (!done) {
@@ -283,11 +294,8 @@ Result<int> Build(const Session& session, const Options& options) {
                               : PlanFromTemplate(options, facts, file));
   SayWarnings(session, plan, file);
   const std::string project = ProjectOf(options, file);
-  const BuildContext context{.project = project,
-                             .build_folder = (fs::path(project) / ".samovar-build").string(),
-                             .runtimes = facts.runtimes,
-                             .terminal = session.err,
-                             .clock = session.clock};
+  BuildSandbox sandbox({project, BuildFolder(project)});
+  const BuildContext context = ContextOf(session, facts, project, &sandbox);
   Table table({{"BUILT"}, {"SIZE", true}, {"DETAIL"}, {"PACKAGE"}});
   boost::json::array rows;
   const auto build = [&](const BuildOrder& order) -> Result<void> {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "main/build_sandbox.h"
+
 namespace samovar {
 
 namespace {
@@ -62,6 +64,7 @@ void AddAllCommands(Commands& commands, Serve serve) {
 }
 
 int RunCli(int argc, char** argv, Serve serve) {
+  if (argc > 1 && argv[1] == kInsideBuild) return RunInsideBuild(argc - 2, argv + 2);
   std::signal(SIGPIPE, SIG_IGN);
   Session session;
   CLI::App app("Samovar runs functions serverlessly on a machine of your own, as AWS Lambda does.",

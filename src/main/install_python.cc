@@ -132,10 +132,40 @@ Words IndexWords(const fs::path& requirements) {
   return out;
 }
 
+// Folders that are installed from where they are: uv builds those in place.
+bool HasLocalPaths(const Job& job) {
+  if (job.file != "requirements.txt") {
+    return ReadIfThere(job.code / "pyproject.toml").find("path = ") != std::string::npos;
+  }
+  std::istringstream lines(RequirementsText(job.code / job.file));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('.') || line.starts_with('/') || line.starts_with("-e") ||
+        line.starts_with("--editable") || line.find("file:") != line.npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Paths elsewhere that requirements.txt names.
+Words PathsElsewhere(const Job& job) {
+  Words out;
+  std::istringstream words(RequirementsText(job.code / "requirements.txt"));
+  for (std::string word; words >> word;) {
+    if (word.starts_with("file://")) word = word.substr(7);
+    if (word.starts_with('/')) out.push_back(std::move(word));
+  }
+  return out;
+}
+
 Result<void> Uv(const Job& job, const std::string& what, Words words) {
   words.insert(words.begin(), job.uv);
   return RunTool(job.context, fmt::format("{}: uv {} {}", job.id, what, job.file),
-                 {.argv = std::move(words), .folder = job.code, .environment = UvEnvironment()});
+                 {.argv = std::move(words),
+                  .folder = job.code,
+                  .environment = UvEnvironment(),
+                  .in_place = HasLocalPaths(job),
+                  .readable = PathsElsewhere(job)});
 }
 
 // Writes the lock of the code's file to `lock`.
@@ -226,7 +256,9 @@ Result<void> InstallByPip(const Job& job, const fs::path& staging) {
                 "--disable-pip-version-check", "--progress-bar", "off", "--no-compile", "--target",
                 staging, "-r", job.code / "requirements.txt"},
        .folder = job.code,
-       .environment = {{"PIP_ROOT_USER_ACTION", "ignore"}, {"PYTHONDONTWRITEBYTECODE", "1"}}});
+       .environment = {{"PIP_ROOT_USER_ACTION", "ignore"}, {"PYTHONDONTWRITEBYTECODE", "1"}},
+       .in_place = HasLocalPaths(job),
+       .readable = PathsElsewhere(job)});
 }
 
 Result<void> Install(const Job& job, const fs::path& staging) {
@@ -243,7 +275,7 @@ Result<void> Install(const Job& job, const fs::path& staging) {
                "unchecked-hash", "-s", staging, "-p", "/var/task", staging},
       .folder = job.code,
       .environment = {}};
-  TRY(int status, RunChild(compile, [](std::string_view) {}));
+  TRY(int status, RunInSandbox(job.context, compile, [](std::string_view) {}));
   (void)status;
   return {};
 }
