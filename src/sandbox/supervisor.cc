@@ -86,6 +86,8 @@ Result<int> Supervisor::Run(const std::function<int(ServerSide)>& server) {
     return std::unexpected(started.error());
   }
   while (!server_status_) Watch();
+  // One that was killed has left its cgroups; another removes them as it starts, and then ends.
+  if (spawner_ < 0 && !hung_up_) (void)StartSpawner();
   EndSpawner();
   ::sigprocmask(SIG_SETMASK, &caller_mask_, nullptr);
   if (WIFSIGNALED(*server_status_)) return 128 + WTERMSIG(*server_status_);

@@ -308,6 +308,24 @@ TEST_F(SupervisorTest, AKilledSpawnerIsReplacedAndItsSandboxesCountAsKilled) {
   ExpectNothingLeft(pids);
 }
 
+TEST_F(SupervisorTest, NothingIsLeftOfAServerThatIsKilledBetweenTwoSpawners) {
+  StartAndWait(KeepThree(dir_));
+  auto pids = Descendants(supervisor_);
+  ::kill(spawner_, SIGKILL);
+  pid_t second = -1;
+  EXPECT_TRUE(Eventually([&] {
+    for (pid_t child : ChildrenOf(supervisor_)) {
+      if (child != server_ && child != spawner_ && !CgroupsOf(dir_).empty()) second = child;
+    }
+    return second > 0 && NameOf(second) == "samovar-spawner";
+  }));
+  // One that dies so young has no successor for a while.
+  ::kill(second, SIGKILL);
+  ::kill(server_, SIGKILL);
+  WaitFor(supervisor_);
+  ExpectNothingLeft(pids);
+}
+
 TEST_F(SupervisorTest, TwoServersCannotShareADataDirectory) {
   StartAndWait(KeepThree(dir_));
   auto pids = Descendants(supervisor_);
