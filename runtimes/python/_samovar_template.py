@@ -13,6 +13,7 @@ import os
 import select
 import struct
 import sys
+from time import monotonic
 
 import _samovar_clonable as clonable
 import _samovar_log as log
@@ -22,6 +23,7 @@ from _samovar_json import to_json
 CHANNEL, CONTROL = 3, 4
 INVOKE, INIT_ERROR, TEMPLATE = 1, 17, 23
 REAP_MS = 20
+SETTLING = 2.0  # seconds that clones may wait for the template's memory to become huge pages
 SHARED = "a Python without the module _samovar_native cannot be cloned"
 
 
@@ -91,10 +93,16 @@ class Template:
         poll.register(CONTROL, select.POLLIN)
         poll.register(CHANNEL, select.POLLIN)
         cursor = 1  # huge pages are made while nobody waits
+        # A page that moves into a huge one after a clone was made costs that clone a page of its
+        # own. So only a first caller, who waits, gets one before; all others wait for that.
+        patient = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") != "on-demand"
+        settled = monotonic() + SETTLING
         while True:
+            settling = cursor and patient and monotonic() < settled
             ready = dict(poll.poll(0 if cursor else REAP_MS if self.children else None))
             self.reap()
-            if CONTROL in ready:
+            if CONTROL in ready and not settling:
+                patient = True
                 try:
                     request = receive(control)
                 except Gone:

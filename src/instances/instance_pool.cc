@@ -92,6 +92,7 @@ Instance* InstancePool::TakeSpare(bool alone) {
     Instance* spare = spares_.back();
     spares_.pop_back();
     if (!spare->Usable()) continue;
+    spare_taken_ = service_.clock_.Now();
     spare->role = Instance::Role::kOnDemand;
     spare->SetFirst(StartKind::kSpare, {});
     Seat(*spare, alone);

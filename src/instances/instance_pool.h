@@ -194,6 +194,7 @@ class InstancePool {
   SteadyTime provisioned_retry_{};
   std::chrono::nanoseconds provisioned_wait_{0};
   SteadyTime spare_retry_{};
+  SteadyTime spare_taken_{};
   bool prewarmed_ = false;  // since the last request
   bool keeping_ready_ = false;
 };

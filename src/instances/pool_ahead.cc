@@ -15,6 +15,7 @@ using Role = Instance::Role;
 
 constexpr std::chrono::hours kKeepTemplate{4};  // unused; what keep-alive can learn is no longer
 constexpr seconds kSpareWait{30};               // after one was dropped for want of memory
+constexpr std::chrono::milliseconds kFirstCall{100};  // that a spare answers, as a rule
 constexpr seconds kFirstWait{1};
 constexpr seconds kLongestWait{64};
 
@@ -168,6 +169,8 @@ void InstancePool::KeepSpares(SteadyTime now) {
   std::size_t wanted = SparesWanted(now);
   while (spares_.size() > wanted) EndInstance(*spares_.front(), false);
   if (spares_.size() >= wanted || now < spare_retry_ || !waiters_.empty()) return;
+  // What took a spare is to have the processors for itself: to make one takes as long as the call.
+  if (busy_ > 0 && now - spare_taken_ < kFirstCall) return;
   // One at a time, when nobody waits for a start.
   if (service_.starting_ > 0 || service_.queued_ > 0) return;
   if (!service_.MaySpare(CloneMemory())) return;

@@ -101,3 +101,23 @@ def test_an_event_on_its_own_channel_is_answered(native):
     made = native()
     made.said()
     assert b'"count":41' in made.invoke({}).payload
+
+
+def test_a_program_says_itself_how_many_calls_it_takes_and_why_it_must_not_be_cloned(native):
+    made = native(CALLS="64")
+    assert made.said()["clonable"]
+    assert made.clone().recv().meta[:2] == ["counter 1", "64"]
+    said = native(PROBLEM='it "draws"').said()
+    assert said["reasons"] == [{"problem": "it ?draws?", "remedy": "none"}] and not said["clonable"]
+
+
+def test_later_clones_have_the_pages_that_the_first_answer_took(native):
+    made = native(PAGES="1")
+    made.said()
+    first = made.clone()
+    first.ready()
+    assert first.invoke({}).payload == b'{"written":0,"mapped":0}'
+    assert first.invoke({}).payload == b'{"written":1,"mapped":1}'  # and it has left word
+    later = made.clone()
+    later.ready()
+    assert later.invoke({}).payload == b'{"written":1,"mapped":1}'

@@ -117,12 +117,16 @@ static unsigned long PrivateBytes(void) {
   return kilobytes << 10;
 }
 
-int samovar_examine(char* report, size_t size) {
+int samovar_examine(const struct samovar_template* about, char* report, size_t size) {
   struct Report out = {report, size, 0, 0};
   Write(&out, "{\"reasons\":[");
   samovar_pages_share();
   if (!samovar_clone_supported()) {
     Reason(&out, "clones are made on x86-64 only", "", "", "run it there");
+  }
+  if (about->problem != NULL) {
+    char remedy[256];
+    Reason(&out, "", about->problem, "", Plain(about->remedy, remedy, sizeof remedy));
   }
   const int threads = Threads(&out);
   Descriptors(&out);

@@ -2,4 +2,6 @@
 // Whether a program in C may be cloned. Writes the payload of its TEMPLATE frame; 1 or 0.
 #include <stddef.h>
 
-int samovar_examine(char* report, size_t size);
+struct samovar_template;
+
+int samovar_examine(const struct samovar_template* about, char* report, size_t size);

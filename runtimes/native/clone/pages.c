@@ -2,6 +2,8 @@
 //
 // How      /proc/self/pagemap says of each page whether it is in memory (bit 63) and whether this
 //          process alone maps it (bit 56); in a clone the second means: written since the fork.
+//          Of files a fork maps nothing, so that a clone finds its program page by page again: what
+//          the first call had mapped of them, later clones map together.
 // Source   Linux, Documentation/admin-guide/mm/pagemap.rst; madvise(2).
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,9 @@
 #include "maps.h"
 #include "samovar_clone.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -29,16 +34,17 @@ enum { kPage = 4096, kEntries = 512 };
 // ---- the table of written pages ----------------------------------------------------------------
 
 struct Range {
-  uintptr_t begin;
+  uintptr_t begin;  // with kRead, where its pages are a file's and only read
   uint64_t pages;
 };
 
-enum { kRanges = 4094, kMostPages = 16384 };  // 64 KiB of table; 64 MiB of pages
+enum { kRanges = 8190, kMostPages = 16384 };  // 128 KiB of table; 64 MiB of pages of each kind
+enum { kRead = 1 };
 
 struct Table {
   _Atomic int filled;  // 0 nobody, 1 one clone is at it, 2 ready
   uint32_t count;
-  uint64_t pages;
+  uint64_t pages[2];           // written, read
   _Atomic uint64_t collapsed;  // ranges of the template's
   struct Range ranges[kRanges];
 };
@@ -121,8 +127,8 @@ void samovar_pages_leave(void) {
 
 static int Add(uintptr_t page) {
   struct Range* last = table->count > 0 ? &table->ranges[table->count - 1] : NULL;
-  if (table->pages >= kMostPages) return 0;
-  table->pages++;
+  if (table->pages[page & kRead] >= kMostPages) return 0;
+  table->pages[page & kRead]++;
   if (last != NULL && last->begin + last->pages * kPage == page) {
     last->pages++;
     return 1;
@@ -132,7 +138,8 @@ static int Add(uintptr_t page) {
   return 1;
 }
 
-static void RecordMapping(int pagemap, const struct Mapping* mapping) {
+// What of a mapping is wanted: pages of this process alone, or pages of a file.
+static void RecordMapping(int pagemap, const struct Mapping* mapping, int read) {
   static uint64_t entries[kEntries];
   uintptr_t page = mapping->begin;
   while (page < mapping->end) {
@@ -142,8 +149,9 @@ static void RecordMapping(int pagemap, const struct Mapping* mapping) {
         pread(pagemap, entries, left * sizeof *entries, (off_t)(page / kPage * sizeof *entries));
     if (got <= 0) return;
     for (size_t i = 0; i < (size_t)got / sizeof *entries; i++, page += kPage) {
-      const uint64_t written = kPresent | kAlone;
-      if ((entries[i] & (written | kFile)) == written && !Add(page)) return;
+      const uint64_t wanted = kPresent | (read ? kFile : kAlone);
+      const uint64_t looked = kPresent | kFile | (read ? 0 : kAlone);
+      if ((entries[i] & looked) == wanted && !Add(page | (uintptr_t)read)) return;
     }
   }
 }
@@ -165,16 +173,16 @@ long samovar_pages_record(void) {
   }
   if (samovar_maps_open(&maps) == 0) {
     while (samovar_maps_next(&maps, &mapping)) {
-      if (mapping.permissions[1] == 'w' && mapping.permissions[3] == 'p') {
-        RecordMapping(pagemap, &mapping);
-      }
+      if (mapping.permissions[3] != 'p' || mapping.permissions[0] != 'r') continue;
+      const int written = mapping.permissions[1] == 'w';
+      if (written || mapping.inode != 0) RecordMapping(pagemap, &mapping, !written);
     }
     samovar_maps_close(&maps);
   }
   close(pagemap);
-  const long pages = (long)table->pages;
+  const long pages = (long)table->pages[0];
   const int right = table->collapsed == mark;
-  if (!right) table->pages = table->count = 0;
+  if (!right) table->pages[0] = table->pages[1] = table->count = 0;
   table->filled = right ? 2 : 0;
   return pages;
 }
@@ -186,11 +194,11 @@ long samovar_pages_touch(void) {
   long touched = 0;
   for (uint32_t i = 0; i < count; i++) {
     const struct Range range = table->ranges[i];
-    if (range.pages > kMostPages || touched > kMostPages) break;
+    if (range.pages > kMostPages || touched > 2 * kMostPages) break;
     // What is not mapped in this clone is nobody's loss.
-    if (madvise((void*)range.begin, range.pages * kPage, MADV_POPULATE_WRITE) == 0) {
-      touched += (long)range.pages;
-    }
+    const int how = range.begin & kRead ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
+    void* begin = (void*)(range.begin & ~(uintptr_t)kRead);
+    if (madvise(begin, range.pages * kPage, how) == 0) touched += (long)range.pages;
   }
   return touched;
 }

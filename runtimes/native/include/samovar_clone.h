@@ -33,6 +33,19 @@ int samovar_clone_supported(void);
 // an event has come.
 int samovar_template_ready(const char* runtime);
 
+// The same, for a program that has more to say.
+struct samovar_template {
+  const char* runtime;
+  int calls;            // that it takes at a time (docs/formats/channel.md); below 2: one
+  const char* problem;  // why it must not be cloned, and what would help; NULL: nothing that the
+  const char* remedy;   // library does not see by itself
+};
+int samovar_template_ready_with(const struct samovar_template* about);
+
+// In a clone, after its first answer: the first of a template's clones leaves word of what that
+// answer took, so that later ones have it before their first event. Elsewhere it does nothing.
+void samovar_template_answered(void);
+
 // ---- steps of one clone ------------------------------------------------------------------------
 
 // For the child of a fork(): leaves for new namespaces, with an init process of its own, tells who
@@ -65,11 +78,13 @@ int samovar_pages_share(void);
 void samovar_pages_mark(void);
 // In a clone: 1 if the table is empty, so that this clone should fill it after its first answer.
 int samovar_pages_wanted(void);
-// In a clone: writes down which pages it alone has. The number of pages; 0 where that cannot be
-// told, as the template was collapsing its memory: a later clone does it then.
+// In a clone: writes down which pages it alone has, and which of files it has mapped (a fork maps
+// none of them). The number of pages; 0 where that cannot be told, as the template was collapsing
+// its memory: a later clone does it then.
 long samovar_pages_record(void);
-// In a clone: takes copies of the pages in the table now, together. The number of pages. Not the
-// first fault of each but one call for all: that is cheaper, and before the first event.
+// In a clone: takes copies of the written pages in the table now, and maps those of files. The
+// number of pages. Not the first fault of each but one call for all: that is cheaper, and before
+// the first event.
 long samovar_pages_touch(void);
 // In a clone: lets go of the table.
 void samovar_pages_leave(void);
