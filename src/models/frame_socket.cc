@@ -75,8 +75,9 @@ void FrameSocket::Append(std::uint8_t type, std::string_view meta, std::string_v
   out_ += payload;
 }
 
-Result<void> FrameSocket::Flush() {
+Result<bool> FrameSocket::Flush() {
   std::string_view rest = out_;
+  const bool some = !rest.empty();
   while (!rest.empty()) {
     const ssize_t n = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
@@ -85,7 +86,7 @@ Result<void> FrameSocket::Flush() {
   }
   out_.clear();
   if (out_.capacity() > kFlushSize) out_.shrink_to_fit();
-  return {};
+  return some;
 }
 
 }  // namespace samovar

@@ -33,9 +33,9 @@ class FrameSocket {
   // The next whole frame; its views are valid until the next Receive.
   Result<std::optional<FrameView>> Next();
 
-  // Keeps a frame to be sent; Flush sends what is kept.
+  // Keeps a frame to be sent; Flush sends what is kept, and answers whether there was something.
   void Append(std::uint8_t type, std::string_view meta, std::string_view payload);
-  Result<void> Flush();
+  Result<bool> Flush();
 
  private:
   int fd_;

@@ -68,6 +68,7 @@ class Walk {
   Result<void> CheckCalls() const;
   bool HasGraph() const { return graph_; }
   std::set<std::string> TakeExternal() { return std::move(external_); }
+  std::string TakeRandom() { return std::move(random_); }
 
  private:
   Result<void> VisitTensor(std::string_view bytes);
@@ -79,6 +80,7 @@ class Walk {
   int nesting_;
   bool graph_ = false;
   std::set<std::string> external_;
+  std::string random_;
   std::string function_;  // the one whose body is being read; "" outside
   std::map<std::string, std::set<std::string>> calls_;  // function -> operators in its body
 };
@@ -104,6 +106,25 @@ Result<std::string> FullName(std::string_view bytes, std::uint32_t name, std::ui
   return fmt::format("{}:{}", found_domain, found_name);
 }
 
+// Dropout draws only where it is told that it trains, in its third input.
+bool IsRandom(std::string_view operation, std::string_view node) {
+  constexpr std::string_view kRandom[] = {
+      ":RandomNormal", ":RandomNormalLike", ":RandomUniform",         ":RandomUniformLike",
+      ":Multinomial",  ":Bernoulli",        "com.microsoft:Sampling",
+  };
+  if (std::ranges::find(kRandom, operation) != std::end(kRandom)) return true;
+  if (operation != ":Dropout") return false;
+  std::size_t inputs = 0;
+  bool trains = false;
+  ProtoReader reader(node);
+  while (!reader.AtEnd()) {
+    const auto field = reader.Next();
+    if (!field) return true;
+    if (field->number == 1 && ++inputs == 3) trains = !field->bytes.empty();
+  }
+  return trains;
+}
+
 Result<void> Walk::Visit(Message kind, std::string_view bytes, int depth) {
   if (kind == Message::kTensor) return VisitTensor(bytes);
   if (kind == Message::kGraph && ++depth > nesting_) {
@@ -114,9 +135,10 @@ Result<void> Walk::Visit(Message kind, std::string_view bytes, int depth) {
     TRY(function_, FullName(bytes, 1, 10));
     calls_[function_];
   }
-  if (kind == Message::kNode && !function_.empty()) {
+  if (kind == Message::kNode) {
     TRY(std::string called, FullName(bytes, 4, 7));
-    calls_[function_].insert(std::move(called));
+    if (IsRandom(called, bytes)) random_ = called.substr(called.find(':') + 1);
+    if (!function_.empty()) calls_[function_].insert(std::move(called));
   }
   ProtoReader reader(bytes);
   while (!reader.AtEnd()) {
@@ -287,8 +309,7 @@ class Mapping {
   std::size_t size_;
 };
 
-Result<std::set<std::string>> Check(const std::string& path, const std::string& package,
-                                    const ModelLimits& limits) {
+Result<Walk> Check(const std::string& path, const std::string& package, const ModelLimits& limits) {
   TRY(const Mapping file, Mapping::Of(path));
   if (file.Bytes().empty()) return Fail(Code::kInvalid, "it is empty");
   if (file.Bytes().size() > limits.file.count) {
@@ -305,13 +326,11 @@ Result<std::set<std::string>> Check(const std::string& path, const std::string& 
   // Bytes that happen to read as fields of something.
   if (!walk.HasGraph()) return Fail(Code::kInvalid, "it holds no graph, so it is no ONNX model");
   TRY(walk.CheckCalls());
-  return walk.TakeExternal();
+  return walk;
 }
 
-}  // namespace
-
-Result<std::set<std::string>> ModelDataFiles(const std::string& path, const std::string& package,
-                                             const ModelLimits& limits) {
+Result<Walk> CheckNamed(const std::string& path, const std::string& package,
+                        const ModelLimits& limits) {
   auto checked = Check(path, package, limits);
   if (checked) return checked;
   Error error = std::move(checked.error());
@@ -320,10 +339,18 @@ Result<std::set<std::string>> ModelDataFiles(const std::string& path, const std:
   return std::unexpected(std::move(error));
 }
 
-Result<void> CheckModelFile(const std::string& path, const std::string& package,
-                            const ModelLimits& limits) {
-  TRY(ModelDataFiles(path, package, limits));
-  return {};
+}  // namespace
+
+Result<std::set<std::string>> ModelDataFiles(const std::string& path, const std::string& package,
+                                             const ModelLimits& limits) {
+  TRY(Walk walk, CheckNamed(path, package, limits));
+  return walk.TakeExternal();
+}
+
+Result<std::string> CheckModelFile(const std::string& path, const std::string& package,
+                                   const ModelLimits& limits) {
+  TRY(Walk walk, CheckNamed(path, package, limits));
+  return walk.TakeRandom();
 }
 
 }  // namespace samovar

@@ -22,8 +22,9 @@ struct ModelLimits {
   int nesting = 32;            // of graphs in graphs
 };
 
-Result<void> CheckModelFile(const std::string& path, const std::string& package,
-                            const ModelLimits& limits = {});
+// Answers an operator of the model's that draws random numbers, "" where it has none.
+Result<std::string> CheckModelFile(const std::string& path, const std::string& package,
+                                   const ModelLimits& limits = {});
 // The data files that a model names (external data), after the same checks: paths relative to its
 // folder.
 Result<std::set<std::string>> ModelDataFiles(const std::string& path, const std::string& package,

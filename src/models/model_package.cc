@@ -112,7 +112,7 @@ Result<std::unique_ptr<ModelPackage>> OpenModelPackage(const PackageOptions& opt
     return Fail(Code::kInvalid, fmt::format("the package has no {}", options.file),
                 "Model.LoadFailed");
   }
-  TRY(CheckModelFile(path, options.folder));
+  TRY(package->random, CheckModelFile(path, options.folder));
   TRY(package->model, OnnxModel::Load(path, {.threads = package->settings.threads,
                                              .providers = package->settings.providers}));
   package->signature = {.name = options.name,

@@ -24,6 +24,7 @@ struct ModelPackage {
   std::unique_ptr<Batcher> batcher;
   std::string batching;  // "on", or "off: " and why
   std::string trees;     // who walks them, and why
+  std::string random;    // an operator that draws random numbers; "": none does
 };
 
 struct PackageOptions {

@@ -51,12 +51,13 @@ std::string ErrorJson(const Error& error) {
   return out += '}';
 }
 
-WorkerLoop::WorkerLoop(FrameSocket& socket, ModelPackage& package)
-    : socket_(socket), package_(package), timer_(*package.model) {}
+WorkerLoop::WorkerLoop(FrameSocket& socket, ModelPackage& package, std::function<void()> answered)
+    : socket_(socket), package_(package), timer_(*package.model), answered_(std::move(answered)) {}
 
 Result<void> WorkerLoop::Run() {
   while (true) {
-    TRY(socket_.Flush());
+    TRY(const bool sent, socket_.Flush());
+    if (sent && answered_) std::exchange(answered_, {})();
     if (ending_ && pending_.empty()) return {};
     TRY(const bool came, socket_.Receive(Patience()));
     if (came) TRY(TakeFrames());

@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ namespace samovar {
 
 class WorkerLoop {
  public:
-  WorkerLoop(FrameSocket& socket, ModelPackage& package);
+  // `answered` is called once, after the first answer was sent.
+  WorkerLoop(FrameSocket& socket, ModelPackage& package, std::function<void()> answered = {});
 
   // Until SHUTDOWN (nothing) or the end of the channel.
   Result<void> Run();
@@ -47,6 +49,7 @@ class WorkerLoop {
   FrameSocket& socket_;
   ModelPackage& package_;
   RunTimer timer_;
+  std::function<void()> answered_;
   std::deque<Pending> pending_;
   bool ending_ = false;
 };

@@ -15,7 +15,7 @@ constexpr double kMebibytesPerCpu = 1769;
 constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
 // A variable of the function's: "aws" runs the unmodified AWS client that its package brings.
 constexpr const char* kClientVariable = "SAMOVAR_RUNTIME_CLIENT";
-// Tells our Python runtime to be a template.
+// Tells our Python runtime and our model worker to be templates.
 constexpr const char* kTemplateVariable = "SAMOVAR_TEMPLATE";
 // Tells our Node.js runtime that the function comes later.
 constexpr const char* kGenericVariable = "SAMOVAR_GENERIC";
@@ -279,8 +279,10 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
     spec.argv.insert(spec.argv.begin(), wrapper->second);
   }
   // What a wrapper starts may be anything.
-  spec.clonable = options.clones && version.may_clone && runtime.kind == Runtime::Kind::kPython &&
-                  spec.channel && wrapper == env.end();
+  const bool template_runtime =
+      runtime.kind == Runtime::Kind::kPython || runtime.kind == Runtime::Kind::kOnnx;
+  spec.clonable = options.clones && version.may_clone && template_runtime && spec.channel &&
+                  (wrapper == env.end() || !interpreted);
   env.erase(kGenericVariable);
   if (options.clones && version.may_clone && runtime.kind == Runtime::Kind::kNode && spec.channel &&
       wrapper == env.end() && spec.network == Network::kLoopback && MayBootAhead(version, env)) {

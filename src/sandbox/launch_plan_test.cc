@@ -293,6 +293,17 @@ TEST_F(LaunchPlanTest, PlansATemplateWhereAllOfHostRuntimeAndFunctionAllowIt) {
   }
 }
 
+TEST_F(LaunchPlanTest, PlansATemplateForAModelAndPassesOverAWrapper) {
+  options_.clones = true;
+  runtime_.kind = Runtime::Kind::kOnnx;
+  version_.runtime = "onnx";
+  version_.environment["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/wrap";
+  EXPECT_TRUE(Plan().clonable);
+  EXPECT_EQ(Plan().argv.size(), 1u);
+  version_.may_clone = false;
+  EXPECT_FALSE(Plan().clonable);
+}
+
 TEST_F(LaunchPlanTest, LetsNodeBootAheadUnlessWhatItReadsAtItsStartIsTheFunctions) {
   struct Case {
     std::string_view name;

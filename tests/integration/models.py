@@ -108,8 +108,9 @@ def fails(server, name, event, kind, *words):
 
 
 def instance_ids(server, function):
+    """Of those that serve; a template and spares do not."""
     listed = server.get("/samovar/v1/instances")["instances"]
-    return [i["id"] for i in listed if i["function"] == function]
+    return [i["id"] for i in listed if i["function"] == function and i["state"] not in ("template", "spare")]
 
 
 def column(name, data):

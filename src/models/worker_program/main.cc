@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <onnxruntime_c_api.h>
+#include <samovar_clone.h>
 
 #include <chrono>
 #include <cstdio>
@@ -36,6 +37,24 @@ PackageOptions OptionsFromEnvironment() {
   return options;
 }
 
+// Says READY; returns in an instance, which may be a clone of this process.
+void BecomeTemplate(const ModelPackage& package) {
+  const std::string runtime = fmt::format("onnxruntime{}", OrtGetApiBase()->GetVersionString());
+  samovar_template about{runtime.c_str(), package.settings.outstanding, nullptr, nullptr};
+  std::string problem;
+  if (!package.random.empty()) {
+    problem = fmt::format("the model draws random numbers ({}), which clones would share",
+                          package.random);
+    about.problem = problem.c_str();
+    about.remedy = "take the operator out, if its draws are not needed";
+  } else if (package.settings.threads > 1) {
+    problem = fmt::format("samovar.yaml gives it {} threads", package.settings.threads);
+    about.problem = problem.c_str();
+    about.remedy = "threads: 1";
+  }
+  samovar_template_ready_with(&about);
+}
+
 int Main() {
   FrameSocket socket(kChannel);
   const auto began = std::chrono::steady_clock::now();
@@ -51,11 +70,9 @@ int Main() {
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began);
   fmt::print(stderr, "model loaded in {:.1f} ms; batching is {}; trees are walked by {}\n",
              took.count(), (*package)->batching, (*package)->trees);
-  std::string ready = fmt::format("onnxruntime{}", OrtGetApiBase()->GetVersionString());
-  ready += '\0';
-  ready += std::to_string((*package)->settings.outstanding);
-  socket.Append(static_cast<std::uint8_t>(FrameType::kReady), ready, "");
-  auto ran = WorkerLoop(socket, **package).Run();
+  BecomeTemplate(**package);
+  // Its timer is this process's own, so it is made after.
+  auto ran = WorkerLoop(socket, **package, samovar_template_answered).Run();
   if (ran || ran.error().code == Code::kUnavailable) return 0;
   fmt::print(stderr, "{}\n", ran.error().message);
   return 1;
