@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -10,8 +11,9 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kLanes = 8;   // walks side by side
-constexpr std::size_t kBlock = 64;  // rows that go through all trees together
+constexpr std::size_t kLanes = 8;               // walks side by side
+constexpr std::size_t kBlock = 64;              // rows that go through all trees together
+constexpr std::size_t kBlockFloats = 16 << 10;  // of their rows, which share the cache with a tree
 constexpr std::uint32_t kCheckEvery = 4;
 
 template <bool kMissing, class Node>
@@ -54,19 +56,20 @@ struct Forest::View {
   const Node* nodes;
 
   void Add(const Node* leaf, float* sums) const {
-    const auto index = static_cast<std::size_t>(leaf - nodes);
     if (forest.targets_ == 1) {
-      *sums += forest.values_[index];
+      *sums += leaf->limit;
       return;
     }
-    for (std::uint32_t i = forest.first_[index]; i < forest.first_[index + 1]; ++i) {
+    const auto number = std::bit_cast<std::uint32_t>(leaf->limit);
+    for (std::uint32_t i = forest.first_[number]; i < forest.first_[number + 1]; ++i) {
       sums[forest.weights_[i].target] += forest.weights_[i].value;
     }
   }
 
   template <bool kMissing>
   void OneRow(const float* x, float* sums) const {
-    const std::array<const float*, kLanes> row{x, x, x, x, x, x, x, x};
+    std::array<const float*, kLanes> row;
+    row.fill(x);
     const std::vector<Tree>& trees = forest.trees_;
     for (std::size_t first = 0; first < trees.size(); first += kLanes) {
       const std::size_t count = std::min(kLanes, trees.size() - first);
@@ -85,9 +88,9 @@ struct Forest::View {
   }
 
   template <bool kMissing>
-  void Block(const float* x, std::size_t rows, std::size_t stride, float* sums) const {
+  void Block(const float* x, std::size_t rows, float* sums) const {
     std::array<const float*, kBlock + kLanes> row;
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = x + std::min(i, rows - 1) * stride;
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = x + std::min(i, rows - 1) * Padded();
     for (const Tree& tree : forest.trees_) {
       for (std::size_t first = 0; first < rows; first += kLanes) {
         Walks<Node> at;
@@ -99,16 +102,27 @@ struct Forest::View {
     }
   }
 
+  // A row and the NaN behind it.
+  std::size_t Padded() const { return forest.width_ + 1; }
+
   template <bool kMissing>
   void All(const float* x, std::size_t rows, std::size_t stride, float* sums) const {
-    for (std::size_t first = 0; first < rows; first += kBlock) {
-      const std::size_t count = std::min(kBlock, rows - first);
-      if (count >= kLanes / 2) {
-        Block<kMissing>(x + first * stride, count, stride, sums + first * forest.targets_);
+    const std::size_t block = std::clamp(kBlockFloats / Padded(), kLanes, kBlock);
+    std::vector<float> own(std::min(rows, block) * Padded());
+    for (std::size_t first = 0; first < rows; first += block) {
+      const std::size_t count = std::min(block, rows - first);
+      for (std::size_t i = 0; i < count; ++i) {
+        float* to = own.data() + i * Padded();
+        std::copy_n(x + (first + i) * stride, forest.width_, to);
+        to[forest.width_] = std::numeric_limits<float>::quiet_NaN();
+      }
+      float* to = sums + first * forest.targets_;
+      if (count >= kLanes) {
+        Block<kMissing>(own.data(), count, to);
         continue;
       }
-      for (std::size_t i = first; i < first + count; ++i) {
-        OneRow<kMissing>(x + i * stride, sums + i * forest.targets_);
+      for (std::size_t i = 0; i < count; ++i) {
+        OneRow<kMissing>(own.data() + i * Padded(), to + i * forest.targets_);
       }
     }
   }

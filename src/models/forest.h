@@ -5,11 +5,11 @@
 //          level. Most of a prediction is that waiting; several walks side by side wait together.
 // How      A node has 8 bytes (12 in a forest of very large trees): its limit, its feature, and how
 //          far its children are, which lie side by side, so that a step is a comparison and an
-//          addition and no branch. A leaf leads to itself. Eight rows go down one tree together,
-//          tree after tree, so that a tree stays in the nearest cache for all rows; one row alone
-//          goes down eight trees together.
-//          The answers are those of ONNX Runtime to the last bit: leaves are added as floats, in
-//          the order of the trees.
+//          addition and no branch. A leaf looks at a value behind the row, which is NaN, and so
+//          leads to itself; its value takes the place of the limit. Eight rows go down one tree
+//          together, tree after tree, so that a tree stays in the nearest cache for all rows; one
+//          row alone goes down eight trees together. The answers are those of ONNX Runtime to the
+//          last bit: leaves are added as floats, in the order of the trees.
 // Errors   Of: kUnsupported for what ONNX Runtime should rather do, or judge.
 // Threads  Immutable.
 // Source   N. Asadi et al., "Runtime Optimizations for Tree-based Machine Learning Models", IEEE
@@ -45,7 +45,7 @@ class Forest {
   struct NarrowNode {
     static constexpr std::uint32_t kMissing = 1u << 15;  // of `feature`: NaN is true, too
 
-    float limit;  // to the true child where the value is at most this; NaN: to the false one
+    float limit;  // to the true child where the value is at most this; of a leaf: see values_
     std::uint16_t feature;
     std::uint16_t step;  // to the false child, by nodes; the true one is next to it; 0: a leaf
   };
@@ -77,8 +77,8 @@ class Forest {
 
   std::variant<std::vector<NarrowNode>, std::vector<WideNode>> nodes_;
   std::vector<Tree> trees_;
-  std::vector<float> values_;         // by node, where there is one target
-  std::vector<std::uint32_t> first_;  // by node and one more, into weights_, where there are more
+  // A leaf's limit is its value where there is one target; else its number, as bits.
+  std::vector<std::uint32_t> first_;  // by leaf and one more, into weights_
   std::vector<Weight> weights_;
   std::vector<float> base_values_;  // one a target, or none
   std::size_t targets_ = 0;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -143,7 +144,7 @@ class Forest::Builder {
 
   // What the node asks, without its way; and whether true and false change places.
   std::pair<WideNode, bool> Question(std::size_t i) const {
-    if (in_.modes[i] == Mode::kLeaf) return {{kNaN, 0, 0}, false};
+    if (in_.modes[i] == Mode::kLeaf) return {{0, static_cast<std::uint32_t>(width_), 0}, false};
     bool missing = !in_.missing_is_true.empty() && in_.missing_is_true[i] == 1;
     const bool strict = in_.modes[i] == Mode::kLess || in_.modes[i] == Mode::kGreaterOrEqual;
     const bool swap = in_.modes[i] == Mode::kGreater || in_.modes[i] == Mode::kGreaterOrEqual;
@@ -168,6 +169,7 @@ class Forest::Builder {
       if (in_.modes[i] == Mode::kLeaf) {
         ++leaves;
         depths += level[at];
+        node.limit = KeepLeaf(i);
       } else {
         std::uint32_t children[] = {Find(range, in_.false_ids[i]), Find(range, in_.true_ids[i])};
         if (children[0] == kNone || children[1] == kNone) return No("a node without a child");
@@ -177,27 +179,24 @@ class Forest::Builder {
         level.insert(level.end(), 2, level[at] + 1);
       }
       nodes_.push_back(node);
-      KeepLeaf(i);
     }
     out_.trees_.push_back({static_cast<std::uint32_t>(begin),
                            static_cast<std::uint32_t>(depths / leaves), level.back()});
     return {};
   }
 
-  void KeepLeaf(std::size_t i) {
+  // What stands for the limit of a leaf.
+  float KeepLeaf(std::size_t i) {
     const std::span entries(leaf_order_.data() + leaf_first_[i],
                             leaf_first_[i + 1] - leaf_first_[i]);
-    const bool leaf = in_.modes[i] == Mode::kLeaf;
-    if (in_.targets == 1) {
-      out_.values_.push_back(leaf ? in_.leaf_values[entries.front()] : 0);
-      return;
-    }
+    if (in_.targets == 1) return in_.leaf_values[entries.front()];
+    const auto number = static_cast<std::uint32_t>(out_.first_.size());
     out_.first_.push_back(static_cast<std::uint32_t>(out_.weights_.size()));
     for (std::uint32_t entry : entries) {
-      if (!leaf) continue;  // ONNX Runtime passes over them, too
       out_.weights_.push_back(
           {static_cast<std::uint32_t>(in_.leaf_targets[entry]), in_.leaf_values[entry]});
     }
+    return std::bit_cast<float>(number);
   }
 
   void Finish() {
@@ -210,7 +209,7 @@ class Forest::Builder {
     } else if (out_.targets_ == 1) {
       out_.base_values_ = {0};  // is added all the same, and makes 0 of -0
     }
-    bool narrow = width_ <= NarrowNode::kMissing;
+    bool narrow = width_ < NarrowNode::kMissing;  // and the leaves' own feature
     for (const WideNode& node : nodes_) {
       out_.missing_ |= (node.feature & WideNode::kMissing) != 0;
       narrow &= node.step <= std::numeric_limits<std::uint16_t>::max();
