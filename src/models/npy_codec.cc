@@ -105,8 +105,9 @@ std::size_t FortranIndex(const Shape& shape, std::size_t index) {
 }
 
 bool SameLayout(const NpyHeader& header, ElementType type) {
-  return !header.big_endian && !header.fortran_order &&
-         header.descr.substr(1) == NpyDescr(type).substr(1);
+  const std::string_view own = NpyDescr(type);  // "" where NumPy has no such type
+  return !own.empty() && !header.big_endian && !header.fortran_order &&
+         header.descr.substr(1) == own.substr(1);
 }
 
 Result<Tensor> ReadArray(const ValueInfo& info, const NpyHeader& header, std::string_view data) {
