@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "models/proto_reader.h"
+#include "models/proto_writer.h"
 
 namespace samovar {
 namespace {
@@ -25,17 +26,6 @@ constexpr std::uint32_t kNodeAttribute = 5;
 constexpr std::uint32_t kNodeDomain = 7;
 
 std::unexpected<Error> No(std::string why) { return Fail(Code::kUnsupported, std::move(why)); }
-
-void AppendVarint(std::uint64_t value, std::string& out) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
-void AppendField(std::uint32_t number, std::string_view bytes, std::string& out) {
-  AppendVarint(number << 3 | 2, out);
-  AppendVarint(bytes.size(), out);
-  out += bytes;
-}
 
 struct Attribute {
   std::string_view name;
@@ -67,6 +57,7 @@ Result<void> TakeFloats(const ProtoField& field, std::vector<float>& out) {
     out.push_back(AsFloat(field.value));
     return {};
   }
+  if (field.bytes.empty()) return {};
   if (field.bytes.size() % 4 != 0) return Fail(Code::kInvalid, "floats that are cut off");
   const std::size_t old = out.size();
   out.resize(old + field.bytes.size() / 4);
@@ -185,11 +176,11 @@ Result<Node> ReadNode(std::string_view bytes) {
 // The node of `node`'s ensemble, which is number `index`.
 std::string ForestNode(const Node& node, std::size_t index) {
   std::string out;
-  for (std::string_view input : node.inputs) AppendField(kNodeInput, input, out);
-  for (std::string_view output : node.outputs) AppendField(kNodeOutput, output, out);
-  AppendField(kNodeName, node.name, out);
-  AppendField(kNodeOperator, fmt::format("Forest{}", index), out);
-  AppendField(kNodeDomain, kForestDomain, out);
+  for (std::string_view input : node.inputs) AppendBytesField(kNodeInput, input, out);
+  for (std::string_view output : node.outputs) AppendBytesField(kNodeOutput, output, out);
+  AppendBytesField(kNodeName, node.name, out);
+  AppendBytesField(kNodeOperator, fmt::format("Forest{}", index), out);
+  AppendBytesField(kNodeDomain, kForestDomain, out);
   return out;
 }
 
@@ -211,7 +202,7 @@ Result<std::string> TakeFromGraph(std::string_view graph, std::vector<Forest>& f
         }
         TRY(Forest forest, Forest::Of(ensemble));
         forests.push_back(std::move(forest));
-        AppendField(kGraphNode, ForestNode(node, forests.size() - 1), out);
+        AppendBytesField(kGraphNode, ForestNode(node, forests.size() - 1), out);
         continue;
       }
     }
@@ -230,17 +221,16 @@ Result<ModelForests> FindForests(std::string_view model) {
     TRY(const ProtoField field, reader.Next());
     if (field.number == kModelGraph && field.is_bytes) {
       TRY(const std::string graph, TakeFromGraph(field.bytes, out.forests));
-      AppendField(kModelGraph, graph, out.model);
+      AppendBytesField(kModelGraph, graph, out.model);
     } else {
       out.model += before.substr(0, before.size() - reader.Rest().size());
     }
   }
   if (out.forests.empty()) return No("no tree ensemble");
   std::string opset;
-  AppendField(1, kForestDomain, opset);
-  AppendVarint(2 << 3, opset);
-  AppendVarint(1, opset);
-  AppendField(kModelOpset, opset, out.model);
+  AppendBytesField(1, kForestDomain, opset);
+  AppendNumberField(2, 1, opset);
+  AppendBytesField(kModelOpset, opset, out.model);
   return out;
 }
 

@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <optional>
 
+#include "models/empty_sequence.h"
 #include "models/forest_file.h"
 #include "models/forest_ops.h"
 #include "models/ort.h"
@@ -23,6 +25,7 @@ struct OnnxModel::Session {
   OrtOwned<OrtSession> session;
   OrtOwned<OrtMemoryInfo> memory;
   OrtOwned<OrtRunOptions> run_options;
+  std::map<ElementType, OrtOwned<OrtValue>> empty_sequences;  // those that requests brought
   std::atomic<bool> interrupted = false;
 };
 
@@ -86,6 +89,10 @@ Result<OrtOwned<OrtSessionOptions>> MakeOptions(const ModelOptions& options) {
   TRY(Checked(Ort().AddSessionConfigEntry(made.get(), "session.intra_op.allow_spinning", "0")));
   TRY(AddProviders(made.get(), options));
   return made;
+}
+
+bool IsEmptySequence(const Value& value) {
+  return value.kind == Value::Kind::kSequence && value.items.empty();
 }
 
 using CountOf = OrtStatus* (*)(const OrtSession*, std::size_t*);
@@ -186,6 +193,15 @@ std::vector<const Forest*> OnnxModel::Forests() const {
   return session_->forests->Forests();
 }
 
+Result<const OrtValue*> OnnxModel::EmptySequenceOf(ElementType type) {
+  OrtOwned<OrtValue>& kept = session_->empty_sequences[type];
+  if (!kept) {
+    TRY(auto options, MakeOptions({}));
+    TRY(kept, EmptySequence(session_->env.get(), options.get(), type));
+  }
+  return kept.get();
+}
+
 Result<std::vector<Value>> OnnxModel::Run(std::vector<Value>& inputs,
                                           const std::vector<std::size_t>& wanted) {
   std::vector<const char*> names;
@@ -193,8 +209,12 @@ Result<std::vector<Value>> OnnxModel::Run(std::vector<Value>& inputs,
   std::vector<const OrtValue*> values;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].kind == Value::Kind::kNone) continue;
-    TRY(owned.emplace_back(), ToOrt(inputs[i], session_->memory.get()));
     names.push_back(inputs_[i].name.c_str());
+    if (IsEmptySequence(inputs[i])) {
+      TRY(values.emplace_back(), EmptySequenceOf(inputs_[i].type));
+      continue;
+    }
+    TRY(owned.emplace_back(), ToOrt(inputs[i], session_->memory.get()));
     values.push_back(owned.back().get());
   }
   std::vector<const char*> output_names;

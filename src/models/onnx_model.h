@@ -18,6 +18,8 @@
 #include "models/forest.h"
 #include "models/tensor.h"
 
+struct OrtValue;
+
 namespace samovar {
 
 struct ModelOptions {
@@ -55,6 +57,7 @@ class OnnxModel {
   static Result<std::unique_ptr<OnnxModel>> Open(const ModelOptions& options,
                                                  std::unique_ptr<Session> session, Create create);
   Result<void> Describe();
+  Result<const OrtValue*> EmptySequenceOf(ElementType type);
 
   std::unique_ptr<Session> session_;
   std::vector<ValueInfo> inputs_;

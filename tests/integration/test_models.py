@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from onnx import TensorProto, helper
 
 from harness import ROLE, pack, unique, until
-from models import (DATA, FLOAT, INT64, ROWS, ask, build, deploy, endless, fails, identity, node, publish, scaled,
+from models import (DATA, FLOAT, INT64, ROWS, STRING, ask, build, deploy, endless, fails, identity, node, publish, scaled,
                     trees_with_zipmap, value)
 
 INVALID = "Model.InvalidInput"
@@ -153,6 +153,15 @@ def test_sequences_go_in_and_out(server):
     function = deploy(server, build([node("SplitToSequence", ["x"], ["ys"], axis=0, keepdims=0)],
                                     [("x", FLOAT, ["N", 2])], [split]))
     assert ask(server, function, {"inputs": {"x": [[1, 2], [3, 4]]}}) == {"outputs": {"ys": [[1, 2], [3, 4]]}}
+
+
+def test_a_sequence_may_be_empty(server):
+    for element in (FLOAT, STRING, INT64):
+        sequence = helper.make_value_info("xs", helper.make_sequence_type_proto(helper.make_tensor_type_proto(element, None)))
+        function = deploy(server, build([node("SequenceLength", ["xs"], ["n"])], [sequence], [("n", INT64, [])]))
+        one = ["a"] if element == STRING else [1]
+        for xs in ([], [one], [], [one, one]):
+            assert ask(server, function, {"inputs": {"xs": xs}}) == {"outputs": {"n": len(xs)}}
 
 
 def test_a_classifiers_maps_come_as_objects(server):
