@@ -13,6 +13,7 @@
 #include "models/inference_codec.h"
 #include "models/json_input.h"
 #include "models/json_text.h"
+#include "models/large_numbers.h"
 #include "models/npy_codec.h"
 
 namespace samovar {
@@ -128,6 +129,10 @@ Result<ModelCall> ModelCodec::Decode(std::string_view content_type, std::string_
 Result<ModelCall> ModelCodec::DecodeJson(std::string_view payload, std::string_view tail) {
   simdjson::dom::element json;
   const auto error = parser_->json.parse(payload.data(), payload.size()).get(json);
+  if (error == simdjson::NUMBER_ERROR) {
+    const std::string exact = LargeNumbersAsFractions(payload);
+    if (exact != payload) return DecodeJson(exact, tail);
+  }
   if (error != simdjson::SUCCESS) {
     return InvalidInput(fmt::format("the body is no JSON: {}", simdjson::error_message(error)));
   }

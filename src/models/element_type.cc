@@ -136,10 +136,12 @@ T Get(const std::byte* data, std::size_t index) {
 template <class T, class From>
 bool Fits(From value) {
   if constexpr (std::is_floating_point_v<From>) {
-    // The bounds as doubles: 2^63 and 2^64 are exact, their predecessors are not.
+    // The bounds as doubles: 2^63 and 2^64 are exact, their predecessors are not. What rounds to
+    // -2^63 may have been less, so that no double says it exactly.
     const double above = std::ldexp(1.0, std::numeric_limits<T>::digits);
     const double least = std::is_signed_v<T> ? -above : 0;
-    return value >= least && value < above && value == std::trunc(value);
+    const bool in = sizeof(T) == 8 && std::is_signed_v<T> ? value > least : value >= least;
+    return in && value < above && value == std::trunc(value);
   } else {
     return std::in_range<T>(value);
   }

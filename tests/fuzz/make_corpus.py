@@ -59,6 +59,57 @@ def elf_file():
         seed("elf_file", "library", made.read_bytes())
 
 
+def model_payload():
+    """One byte for the model, a content type, an Accept, the payload."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2.5]}
+    binary = json.dumps({"inputs": [{**{k: tensor[k] for k in ("name", "datatype", "shape")}, "parameters": {"binary_data_size": 8}}],
+                         "parameters": {"binary_data_output": True}})
+    npy = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }\n"
+    seeds = {"instances": (0, "", "", b'{"instances": [[1, 2e3], [-0.5, null]], "outputs": ["x"]}'),
+             "objects": (3, "", "", b'{"instances": [{"x": [1], "n": [2, 3]}]}'),
+             "rows": (3, "", "text/csv", b'{"instances": [[1, 2, 3]]}'),
+             "inputs": (2, "application/json", "", b'{"inputs": {"x": [["a", "b\\u00e9"]]}}'),
+             "complex": (4, "", "", b'{"inputs": {"x": [[1, 2], [3, "NaN"]]}}'),
+             "small": (5, "", "application/x-npy", b'{"inputs": {"x": [[-8, 7]]}}'),
+             "large": (1, "", "", b'{"instances": [18446744073709551616, 1e3, 9223372036854775807]}'),
+             "scalar": (6, "", "", b'{"inputs": {"x": [[true, 0], [1, false]], "h": 0.5}}'),
+             "sequence": (7, "", "", b'{"inputs": {"s": [[1], [], [2, 3]]}}'),
+             "v2": (0, "", "", json.dumps({"id": "1", "inputs": [tensor], "outputs": [{"name": "x"}]}).encode()),
+             "binary": (0, f"application/octet-stream; inference-header-content-length={len(binary)}", "",
+                        binary.encode() + struct.pack("<ff", 1, 2)),
+             "url": (0, "", "", json.dumps({"requestContext": {"http": {}}, "body": json.dumps({"instances": [[1, 2]]})}).encode()),
+             "csv": (0, "text/csv; header=present", "", b'a,"b"\n1, 2\r\n,"3"\n'),
+             "npy": (0, "application/x-npy", "*/*", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(npy)) + npy + struct.pack("<ff", 1, 2))}
+    for name, (model, kind, accept, payload) in seeds.items():
+        seed("model_payload", name, bytes([model]) + f"{kind}\n{accept}\n".encode() + payload)
+
+
+def model_forest():
+    """A model of one tree, in the fields of onnx.proto."""
+    def field(number, value):
+        if isinstance(value, int):
+            return bytes([number << 3, value])
+        data = value if isinstance(value, bytes) else value.encode()
+        assert len(data) < 1 << 14
+        return bytes([number << 3 | 2]) + (
+            bytes([len(data)]) if len(data) < 128 else bytes([len(data) & 0x7F | 0x80, len(data) >> 7])) + data
+
+    def column(name, number, values):
+        return field(5, field(1, name) + b"".join(
+            bytes([number << 3 | 5]) + struct.pack("<f", v) if isinstance(v, float) else field(number, v) for v in values))
+
+    for name, targets, more in (("regressor", 1, b""), ("targets", 2, column("nodes_missing_value_tracks_true", 8, [1, 0, 0]))):
+        leaves = [(node, target) for node in (1, 2) for target in range(targets)]
+        node = (field(1, "x") + field(2, "y") + field(4, "TreeEnsembleRegressor") + field(7, "ai.onnx.ml") + more
+                + column("nodes_treeids", 8, [0, 0, 0]) + column("nodes_nodeids", 8, [0, 1, 2]) + column("nodes_featureids", 8, [1, 0, 0])
+                + column("nodes_values", 7, [0.5, 0.0, 0.0]) + column("nodes_modes", 9, ["BRANCH_LEQ", "LEAF", "LEAF"])
+                + column("nodes_truenodeids", 8, [1, 0, 0]) + column("nodes_falsenodeids", 8, [2, 0, 0])
+                + column("target_treeids", 8, [0] * len(leaves)) + column("target_nodeids", 8, [n for n, _ in leaves])
+                + column("target_ids", 8, [t for _, t in leaves]) + column("target_weights", 7, [0.25] * len(leaves))
+                + field(5, field(1, "n_targets") + field(3, targets)))
+        seed("model_forest", name, field(1, 8) + field(7, field(1, node)) + field(8, field(2, 17)))
+
+
 def a_zip():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -115,6 +166,8 @@ def main():
     template_report()
     collections()
     elf_file()
+    model_payload()
+    model_forest()
 
 
 if __name__ == "__main__":
