@@ -249,13 +249,23 @@ int samovar_snapshot_vector(const samovar_snapshot* snapshot, uint64_t row, floa
 int samovar_snapshot_search(const samovar_snapshot* snapshot, const float* vector, size_t dimension,
                             size_t k, const char* filter, size_t filter_size, uint64_t* rows,
                             float* scores, size_t* count, samovar_error* error) {
+  return samovar_snapshot_search_with(snapshot, vector, dimension, k, filter, filter_size, nullptr,
+                                      rows, scores, count, error);
+}
+
+int samovar_snapshot_search_with(const samovar_snapshot* snapshot, const float* vector,
+                                 size_t dimension, size_t k, const char* filter, size_t filter_size,
+                                 const samovar_search* options, uint64_t* rows, float* scores,
+                                 size_t* count, samovar_error* error) {
+  samovar::SearchOptions how;
+  if (options) how = {.exact = options->exact != 0, .candidates = options->candidates};
   samovar::Filter which;
   if (filter) {
     auto parsed = samovar::Filter::Parse({filter, filter_size});
     if (!parsed) return Say(parsed.error(), error);
     which = std::move(*parsed);
   }
-  const auto hits = snapshot->snapshot.Search({vector, dimension}, k, which);
+  const auto hits = snapshot->snapshot.Search({vector, dimension}, k, which, how);
   if (!hits) return Say(hits.error(), error);
   for (std::size_t i = 0; i < hits->size(); ++i) {
     rows[i] = snapshot->NumberOf((*hits)[i].row);

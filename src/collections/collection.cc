@@ -38,6 +38,10 @@ CollectionStats Collection::Stats() const {
     const auto& header = segment->Header();
     stats.stored_rows += segment->CountAt(generation_);
     stats.shared_bytes += header.heap_at + header.heap_bytes + header.rows * sizeof(layout::Live);
+    if (const Graph* graph = segment->NearGraph()) {
+      stats.graph_rows += graph->Rows();
+      stats.shared_bytes += graph->Bytes();
+    }
   }
   return stats;
 }
@@ -75,7 +79,9 @@ Result<void> Collection::Publish(std::vector<SegmentPtr> segments) {
   }
   ManifestData manifest{
       .number = view_->manifest + 1, .first_generation = generation_, .segments = {}};
-  for (const auto& segment : segments) manifest.segments.push_back(segment->Name());
+  for (const auto& segment : segments) {
+    manifest.segments.push_back({segment->Name(), segment->NearGraph() != nullptr});
+  }
   const std::string path = ManifestPath(paths_.live, manifest.number);
   {
     // Seen by nobody before its number is; a crash makes another.

@@ -6,10 +6,12 @@
 // at the end,
 //          then its generation is stored in the control page. Flush() turns what was collected into
 //          one sealed segment together with those that are not much larger, writes a checkpoint and
-//          drops the log before it; what happened meanwhile is carried over.
+//          drops the log before it; what happened meanwhile is carried over. Graphs for search are
+//          made beside all that and shown when they are done.
 // Errors   kUnavailable when the disk refuses; a batch is then not made, or (Failed()) not before a
 //          restart. kInternal from Open for what is damaged, with file and offset.
-// Threads  Commit: one thread. Flush and Expire: one other. All else: any.
+// Threads  Commit: one thread. Flush, ShowGraphs and Expire: one other. MakeGraph: a third. All
+//          else: any.
 
 #include <atomic>
 #include <condition_variable>
@@ -33,6 +35,8 @@ struct CollectionOptions {
   std::uint64_t log_bytes = 64 << 20;  // a log larger than that asks for a flush
   std::size_t most_open = 8;           // segments that wait for a flush before writers wait too
   std::chrono::nanoseconds keep_views = std::chrono::minutes(15);
+  std::uint64_t graph_rows = 10'000;  // a sealed segment with so many gets a graph
+  unsigned graph_threads = 1;
 };
 
 struct CollectionPaths {
@@ -57,6 +61,7 @@ struct CollectionStats {
   std::uint64_t shared_bytes = 0;
   std::uint64_t log_bytes = 0;
   std::uint64_t flushes = 0;
+  std::uint64_t graph_rows = 0;  // stored rows that a search walks to
 };
 
 class Collection {
@@ -78,6 +83,10 @@ class Collection {
   bool WantsFlush() const;
   // What was collected becomes a sealed segment; also where WantsFlush() is false.
   Result<void> Flush();
+  // Makes the graph of a sealed segment that is large and has none; false where there is none such.
+  Result<bool> MakeGraph();
+  bool HasGraphToShow() const;
+  Result<void> ShowGraphs();
   // Takes their memory from views that were replaced long ago.
   void Expire();
   // Readers see that it is gone, and a flush ends early.
@@ -142,6 +151,7 @@ class Collection {
   void CarryOver(const Job& job, Segment& fresh) const;
   void DropOld(const Job& job);
   static bool Unused(const SegmentPtr& segment);
+  bool Shows(const Segment& segment) const;  // the newest view
   void Abandon(const Job& job, const Error& error);
 
   Disk& disk_;
@@ -171,6 +181,7 @@ class Collection {
   std::vector<Retired> retired_;
   std::vector<std::string> orphans_;  // segments of flushes that failed at their end
   std::uint64_t flushes_ = 0;
+  std::vector<SegmentPtr> graphed_;  // their graphs are made and not yet shown
   std::atomic<bool> stopping_ = false;
 };
 

@@ -224,6 +224,7 @@ void Collection::DropOld(const Job& job) {
   for (const std::uint32_t source : job.sources) {
     ::unlink(SegmentPath(paths_.live, before[source]->Name().number).c_str());
     ::unlink(LivePath(paths_.live, before[source]->Name()).c_str());
+    ::unlink(GraphPath(paths_.live, before[source]->Name().number).c_str());
     retired.segments.push_back(before[source]);
   }
   if (auto files = LogFiles(paths_.kept)) {
@@ -285,7 +286,12 @@ void Collection::Expire() {
     for (const auto& segment : old.segments) {
       const auto& header = segment->Header();
       const auto size = static_cast<off_t>(header.heap_at + header.heap_bytes - layout::kPage);
-      ::fallocate(segment->File(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, layout::kPage, size);
+      constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+      ::fallocate(segment->File(), kPunch, layout::kPage, size);
+      if (const Graph* graph = segment->NearGraph()) {
+        const auto bytes = static_cast<off_t>(graph->Bytes() - layout::kPage);
+        ::fallocate(graph->File(), kPunch, layout::kPage, bytes);
+      }
     }
     view_->patches->RemoveBelow(old.patches_below);
   }

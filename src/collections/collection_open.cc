@@ -103,6 +103,12 @@ Result<std::vector<SegmentPtr>> Collection::OpenSealed() {
     TRY(MakeLiveFile(disk_, paths_.live, name, rows));
     TRY(auto segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
     TRY(segment->Verify());
+    // A graph can be made again from the rows; what is damaged is left to that.
+    if (segment->OpenGraph(paths_.live, MappedFile::Access::kWrite) &&
+        !segment->NearGraph()->Verify()) {
+      ::unlink(GraphPath(paths_.live, state.number).c_str());
+      TRY(segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
+    }
     for (std::uint64_t row : state.dead) {
       if (row >= segment->Capacity()) return Fail(Code::kInternal, path + " is damaged");
       segment->Kill(row, generation_);
@@ -148,6 +154,7 @@ void Collection::Sweep() const {
   for (const auto& segment : view_->segments) {
     named.insert(SegmentPath(paths_.live, segment->Name().number));
     named.insert(LivePath(paths_.live, segment->Name()));
+    if (segment->NearGraph()) named.insert(GraphPath(paths_.live, segment->Name().number));
   }
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(paths_.live, error)) {

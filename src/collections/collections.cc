@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "collections/meta.h"
+#include "os/priority.h"
 
 namespace samovar {
 namespace {
@@ -54,6 +55,7 @@ Result<std::unique_ptr<Collections>> Collections::Open(CollectionsOptions option
   TRY(collections->Load());
   collections->writer_ = std::thread([raw = collections.get()] { raw->WriteAll(); });
   collections->tidier_ = std::thread([raw = collections.get()] { raw->Tidy(); });
+  collections->grapher_ = std::thread([raw = collections.get()] { raw->MakeGraphs(); });
   return collections;
 }
 
@@ -69,6 +71,8 @@ Collections::~Collections() {
   }
   queued_.notify_all();
   tidy_.notify_all();
+  flushed_.notify_all();
+  if (grapher_.joinable()) grapher_.join();
   if (writer_.joinable()) writer_.join();
   if (tidier_.joinable()) tidier_.join();
   for (auto& pending : left) pending.answer(Fail(Code::kUnavailable, "the server is stopping"));
@@ -272,8 +276,12 @@ void Collections::Tidy() {
     auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(kTurn);
     for (auto& [name, collection] : all) {
       collection->Expire();
-      if (!collection->WantsFlush()) continue;
-      auto flushed = collection->Flush();
+      Result<void> flushed;
+      if (collection->WantsFlush()) {
+        flushed = collection->Flush();
+        flushed_.notify_one();
+      }
+      if (flushed && collection->HasGraphToShow()) flushed = collection->ShowGraphs();
       if (flushed) continue;
       LogWarn("collection {}: what was written stays in the log for now: {}", name,
               flushed.error().message);
@@ -282,6 +290,28 @@ void Collections::Tidy() {
     all.clear();
     lock.lock();
     if (!stopping_) tidy_.wait_for(lock, wait);
+  }
+}
+
+void Collections::MakeGraphs() {
+  RunWhenIdle();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;
+    for (auto& [name, entry] : entries_) {
+      if (entry.collection) all.emplace_back(name, entry.collection);
+    }
+    lock.unlock();
+    bool made = false;
+    for (auto& [name, collection] : all) {
+      auto done = collection->MakeGraph();
+      made = made || (done && *done);
+      if (!done) LogWarn("collection {}: search is slower for now: {}", name, done.error().message);
+    }
+    all.clear();
+    if (made) tidy_.notify_one();
+    lock.lock();
+    if (!stopping_ && !made) flushed_.wait_for(lock, kAfterFailure);
   }
 }
 

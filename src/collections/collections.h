@@ -1,5 +1,6 @@
 #pragma once
-// Collections: all collections of a server: by name, written by one thread, tidied by another.
+// Collections: all collections of a server: by name, written by one thread, tidied by another; a
+// third makes graphs while nobody else needs the processor.
 //
 // Why      Batches that come while the disk is busy share its next sync.
 // How      Submit() queues a batch and answers from the writing thread. A collection that cannot be
@@ -69,6 +70,7 @@ class Collections {
   void LoadOne(const std::string& name);
   void WriteAll();
   void Tidy();
+  void MakeGraphs();
 
   const CollectionsOptions options_;
   const Clock& clock_;
@@ -83,6 +85,8 @@ class Collections {
   std::condition_variable tidy_;
   std::thread writer_;
   std::thread tidier_;
+  std::condition_variable flushed_;
+  std::thread grapher_;
 };
 
 }  // namespace samovar

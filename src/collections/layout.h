@@ -24,7 +24,8 @@ inline constexpr std::size_t kPatchFile = std::size_t{1} << kPatchBits;
 
 inline constexpr char kControlMagic[9] = "SMVCTL01";
 inline constexpr char kSegmentMagic[9] = "SMVSEG01";
-inline constexpr char kManifestMagic[9] = "SMVMAN01";
+inline constexpr char kManifestMagic[9] = "SMVMAN02";
+inline constexpr char kGraphMagic[9] = "SMVGRF01";
 
 using Word = std::atomic<std::uint64_t>;
 static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
@@ -114,7 +115,38 @@ struct Manifest {
 };
 struct ManifestEntry {
   std::uint64_t segment;
-  std::uint64_t live;  // E of live-N-E
+  std::uint64_t live;   // E of live-N-E
+  std::uint64_t graph;  // 1: graph-N is there
 };
+
+// The first page of `graph-N`: a graph of near rows over segment N, for search. What follows is
+// links, each to a row (level 0) or to a node of the same level; kNoLink fills up.
+inline constexpr std::uint32_t kNoLink = 0xffffffff;
+inline constexpr std::uint32_t kLinks = 32;       // of a row
+inline constexpr std::uint32_t kUpperLinks = 16;  // of a node of a level above
+inline constexpr std::size_t kMaxLevels = 10;     // above level 0
+struct GraphNode {
+  std::uint32_t row;
+  std::uint32_t below;  // the node of the same row in the level below; at level 1: the row
+  std::uint32_t links[kUpperLinks];
+};
+struct GraphLevel {
+  std::uint64_t at;  // GraphNode[count]
+  std::uint64_t count;
+};
+struct GraphHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t levels;  // above level 0; a search begins at node 0 of the topmost, or at row 0
+  std::uint64_t segment;
+  std::uint64_t rows;
+  std::uint64_t links_at;  // kLinks for each row
+  GraphLevel level[kMaxLevels];
+  std::uint64_t links_hash;
+  std::uint64_t upper_at;  // all levels, to the end of the file
+  std::uint64_t upper_hash;
+  std::uint64_t header_hash;  // of the header up to here
+};
+static_assert(sizeof(GraphHeader) <= kPage);
 
 }  // namespace samovar::layout

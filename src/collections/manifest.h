@@ -12,7 +12,11 @@ namespace samovar {
 struct ManifestData {
   std::uint64_t number = 0;
   std::uint64_t first_generation = 0;
-  std::vector<SegmentName> segments;
+  struct Part {
+    SegmentName name;
+    bool graph = false;  // its graph is there
+  };
+  std::vector<Part> segments;
 };
 
 std::string ManifestPath(const std::string& folder, std::uint64_t number);

@@ -85,6 +85,19 @@ std::optional<std::uint64_t> Segment::Find(std::string_view id, std::uint64_t ge
   }
 }
 
+Result<void> Segment::OpenGraph(const std::string& folder, MappedFile::Access access) {
+  if (graph_) return {};
+  TRY(graph_, Graph::Open(folder, name_.number, Capacity(), access));
+  graph_now_.store(graph_.get(), std::memory_order_release);
+  return {};
+}
+
+std::uint64_t Segment::Filled() const {
+  std::uint64_t count = Capacity();
+  while (count > 0 && rows_[count - 1].born.load(std::memory_order_acquire) == 0) --count;
+  return count;
+}
+
 Result<void> Segment::Verify() const {
   const SegmentHeader& h = *header_;
   const std::uint64_t blocks =

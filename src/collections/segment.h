@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "collections/graph.h"
 #include "collections/layout.h"
 #include "collections/mapped_file.h"
 #include "collections/schema.h"
@@ -60,6 +61,11 @@ class Segment {
   const layout::Facts* Facts() const { return facts_; }
   const layout::Live& Live(std::uint64_t row) const { return live_[row]; }
   int File() const { return file_.File(); }
+  // Of a sealed one, once it was made: null until then.
+  const Graph* NearGraph() const { return graph_now_.load(std::memory_order_acquire); }
+  Result<void> OpenGraph(const std::string& folder, MappedFile::Access access);
+  // How many rows there are from the first on; the rest of a sealed segment fills it up.
+  std::uint64_t Filled() const;
 
   // Every checksum of a sealed segment.
   Result<void> Verify() const;
@@ -94,6 +100,8 @@ class Segment {
   layout::Live* live_ = nullptr;
   std::uint64_t used_ = 0;
   std::uint64_t heap_used_ = 0;
+  std::unique_ptr<const Graph> graph_;  // set once
+  std::atomic<const Graph*> graph_now_ = nullptr;
 };
 
 using SegmentPtr = std::shared_ptr<Segment>;

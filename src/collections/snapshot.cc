@@ -1,48 +1,8 @@
 #include "collections/snapshot.h"
 
-#include <algorithm>
-#include <array>
-
 #include "collections/vectors.h"
 
 namespace samovar {
-namespace {
-
-constexpr std::size_t kBlock = 256;  // rows that are compared before any is looked at
-
-struct Ranked {
-  float rank;
-  RowRef row;
-};
-
-// The best so far: a heap whose front is the worst of them.
-class Best {
- public:
-  explicit Best(std::size_t k) : k_(k) { heap_.reserve(k); }
-  bool Wants(float rank) const { return heap_.size() < k_ || rank > heap_.front().rank; }
-  void Add(Ranked ranked) {
-    if (heap_.size() == k_) {
-      std::ranges::pop_heap(heap_, kWorstFirst);
-      heap_.pop_back();
-    }
-    heap_.push_back(ranked);
-    std::ranges::push_heap(heap_, kWorstFirst);
-  }
-  std::vector<Ranked> Sorted() {
-    std::ranges::sort_heap(heap_, kWorstFirst);
-    return std::move(heap_);
-  }
-
- private:
-  static constexpr auto kWorstFirst = [](const Ranked& a, const Ranked& b) {
-    return a.rank > b.rank;
-  };
-  std::size_t k_;
-  std::vector<Ranked> heap_;
-};
-
-}  // namespace
-
 Snapshot::Snapshot(ViewPtr view, std::uint64_t generation)
     : view_(std::move(view)), generation_(generation) {
   counts_.reserve(view_->segments.size());
@@ -76,37 +36,6 @@ std::vector<float> Snapshot::Vector(RowRef row) const {
   const Segment& segment = At(row);
   return DecodeVector(view_->schema, segment.Vector(row.row).data(),
                       segment.Facts()[row.row].scale);
-}
-
-Result<std::vector<Hit>> Snapshot::Search(std::span<const float> vector, std::size_t k,
-                                          const Filter& filter) const {
-  if (k < 1 || k > kMaxHits) {
-    return Fail(Code::kInvalid, "k: expected a number from 1 to " + std::to_string(kMaxHits));
-  }
-  TRY(const auto query, QueryVector::Of(view_->schema, vector));
-  Best best(k);
-  std::array<float, kBlock> ranks{};
-  for (std::uint32_t s = 0; s < view_->segments.size(); ++s) {
-    const Segment& segment = *view_->segments[s];
-    for (std::uint64_t from = 0; from < counts_[s]; from += kBlock) {
-      const std::size_t count = std::min<std::uint64_t>(kBlock, counts_[s] - from);
-      query.Rank(segment.Vector(from).data(), count, segment.Facts() + from, ranks.data());
-      for (std::size_t i = 0; i < count; ++i) {
-        const RowRef row{s, from + i};
-        if (!best.Wants(ranks[i]) || !segment.Visible(row.row, generation_)) continue;
-        if (!filter.All()) {
-          TRY(const auto attributes, Attributes(row));
-          if (!filter.Matches(attributes)) continue;
-        }
-        best.Add({ranks[i], row});
-      }
-    }
-  }
-  std::vector<Hit> hits;
-  for (const Ranked& ranked : best.Sorted())
-    hits.push_back({ranked.row, query.ToScore(ranked.rank)});
-  TRY(Check());
-  return hits;
 }
 
 std::optional<RowRef> Snapshot::Next(std::optional<RowRef> after) const {

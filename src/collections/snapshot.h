@@ -1,9 +1,9 @@
 #pragma once
 // Snapshot: a collection as one generation has it. Reading it waits for nobody and copies nothing.
 //
-// How      Exact search: every vector is compared, in place. Who may be answered (alive, by the
-// filter)
-//          is looked up only for rows that would be among the best.
+// How      Where a segment has a graph of near rows, a search walks over that; else, and where the
+//          filter leaves few rows, every vector is compared, in place. Who may be answered (alive,
+//          by the filter) is looked up only for rows that would be among the best.
 // Units    score: Metric's own (QueryVector::ToScore).
 // Errors   kConflict once the snapshot is older than the collection keeps views (layout::Control
 //          `expired`): take another.
@@ -27,6 +27,11 @@ struct Hit {
 };
 
 inline constexpr std::size_t kMaxHits = 10'000;
+
+struct SearchOptions {
+  bool exact = false;          // compare every vector
+  std::size_t candidates = 0;  // rows that a walk keeps: more find more; 0: what suits `k`
+};
 
 // What a snapshot is of: the same until segments change.
 struct View {
@@ -59,7 +64,7 @@ class Snapshot {
   std::vector<float> Vector(RowRef row) const;
   // At most `k`, the nearest first. `k` at least 1, at most kMaxHits.
   Result<std::vector<Hit>> Search(std::span<const float> vector, std::size_t k,
-                                  const Filter& filter = {}) const;
+                                  const Filter& filter = {}, SearchOptions options = {}) const;
   // The row behind one in the order of storage (nullopt: the first); nullopt at the end.
   std::optional<RowRef> Next(std::optional<RowRef> after) const;
   std::uint64_t Count() const;  // looks at each row
@@ -76,5 +81,13 @@ class Snapshot {
   std::uint64_t generation_ = 0;
   std::vector<std::uint64_t> counts_;
 };
+
+// How much of the true answer a search finds, of rows that are there, spread over all.
+struct Recall {
+  double found = 1;  // part of the `k` nearest
+  std::size_t queries = 0;
+  std::uint64_t generation = 0;
+};
+Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std::size_t k);
 
 }  // namespace samovar

@@ -55,12 +55,33 @@ SAMOVAR_INLINE void Add(const Floats& row, const float* query, Floats& sum) {
   }
 }
 
+// Rows: those that follow each other from `base`, or those that `list` names.
+struct Rows {
+  const char* base;
+  const std::uint32_t* list;
+  std::size_t count;
+  std::size_t row_bytes;
+
+  SAMOVAR_INLINE const char* At(std::size_t i) const {
+    return base + (list ? list[i] : i) * row_bytes;
+  }
+};
+
+// Rows in no order: the processor does not foresee them.
+constexpr std::size_t kAhead = 3;
+SAMOVAR_INLINE void Prefetch(const Rows& rows, std::size_t i) {
+  if (i >= rows.count) return;
+  const char* at = rows.At(i);
+  for (std::size_t line = 0; line < rows.row_bytes; line += 64) __builtin_prefetch(at + line);
+}
+
 template <class Kind, bool kSquaredDistance>
-SAMOVAR_INLINE void Scan(const char* rows, std::size_t count, std::size_t row_bytes,
-                         const float* query, float* out) {
-  const std::size_t lanes = row_bytes / Kind::kSize;  // a multiple of kLanes
-  for (std::size_t row = 0; row < count; ++row) {
-    const char* at = rows + row * row_bytes;
+SAMOVAR_INLINE void Scan(const Rows& rows, const float* query, float* out) {
+  const std::size_t lanes = rows.row_bytes / Kind::kSize;  // a multiple of kLanes
+  for (std::size_t i = 0; rows.list && i < kAhead; ++i) Prefetch(rows, i);
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    if (rows.list) Prefetch(rows, row + kAhead);
+    const char* at = rows.At(row);
     Floats sums[4] = {};
     std::size_t i = 0;
     for (; i + 4 * kLanes <= lanes; i += 4 * kLanes) {
@@ -80,32 +101,26 @@ SAMOVAR_INLINE void Scan(const char* rows, std::size_t count, std::size_t row_by
   }
 }
 
-SAMOVAR_KERNEL void DotF32(const char* rows, std::size_t n, std::size_t bytes, const float* query,
-                           float* out) {
-  Scan<F32, false>(rows, n, bytes, query, out);
+SAMOVAR_KERNEL void DotF32(const Rows& rows, const float* query, float* out) {
+  Scan<F32, false>(rows, query, out);
 }
-SAMOVAR_KERNEL void DotF16(const char* rows, std::size_t n, std::size_t bytes, const float* query,
-                           float* out) {
-  Scan<F16, false>(rows, n, bytes, query, out);
+SAMOVAR_KERNEL void DotF16(const Rows& rows, const float* query, float* out) {
+  Scan<F16, false>(rows, query, out);
 }
-SAMOVAR_KERNEL void DotI8(const char* rows, std::size_t n, std::size_t bytes, const float* query,
-                          float* out) {
-  Scan<I8, false>(rows, n, bytes, query, out);
+SAMOVAR_KERNEL void DotI8(const Rows& rows, const float* query, float* out) {
+  Scan<I8, false>(rows, query, out);
 }
-SAMOVAR_KERNEL void DistanceF32(const char* rows, std::size_t n, std::size_t bytes,
-                                const float* query, float* out) {
-  Scan<F32, true>(rows, n, bytes, query, out);
+SAMOVAR_KERNEL void DistanceF32(const Rows& rows, const float* query, float* out) {
+  Scan<F32, true>(rows, query, out);
 }
-SAMOVAR_KERNEL void DistanceF16(const char* rows, std::size_t n, std::size_t bytes,
-                                const float* query, float* out) {
-  Scan<F16, true>(rows, n, bytes, query, out);
+SAMOVAR_KERNEL void DistanceF16(const Rows& rows, const float* query, float* out) {
+  Scan<F16, true>(rows, query, out);
 }
 
-void Dot(Storage storage, const char* rows, std::size_t n, std::size_t bytes, const float* query,
-         float* out) {
-  if (storage == Storage::kF32) return DotF32(rows, n, bytes, query, out);
-  if (storage == Storage::kF16) return DotF16(rows, n, bytes, query, out);
-  DotI8(rows, n, bytes, query, out);
+void Dot(Storage storage, const Rows& rows, const float* query, float* out) {
+  if (storage == Storage::kF32) return DotF32(rows, query, out);
+  if (storage == Storage::kF16) return DotF16(rows, query, out);
+  DotI8(rows, query, out);
 }
 
 float InverseNorm(std::span<const float> values) {
@@ -155,14 +170,15 @@ Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> 
   return out;
 }
 
-std::vector<float> DecodeVector(const Schema& schema, const void* row, float scale) {
-  std::vector<float> values(schema.dimension);
+namespace {
+
+void Decode(const Schema& schema, const void* row, float scale, float* values) {
   const auto* bytes = static_cast<const char*>(row);
   if (schema.storage == Storage::kF32) {
-    std::memcpy(values.data(), bytes, values.size() * 4);
-    return values;
+    std::memcpy(values, bytes, schema.dimension * sizeof(float));
+    return;
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {
+  for (std::size_t i = 0; i < schema.dimension; ++i) {
     if (schema.storage == Storage::kF16) {
       _Float16 half{};
       std::memcpy(&half, bytes + 2 * i, 2);
@@ -171,38 +187,59 @@ std::vector<float> DecodeVector(const Schema& schema, const void* row, float sca
       values[i] = scale * static_cast<float>(static_cast<std::int8_t>(bytes[i]));
     }
   }
+}
+
+}  // namespace
+
+std::vector<float> DecodeVector(const Schema& schema, const void* row, float scale) {
+  std::vector<float> values(schema.dimension);
+  Decode(schema, row, scale, values.data());
   return values;
 }
 
+QueryVector::QueryVector(const Schema& schema)
+    : schema_(schema), values_(schema.RowBytes() / ElementSize(schema.storage)) {}
+
 Result<QueryVector> QueryVector::Of(const Schema& schema, std::span<const float> values) {
   TRY(CheckValues({schema.dimension, schema.metric, Storage::kF32}, values));
-  QueryVector query;
-  query.schema_ = schema;
-  query.values_.assign(schema.RowBytes() / ElementSize(schema.storage), 0);
+  QueryVector query(schema);
   std::ranges::copy(values, query.values_.begin());
   query.inverse_norm_ = InverseNorm(values);
   for (float value : values) query.square_ += value * value;
   return query;
 }
 
+void QueryVector::Become(const void* row, const layout::Facts& facts) {
+  Decode(schema_, row, facts.scale, values_.data());
+  inverse_norm_ = facts.inverse_norm;
+  const float norm = inverse_norm_ > 0 ? 1 / inverse_norm_ : 0;
+  square_ = norm * norm;
+}
+
 void QueryVector::Rank(const void* rows, std::size_t count, const layout::Facts* facts,
                        float* out) const {
-  const auto* bytes = static_cast<const char*>(rows);
-  const std::size_t row_bytes = schema_.RowBytes();
+  RankRows(rows, nullptr, count, facts, out);
+}
+
+void QueryVector::RankRows(const void* base, const std::uint32_t* list, std::size_t count,
+                           const layout::Facts* facts, float* out) const {
+  const Rows rows{static_cast<const char*>(base), list, count, schema_.RowBytes()};
   const float* query = values_.data();
   if (schema_.metric == Metric::kL2 && schema_.storage != Storage::kI8) {
     auto* kernel = schema_.storage == Storage::kF32 ? DistanceF32 : DistanceF16;
-    kernel(bytes, count, row_bytes, query, out);
+    kernel(rows, query, out);
     for (std::size_t i = 0; i < count; ++i) out[i] = -out[i];
     return;
   }
-  Dot(schema_.storage, bytes, count, row_bytes, query, out);
+  Dot(schema_.storage, rows, query, out);
+  if (schema_.metric == Metric::kDot && schema_.storage != Storage::kI8) return;
   for (std::size_t i = 0; i < count; ++i) {
-    const float dot = out[i] * facts[i].scale;
+    const layout::Facts& its = facts[list ? list[i] : i];
+    const float dot = out[i] * its.scale;
     if (schema_.metric == Metric::kCosine) {
-      out[i] = dot * facts[i].inverse_norm * inverse_norm_;
+      out[i] = dot * its.inverse_norm * inverse_norm_;
     } else if (schema_.metric == Metric::kL2) {  // |q - r|^2 of what is stored in steps
-      const float norm = facts[i].inverse_norm > 0 ? 1 / facts[i].inverse_norm : 0;
+      const float norm = its.inverse_norm > 0 ? 1 / its.inverse_norm : 0;
       out[i] = -std::max(0.0F, square_ - 2 * dot + norm * norm);
     } else {
       out[i] = dot;

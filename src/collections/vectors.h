@@ -29,11 +29,18 @@ std::vector<float> DecodeVector(const Schema& schema, const void* row, float sca
 // A query, padded as the rows are.
 class QueryVector {
  public:
+  explicit QueryVector(const Schema& schema);  // zeros
   static Result<QueryVector> Of(const Schema& schema, std::span<const float> values);
+  // A stored row as the query; keeps the memory that it has.
+  void Become(const void* row, const layout::Facts& facts);
 
   // What orders rows, more is nearer, of `count` rows that follow each other. The metric's own
   // figure is ToScore of it.
   void Rank(const void* rows, std::size_t count, const layout::Facts* facts, float* out) const;
+  // The same of the rows that `list` names: row i is at base + i * Schema::RowBytes, its facts at
+  // facts + i.
+  void RankRows(const void* base, const std::uint32_t* list, std::size_t count,
+                const layout::Facts* facts, float* out) const;
   // cosine: the cosine; dot: the product; l2: the Euclidean distance.
   float ToScore(float rank) const;
 

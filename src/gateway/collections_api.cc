@@ -66,7 +66,7 @@ Result<Snapshot> SnapshotOf(const Collection& collection, std::uint64_t min_gene
 Result<json::object> SearchNow(const Collection& collection, const std::string& body) {
   TRY(const auto asked, ParseSearch(collection.Of(), body));
   TRY(const auto snapshot, SnapshotOf(collection, asked.min_generation));
-  TRY(const auto hits, snapshot.Search(asked.vector, asked.k, asked.filter));
+  TRY(const auto hits, snapshot.Search(asked.vector, asked.k, asked.filter, asked.options));
   json::array rows;
   for (const Hit& hit : hits) {
     TRY(auto row, RowJson(snapshot, hit.row, asked.vectors));
@@ -169,6 +169,9 @@ Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std:
   if (method == "POST" && rest == "get") {
     co_return co_await Get(std::move(name), std::move(body), id);
   }
+  if (method == "POST" && rest == "recall") {
+    co_return co_await Recall(std::move(name), std::move(body), id);
+  }
   if (method == "GET" && rest == "export") co_return co_await Export(std::move(name), id);
   if (rest.starts_with("rows/") && rest.size() > 5 && rest.find('/', 5) == rest.npos) {
     const auto row = PercentDecode(rest.substr(5));
@@ -247,6 +250,20 @@ Task<CollectionsApi::Answer> CollectionsApi::Search(std::string name, std::strin
   auto search = [found, body = std::move(body)] { return SearchNow(*found, body); };
   CO_TRY(const auto answer, co_await RunBlocking(core_.parts.pool, std::move(search)));
   co_return JsonReply(200, answer, id);
+}
+
+Task<CollectionsApi::Answer> CollectionsApi::Recall(std::string name, std::string body,
+                                                    const std::string& id) {
+  CO_TRY(const Found found, collections_.Find(name));
+  CO_TRY(const auto asked, ParseRecall(body));
+  auto measure = [found, asked] { return MeasureRecall(found->Latest(), asked.queries, asked.k); };
+  CO_TRY(const auto recall, co_await RunBlocking(core_.parts.pool, std::move(measure)));
+  co_return JsonReply(200,
+                      {{"recall", recall.found},
+                       {"queries", recall.queries},
+                       {"k", asked.k},
+                       {"generation", recall.generation}},
+                      id);
 }
 
 Task<CollectionsApi::Answer> CollectionsApi::Get(std::string name, std::string body,

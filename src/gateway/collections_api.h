@@ -41,6 +41,7 @@ class CollectionsApi {
   Task<Answer> Delete(std::string name, const std::string& id);
   Task<Answer> Write(std::string name, std::string body, const std::string& id);
   Task<Answer> Search(std::string name, std::string body, const std::string& id);
+  Task<Answer> Recall(std::string name, std::string body, const std::string& id);
   Task<Answer> Get(std::string name, std::string body, const std::string& id);
   Task<Answer> GetOne(HttpRequest& request, std::string name, std::string row,
                       const std::string& id);

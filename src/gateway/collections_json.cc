@@ -43,6 +43,13 @@ Result<std::uint64_t> WholeNumber(const json::object& object, std::string_view n
   return number;
 }
 
+Result<bool> Flag(const json::object& object, std::string_view name) {
+  const auto* found = object.if_contains(name);
+  if (!found) return false;
+  if (!found->is_bool()) return Wrong(std::string(name) + ": expected true or false");
+  return found->get_bool();
+}
+
 Result<std::string_view> Text(const json::object& object, std::string_view name) {
   const auto* found = object.if_contains(name);
   if (!found || !found->is_string()) return Wrong(std::string(name) + ": expected a string");
@@ -147,8 +154,8 @@ Result<Batch> ParseBatch(const Schema& schema, std::string_view body) {
 }
 
 Result<SearchRequest> ParseSearch(const Schema& schema, std::string_view body) {
-  TRY(const auto object,
-      ParseBody(body, {"vector", "k", "filter", "min_generation", "include_vectors"}));
+  TRY(const auto object, ParseBody(body, {"vector", "k", "filter", "min_generation",
+                                          "include_vectors", "exact", "candidates"}));
   SearchRequest request;
   TRY(request.vector, ReadVector(object));
   if (request.vector.size() != schema.dimension) {
@@ -163,11 +170,22 @@ Result<SearchRequest> ParseSearch(const Schema& schema, std::string_view body) {
     TRY(request.filter, Filter::Parse(MemberText(object, "filter")));
   }
   TRY(request.min_generation, WholeNumber(object, "min_generation", 0));
-  if (const auto* vectors = object.if_contains("include_vectors")) {
-    if (!vectors->is_bool()) return Wrong("include_vectors: expected true or false");
-    request.vectors = vectors->get_bool();
-  }
+  TRY(request.vectors, Flag(object, "include_vectors"));
+  TRY(request.options.exact, Flag(object, "exact"));
+  TRY(const auto candidates, WholeNumber(object, "candidates", 0));
+  if (candidates > kMaxHits)
+    return Wrong(fmt::format("candidates: expected a number up to {}", kMaxHits));
+  request.options.candidates = candidates;
   return request;
+}
+
+Result<RecallRequest> ParseRecall(std::string_view body) {
+  TRY(const auto object, ParseBody(body.empty() ? "{}" : body, {"queries", "k"}));
+  TRY(const auto queries, WholeNumber(object, "queries", 100));
+  TRY(const auto k, WholeNumber(object, "k", 10));
+  if (queries < 1 || queries > 1000) return Wrong("queries: expected a number from 1 to 1000");
+  if (k < 1 || k > 100) return Wrong("k: expected a number from 1 to 100");
+  return RecallRequest{queries, k};
 }
 
 Result<GetRequest> ParseGet(std::string_view body) {
@@ -203,13 +221,10 @@ json::object InfoJson(const CollectionInfo& info) {
 }
 
 json::object StatsJson(const CollectionStats& stats) {
-  return {{"generation", stats.generation},
-          {"rows", stats.rows},
-          {"segments", stats.segments},
-          {"stored_rows", stats.stored_rows},
-          {"shared_bytes", stats.shared_bytes},
-          {"log_bytes", stats.log_bytes},
-          {"flushes", stats.flushes}};
+  return {{"generation", stats.generation},     {"rows", stats.rows},
+          {"segments", stats.segments},         {"stored_rows", stats.stored_rows},
+          {"shared_bytes", stats.shared_bytes}, {"log_bytes", stats.log_bytes},
+          {"flushes", stats.flushes},           {"graph_rows", stats.graph_rows}};
 }
 
 json::object AckJson(const Ack& ack) {

@@ -31,7 +31,15 @@ struct SearchRequest {
   Filter filter;
   std::uint64_t min_generation = 0;
   bool vectors = false;  // answered too
+  SearchOptions options;
 };
+// What a measurement of recall may have: how many rows are searched for, and how many near ones
+// each.
+struct RecallRequest {
+  std::size_t queries = 100;
+  std::size_t k = 10;
+};
+Result<RecallRequest> ParseRecall(std::string_view body);
 Result<SearchRequest> ParseSearch(const Schema& schema, std::string_view body);
 
 struct GetRequest {

@@ -25,6 +25,8 @@ struct Options {
   std::string name, metric = "cosine", storage = "f32", file, ids, id, vector, attributes, filter;
   std::uint64_t dimension = 0;
   std::uint64_t k = 10;
+  bool exact = false;
+  bool recall = false;
 };
 
 std::string PathOf(const std::string& name, std::string_view rest = "") {
@@ -173,6 +175,7 @@ Result<int> Search(const Session& session, const Options& options) {
   if (!options.filter.empty()) {
     TRY(asked["filter"], JsonOption("--filter", options.filter));
   }
+  if (options.exact) asked["exact"] = true;
   TRY(const json::value answer, client.Json("POST", PathOf(options.name, "/search"), asked));
   if (session.json) {
     session.PrintJson(answer);
@@ -202,7 +205,15 @@ Result<int> Export(const Session& session, const Options& options) {
 
 Result<int> Stats(const Session& session, const Options& options) {
   TRY(const ApiClient client, session.Client());
-  TRY(const json::value answer, client.Json("GET", PathOf(options.name)));
+  TRY(json::value answer, client.Json("GET", PathOf(options.name)));
+  std::string recall;
+  if (options.recall) {
+    TRY(json::value measured, client.Json("POST", PathOf(options.name, "/recall"), json::object()));
+    recall = fmt::format("recall@{}    {:.4f} of {} searches against exact ones\n",
+                         JsonNumber(measured, "k"), JsonNumber(measured, "recall"),
+                         JsonNumber(measured, "queries"));
+    answer.as_object()["recall"] = std::move(measured);
+  }
   if (session.json) {
     session.PrintJson(answer);
     return kExitOk;
@@ -217,10 +228,11 @@ Result<int> Stats(const Session& session, const Options& options) {
   }
   session.Print(fmt::format(
       "rows         {}\ngeneration   {}\ndimension    {}\nmetric       {}\nstorage      {}\n"
-      "segments     {}\nstored rows  {}\nshared       {}\nlog          {}\n",
+      "segments     {}\nstored rows  {}\nin graphs    {}\nshared       {}\nlog          {}\n{}",
       number("rows"), number("generation"), JsonNumber(answer, "dimension"),
       JsonText(answer, "metric"), JsonText(answer, "storage"), number("segments"),
-      number("stored_rows"), size("shared_bytes"), size("log_bytes")));
+      number("stored_rows"), number("graph_rows"), size("shared_bytes"), size("log_bytes"),
+      recall));
   return kExitOk;
 }
 
@@ -250,7 +262,7 @@ constexpr const char* kExamples =
     "1990}}}'\n"
     "  samovar collections delete films heat\n"
     "  samovar collections export films > films.jsonl\n"
-    "  samovar collections stats films";
+    "  samovar collections stats films --recall";
 
 }  // namespace
 
@@ -282,7 +294,10 @@ void AddCollectionsCommand(Commands& commands) {
   search->add_option("-k", options->k, "How many (10)");
   search->add_option("--filter", options->filter, "JSON, e.g. {\"eq\": {\"year\": 1995}}");
   verb("export", "Print all rows, one JSON object a line", Export);
-  verb("stats", "Rows, generation, memory", Stats);
+  search->add_flag("--exact", options->exact, "Compare every vector");
+  CLI::App* stats = verb("stats", "Rows, generation, memory", Stats);
+  stats->add_flag("--recall", options->recall,
+                  "Compare searches with exact ones, on what is there");
 }
 
 }  // namespace samovar

@@ -74,6 +74,7 @@ def test_every_documented_operation_does_what_the_document_says(api):
     assert [(h["id"], h["score"]) for h in hits] == [("a", 3), ("b/1", -0.5)]
     found = api("POST", f"/{name}/search", {"vector": [1, 1], "filter": {"eq": {"genres": "y"}}, "include_vectors": True})
     assert [h["vector"] for h in found["hits"]] == [[1, 2]]
+    assert api("POST", f"/{name}/recall", {"k": 2}) == {"recall": 1, "queries": 2, "k": 2, "generation": 1}
     export = api("GET", f"/{name}/export")
     assert export.headers["x-samovar-generation"] == "1"
     assert {json.loads(line)["id"] for line in export.data.splitlines()} == {"a", "b/1"}
@@ -99,6 +100,9 @@ def test_every_documented_operation_does_what_the_document_says(api):
     ("/F/search", {"vector": [1, 2]}, 400, "vector: expected 3 numbers, got 2"),
     ("/F/search", {"vector": [1, 2, 3], "k": 0}, 400, "k: expected a number from 1 to 10000"),
     ("/F/search", {"vector": [1, 2, 3], "filter": {"like": {}}}, 400, "filter: there is no like"),
+    ("/F/search", {"vector": [1, 2, 3], "exact": 1}, 400, "exact: expected true or false"),
+    ("/F/search", {"vector": [1, 2, 3], "candidates": 10001}, 400, "candidates: expected a number up to 10000"),
+    ("/F/recall", {"queries": 0}, 400, "queries: expected a number from 1 to 1000"),
     ("/F/search", {"vector": [1, 2, 3], "min_generation": 99}, 412, "min_generation: the newest generation is 0"),
     ("/nobody/search", {"vector": [1]}, 404, "there is no collection nobody"),
 ])
@@ -218,7 +222,8 @@ def test_the_command_makes_loads_searches_and_exports(server, tmp_path):
     assert set(rows) == {"j1", "j2", "j3", "j4", "c0", "c1", "w0", "m0", "m1", "n"}
     assert rows["c0"]["attributes"] == {"title": 'a "b", c', "year": 1980} and rows["c1"]["attributes"] == {"year": 1981}
     assert rows["w0"]["vector"] == [7, 7] and rows["j3"]["attributes"] == {"year": 1993}
-    assert "rows         10" in server.samovar("collections", "stats", name).out
+    stats = server.samovar("collections", "stats", name, "--recall").out
+    assert "rows         10" in stats and "recall@10    1.0000 of 10 searches" in stats
     assert name in server.samovar("collections", "list").out
     for arguments, code, message in [
             (["load", name, tmp_path / "ids.txt"], 2, "expected a .jsonl, .csv or .npy file"),

@@ -95,6 +95,18 @@ SAMOVAR_API int samovar_snapshot_search(const samovar_snapshot* snapshot, const 
                                         size_t filter_size, uint64_t* rows, float* scores,
                                         size_t* count, samovar_error* error);
 
+/* The same, with options; NULL for none. Zeros mean what samovar_snapshot_search does. */
+typedef struct samovar_search {
+  int32_t exact;       /* 1: compare every vector */
+  uint32_t candidates; /* rows that a search keeps on its way, at most 10,000: more find more */
+  uint64_t reserved[4];
+} samovar_search;
+SAMOVAR_API int samovar_snapshot_search_with(const samovar_snapshot* snapshot, const float* vector,
+                                             size_t dimension, size_t k, const char* filter,
+                                             size_t filter_size, const samovar_search* options,
+                                             uint64_t* rows, float* scores, size_t* count,
+                                             samovar_error* error);
+
 /* All vectors as they are stored, one behind the other, in the shared memory itself, read-only. */
 typedef struct samovar_matrix {
   const void* data;

@@ -79,6 +79,10 @@ class _Ack(ctypes.Structure):
     _fields_ = [(name, c_uint64) for name in Ack._fields]
 
 
+class _Search(ctypes.Structure):
+    _fields_ = [("exact", c_int32), ("candidates", c_uint32), ("reserved", c_uint64 * 4)]
+
+
 def _load(path):
     library = ctypes.CDLL(path)
     error, handle = POINTER(_Error), c_void_p
@@ -99,8 +103,8 @@ def _load(path):
         "snapshot_id": (c_int, [handle, c_uint64, POINTER(c_void_p), POINTER(c_size_t), error]),
         "snapshot_attributes": (c_int, [handle, c_uint64, POINTER(c_void_p), POINTER(c_size_t), error]),
         "snapshot_vector": (c_int, [handle, c_uint64, POINTER(c_float), error]),
-        "snapshot_search": (c_int, [handle, c_void_p, c_size_t, c_size_t, c_char_p, c_size_t,
-                                    POINTER(c_uint64), POINTER(c_float), POINTER(c_size_t), error]),
+        "snapshot_search_with": (c_int, [handle, c_void_p, c_size_t, c_size_t, c_char_p, c_size_t, POINTER(_Search),
+                                         POINTER(c_uint64), POINTER(c_float), POINTER(c_size_t), error]),
         "snapshot_matrix": (c_int, [handle, POINTER(_Matrix), error]),
     }
     for name, (result, arguments) in shapes.items():
@@ -184,15 +188,17 @@ class Snapshot:
     def _attributes(self, row):
         return json.loads(self._text(_c().samovar_snapshot_attributes, row) or "{}")
 
-    def search(self, vector, k=10, filter=None):
-        """The k nearest rows, best first: [Hit(id, score, attributes)]."""
+    def search(self, vector, k=10, filter=None, exact=False, candidates=0):
+        """The k nearest rows, best first: [Hit(id, score, attributes)]. exact: every vector is compared. candidates:
+        rows that a search keeps on its way; more find more, 0 is what suits k."""
         if not 1 <= k <= MAX_HITS:
             raise ValueError(f"k: expected a number from 1 to {MAX_HITS}")
         kept, address, size = _floats(vector)
         text = None if filter is None else json.dumps(filter).encode()
         rows, scores, count, error = (c_uint64 * k)(), (c_float * k)(), c_size_t(), _Error()
-        _check(_c().samovar_snapshot_search(self._open(), address, size, k, text, len(text or b""), rows, scores,
-                                            byref(count), byref(error)), error)
+        how = _Search(exact=exact, candidates=min(candidates, MAX_HITS))
+        _check(_c().samovar_snapshot_search_with(self._open(), address, size, k, text, len(text or b""), byref(how), rows,
+                                                 scores, byref(count), byref(error)), error)
         del kept
         name = _c().samovar_snapshot_id
         hits = [Hit(self._text(name, rows[i]), scores[i], self._attributes(rows[i])) for i in range(count.value)]
@@ -356,9 +362,9 @@ class Collection:
         with self.snapshot() as now:
             return now.generation
 
-    def search(self, vector, k=10, filter=None, min_generation=0):
+    def search(self, vector, k=10, filter=None, min_generation=0, exact=False, candidates=0):
         with self.snapshot(min_generation) as now:
-            return now.search(vector, k, filter)
+            return now.search(vector, k, filter, exact, candidates)
 
     def get(self, id, default=None, min_generation=0):
         with self.snapshot(min_generation) as now:

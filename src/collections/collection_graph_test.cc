@@ -1,0 +1,165 @@
+// A collection whose sealed segments have graphs: what is searched, shown, kept and lost.
+
+#include <gtest/gtest.h>
+
+#include "collections/collection_model.h"
+#include "collections/reader.h"
+#include "collections/test_files.h"
+
+namespace samovar {
+namespace {
+
+const Schema kSchema{8, Metric::kL2, Storage::kF32};
+
+class CollectionGraphTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(Collection::Create(disk_, Paths())); }
+  CollectionPaths Paths() const { return {folder_.Path() + "/kept", folder_.Path() + "/live"}; }
+  std::shared_ptr<Collection> Opened() {
+    CollectionOptions options;
+    options.first_rows = options.most_rows = 256;
+    options.graph_rows = 100;
+    options.graph_threads = 2;
+    auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, 7, options);
+    EXPECT_TRUE(opened) << opened.error().message;
+    return opened ? *opened : nullptr;
+  }
+  // Rows with random vectors and whether their number is even; some were there before.
+  Batch RandomRows(int count, int ids) {
+    std::normal_distribution<float> normal;
+    Batch batch(kSchema);
+    for (int i = 0; i < count; ++i) {
+      const int id = static_cast<int>(random_() % static_cast<unsigned>(ids));
+      std::vector<float> vector(8);
+      for (float& value : vector) value = normal(random_);
+      EXPECT_TRUE(batch.Put(std::to_string(id), vector,
+                            "{\"even\":" + std::to_string(id % 2 == 0 ? 1 : 0) + "}"));
+    }
+    return batch;
+  }
+  static void MakeGraphs(Collection& films) {
+    auto made = films.MakeGraph();
+    ASSERT_TRUE(made) << made.error().message;
+    while (*made) {
+      ASSERT_TRUE(films.HasGraphToShow());
+      ASSERT_TRUE(films.ShowGraphs());
+      made = films.MakeGraph();
+      ASSERT_TRUE(made);
+    }
+    EXPECT_FALSE(films.HasGraphToShow());
+  }
+  bool HasFile(const std::string& kind) const {
+    for (const auto& entry : std::filesystem::directory_iterator(Paths().live)) {
+      if (entry.path().filename().string().starts_with(kind)) return true;
+    }
+    return false;
+  }
+
+  TestFolder folder_;
+  FailingDisk disk_;
+  FakeClock clock_;
+  std::mt19937 random_{11};
+};
+
+TEST_F(CollectionGraphTest, SearchFindsNearlyAllThroughWritesMergesAndRestarts) {
+  auto films = Opened();
+  auto reader = CollectionReader::Open(Paths().live).value();
+  for (int round = 0; round < 12; ++round) {
+    ASSERT_TRUE(CommitOne(*films, RandomRows(300, 3000)));
+    if (round % 3 == 0) ASSERT_TRUE(films->Flush());
+    if (round % 3 == 1) MakeGraphs(*films);
+    if (round % 5 == 4) films = Opened();
+    const Snapshot snapshot = reader->Latest().value();
+    EXPECT_EQ(snapshot.Generation(), films->Latest().Generation());
+    const auto recall = MeasureRecall(snapshot, 50, 10);
+    ASSERT_TRUE(recall);
+    EXPECT_GE(recall->found, 0.95);
+    const auto filter = Filter::Parse(R"({"eq": {"even": 1}})").value();
+    const auto hits = snapshot.Search(std::vector<float>(8), 10, filter).value();
+    const auto exact = snapshot.Search(std::vector<float>(8), 10, filter, {.exact = true}).value();
+    ASSERT_EQ(hits.size(), 10U);
+    int same = 0;
+    for (const Hit& hit : hits) {
+      EXPECT_TRUE(snapshot.Visible(hit.row));
+      EXPECT_EQ(std::stoi(std::string(snapshot.Id(hit.row))) % 2, 0);
+      same += hit.score <= exact.back().score ? 1 : 0;
+    }
+    EXPECT_GE(same, 9);
+  }
+  EXPECT_GT(films->Stats().graph_rows, 100U);
+}
+
+TEST_F(CollectionGraphTest, AFilterThatLeavesFewRowsFindsThemAll) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(2000, 1'000'000)));
+  Batch rare(kSchema);
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<float> far(8, 50.0F + static_cast<float>(i));
+    ASSERT_TRUE(rare.Put("rare-" + std::to_string(i), far, R"({"even":2})"));
+  }
+  ASSERT_TRUE(CommitOne(*films, rare));
+  ASSERT_TRUE(films->Flush());
+  MakeGraphs(*films);
+  ASSERT_GT(films->Stats().graph_rows, 1000U);
+  const auto filter = Filter::Parse(R"({"eq": {"even": 2}})").value();
+  EXPECT_EQ(films->Latest().Search(std::vector<float>(8), 10, filter)->size(), 3U);
+}
+
+TEST_F(CollectionGraphTest, AGraphOutlivesARestartAndOneThatIsDamagedIsMadeAgain) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(500, 1000)));
+  ASSERT_TRUE(films->Flush());
+  MakeGraphs(*films);
+  const auto rows = films->Stats().graph_rows;
+  ASSERT_GT(rows, 100U);
+  films = Opened();
+  EXPECT_EQ(films->Stats().graph_rows, rows);
+  for (const auto& entry : std::filesystem::directory_iterator(Paths().live)) {
+    const std::string path = entry.path().string();
+    if (!path.contains("/graph-")) continue;
+    std::string bytes = ReadFile(path).value();
+    bytes[5000] = static_cast<char>(bytes[5000] ^ 1);
+    ASSERT_TRUE(disk_.Replace(path, bytes));
+  }
+  films = Opened();
+  EXPECT_EQ(films->Stats().graph_rows, 0U);
+  EXPECT_FALSE(HasFile("graph-"));
+  MakeGraphs(*films);
+  EXPECT_EQ(films->Stats().graph_rows, rows);
+}
+
+TEST_F(CollectionGraphTest, ADiskThatRefusesLeavesSearchAsItWas) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(500, 1000)));
+  ASSERT_TRUE(films->Flush());
+  for (int call = 1;; ++call) {
+    disk_.FailAt(call);
+    auto made = films->MakeGraph();
+    Result<void> shown;
+    if (made) shown = films->ShowGraphs();
+    const bool refused = !made || !shown;
+    disk_.Heal();
+    EXPECT_EQ(MeasureRecall(films->Latest(), 20, 10)->found, 1.0);
+    if (!refused) break;
+    EXPECT_FALSE(HasFile("graph-") && !films->HasGraphToShow()) << call;
+    if (films->HasGraphToShow()) ASSERT_TRUE(films->ShowGraphs());
+    if (films->Stats().graph_rows > 0) break;
+  }
+  EXPECT_GT(films->Stats().graph_rows, 100U);
+}
+
+TEST_F(CollectionGraphTest, AGraphOfASegmentThatWasMergedMeanwhileGoes) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(500, 1000)));
+  ASSERT_TRUE(films->Flush());
+  ASSERT_TRUE(films->MakeGraph().value());
+  ASSERT_TRUE(CommitOne(*films, RandomRows(500, 1000)));
+  ASSERT_TRUE(films->Flush());
+  ASSERT_TRUE(films->ShowGraphs());
+  EXPECT_FALSE(HasFile("graph-"));
+  MakeGraphs(*films);
+  EXPECT_TRUE(HasFile("graph-"));
+}
+
+}  // namespace
+}  // namespace samovar

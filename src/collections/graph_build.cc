@@ -1,0 +1,311 @@
+#include "collections/graph_build.h"
+
+#include <unistd.h>
+
+#include <thread>
+
+#include "collections/checksum.h"
+#include "collections/graph_levels.h"
+
+namespace samovar {
+namespace {
+
+using layout::kNoLink;
+
+constexpr std::size_t kChosen = 16;   // links that a new node looks for in a level
+constexpr std::size_t kWeighed = 64;  // of what it met, so many are weighed for these
+constexpr std::size_t kPart = 64;     // nodes that a thread takes at once
+
+// How many levels above level 0 a row stands in: each has a sixteenth of the one below.
+std::uint32_t LevelOf(std::uint64_t row) {
+  std::uint64_t x = (row + 1) * 0x9e3779b97f4a7c15;  // splitmix64
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  x ^= x >> 31;
+  std::uint32_t level = 0;
+  for (; level < layout::kMaxLevels && (x & 15) == 0; x >>= 4) ++level;
+  return level;
+}
+
+// What one thread works with.
+struct Hand {
+  explicit Hand(const Schema& schema) : row(schema), other(schema) {}
+  QueryVector row;
+  QueryVector other;
+  WalkScratch scratch;
+  std::vector<RankedNode> found;
+  std::vector<RankedNode> chosen;
+  std::vector<std::uint32_t> rows;
+  std::vector<float> ranks;
+  std::vector<float> nearest;
+};
+
+class Builder {
+ public:
+  Builder(const Segment& segment, const Schema& schema, std::uint64_t rows,
+          const GraphOptions& options)
+      : segment_(segment), schema_(schema), rows_(rows), options_(options) {
+    std::vector<std::uint32_t> all;
+    levels_.push_back(std::make_unique<GraphLevel>(rows, layout::kLinks, all));
+    for (std::uint64_t row = 0; row < rows; ++row) {
+      if (LevelOf(row) > 0) all.push_back(static_cast<std::uint32_t>(row));
+    }
+    upper_ = all;
+    while (!all.empty()) {
+      levels_.push_back(std::make_unique<GraphLevel>(all.size(), layout::kUpperLinks, all));
+      const auto next = static_cast<std::uint32_t>(levels_.size());
+      std::erase_if(all, [&](std::uint32_t row) { return LevelOf(row) < next; });
+    }
+  }
+
+  void Build(const GraphSeed& seed) {
+    if (seed.graph) Inherit(seed);
+    // The roads first, from the topmost; in no order, and so in that of a hash.
+    auto key = [](std::uint32_t row) {
+      return std::pair(-static_cast<int>(LevelOf(row)), row * 0x9e3779b1U);
+    };
+    std::ranges::sort(upper_, [&](auto a, auto b) { return key(a) < key(b); });
+    Each(upper_.size(), [this](Hand& hand, std::size_t i) { Insert(hand, upper_[i]); });
+    Each(rows_, [this](Hand& hand, std::size_t row) {
+      if (LevelOf(row) == 0) Insert(hand, static_cast<std::uint32_t>(row));
+    });
+  }
+
+  Result<void> Write(Disk& disk, const std::string& path) const;
+
+ private:
+  NearRows Near(const QueryVector& query) const {
+    return {&query, segment_.Vectors(), segment_.Facts()};
+  }
+  void Become(QueryVector& query, std::uint32_t row) const {
+    query.Become(segment_.Vector(row).data(), segment_.Facts()[row]);
+  }
+
+  // `work` for each number below `count`, by all threads.
+  template <class Work>
+  void Each(std::size_t count, const Work& work) {
+    std::atomic<std::size_t> next = 0;
+    auto run = [&] {
+      Hand hand(schema_);
+      while (true) {
+        const std::size_t from = next.fetch_add(kPart);
+        if (from >= count || options_.stopped()) return;
+        for (std::size_t i = from; i < std::min(count, from + kPart); ++i) work(hand, i);
+      }
+    };
+    std::vector<std::jthread> others;
+    for (unsigned i = 1; i < options_.threads && count > kPart; ++i) others.emplace_back(run);
+    run();
+  }
+
+  // Of `candidates`, the nearest first, those to link with: none that is nearer to one chosen
+  // before than to the node itself, so that links lead in all directions. Into hand.chosen.
+  void Choose(Hand& hand, const GraphLevel& level, std::vector<RankedNode>& candidates,
+              std::size_t most) const {
+    hand.chosen.clear();
+    hand.nearest.assign(candidates.size(), -std::numeric_limits<float>::infinity());
+    hand.rows.resize(candidates.size());
+    hand.ranks.resize(candidates.size());
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      hand.rows[i] = level.RowOf(candidates[i].node);
+    }
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (hand.nearest[i] > candidates[i].rank) continue;
+      hand.chosen.push_back(candidates[i]);
+      if (hand.chosen.size() == most) return;
+      const std::size_t left = candidates.size() - i - 1;
+      Become(hand.other, hand.rows[i]);
+      hand.other.RankRows(segment_.Vectors(), hand.rows.data() + i + 1, left, segment_.Facts(),
+                          hand.ranks.data());
+      for (std::size_t j = 0; j < left; ++j) {
+        hand.nearest[i + 1 + j] = std::max(hand.nearest[i + 1 + j], hand.ranks[j]);
+      }
+    }
+  }
+
+  // A link from `node` to `fresh`, in place of another where it has no room.
+  void LinkBack(Hand& hand, GraphLevel& level, std::uint32_t node, std::uint32_t fresh) {
+    std::uint32_t links[layout::kLinks];
+    std::lock_guard lock(level.Lock(node));
+    const std::size_t places = level.Links(node, links);
+    std::vector<RankedNode>& all = hand.found;
+    all.clear();
+    for (std::size_t i = 0; i < places && links[i] != kNoLink; ++i) {
+      if (links[i] == fresh) return;
+      all.push_back({0, links[i]});
+    }
+    all.push_back({0, fresh});
+    if (all.size() <= places) return level.Set(node, all);
+    Become(hand.row, level.RowOf(node));
+    RankAll(hand, level, all);
+    std::ranges::sort(all, kNearerFirst);
+    Choose(hand, level, all, places);
+    level.Set(node, hand.chosen);
+  }
+
+  // By hand.row.
+  void RankAll(Hand& hand, const GraphLevel& level, std::vector<RankedNode>& nodes) const {
+    hand.rows.clear();
+    for (const RankedNode& each : nodes) hand.rows.push_back(level.RowOf(each.node));
+    hand.ranks.resize(nodes.size());
+    hand.row.RankRows(segment_.Vectors(), hand.rows.data(), nodes.size(), segment_.Facts(),
+                      hand.ranks.data());
+    for (std::size_t i = 0; i < nodes.size(); ++i) nodes[i].rank = hand.ranks[i];
+  }
+
+  void Insert(Hand& hand, std::uint32_t row);
+  void Inherit(const GraphSeed& seed);
+  void Repair(Hand& hand, const GraphSeed& seed, std::uint32_t old);
+
+  const Segment& segment_;
+  const Schema& schema_;
+  const std::uint64_t rows_;
+  const GraphOptions& options_;
+  std::vector<std::unique_ptr<GraphLevel>> levels_;
+  std::vector<std::uint32_t> upper_;     // rows that stand above level 0
+  std::vector<std::uint8_t> inherited_;  // rows whose links in level 0 are there already
+};
+
+void Builder::Insert(Hand& hand, std::uint32_t row) {
+  const std::uint32_t own = LevelOf(row);
+  const std::uint32_t top = static_cast<std::uint32_t>(levels_.size()) - 1;
+  const bool inherited = !inherited_.empty() && inherited_[row] != 0;
+  if (inherited && own == 0) return;
+  Become(hand.row, row);
+  std::vector<std::vector<RankedNode>> chosen(own + 1);
+  std::uint32_t at = 0;
+  auto& scratch = hand.scratch;
+  for (std::uint32_t l = top + 1; l-- > 0;) {
+    const GraphLevel& level = *levels_[l];
+    const std::uint32_t self = l <= own ? level.NodeOf(row) : kNoLink;
+    scratch.Begin();
+    scratch.Start(at, Near(hand.row).One(level.RowOf(at)), at != self);
+    const bool links = l <= own && !(l == 0 && inherited);
+    Walk(level, Near(hand.row), links ? options_.width : 1, ~std::size_t{0}, scratch,
+         [self](std::uint32_t node) { return node != self; });
+    std::vector<RankedNode> found = scratch.best;
+    std::ranges::sort(found, kNearerFirst);
+    if (links) {
+      if (found.size() > kWeighed) found.resize(kWeighed);
+      Choose(hand, level, found, kChosen);
+      chosen[l] = hand.chosen;
+    }
+    if (l > 0) {
+      const std::uint32_t next = found.empty() ? at : found.front().node;
+      at = levels_[l - 1]->NodeOf(level.RowOf(next));
+    }
+  }
+  // From below, so that whoever meets it above finds a way on.
+  for (std::uint32_t l = 0; l <= own; ++l) {
+    if (l == 0 && inherited) continue;
+    GraphLevel& level = *levels_[l];
+    const std::uint32_t self = level.NodeOf(row);
+    {
+      std::lock_guard lock(level.Lock(self));
+      level.Set(self, chosen[l]);
+    }
+    for (const RankedNode& other : chosen[l]) LinkBack(hand, level, other.node, self);
+  }
+}
+
+void Builder::Inherit(const GraphSeed& seed) {
+  inherited_.assign(rows_, 0);
+  Each(seed.graph->Rows(), [&](Hand& hand, std::size_t old) {
+    const std::uint32_t row = (*seed.moved)[old];
+    if (row == kNoLink) return;
+    inherited_[row] = 1;
+    Repair(hand, seed, static_cast<std::uint32_t>(old));
+  });
+}
+
+void Builder::Repair(Hand& hand, const GraphSeed& seed, std::uint32_t old) {
+  const std::uint32_t row = (*seed.moved)[old];
+  std::vector<RankedNode>& all = hand.found;
+  all.clear();
+  hand.scratch.Begin();
+  hand.scratch.visited.Add(row);
+  auto add = [&](std::uint32_t link) {
+    const std::uint32_t now = (*seed.moved)[link];
+    if (now != kNoLink && hand.scratch.visited.Add(now)) all.push_back({0, now});
+    return now != kNoLink;
+  };
+  bool whole = true;
+  const std::uint32_t* links = seed.graph->Links(old);
+  for (std::size_t i = 0; i < layout::kLinks && links[i] != kNoLink; ++i) {
+    if (add(links[i])) continue;
+    whole = false;
+    const std::uint32_t* its = seed.graph->Links(links[i]);
+    for (std::size_t j = 0; j < layout::kLinks && its[j] != kNoLink; ++j) add(its[j]);
+  }
+  GraphLevel& lowest = *levels_[0];
+  if (whole) return lowest.Set(row, all);
+  Become(hand.row, row);
+  RankAll(hand, lowest, all);
+  std::ranges::sort(all, kNearerFirst);
+  if (all.size() > 2 * kWeighed) all.resize(2 * kWeighed);
+  Choose(hand, lowest, all, layout::kLinks);
+  lowest.Set(row, hand.chosen);
+}
+
+template <class T>
+std::string_view BytesOf(const T& values) {
+  return {reinterpret_cast<const char*>(values.data()),
+          values.size() * sizeof(typename T::value_type)};
+}
+
+Result<void> Builder::Write(Disk& disk, const std::string& path) const {
+  layout::GraphHeader header{};
+  std::memcpy(header.magic, layout::kGraphMagic, 8);
+  header.version = layout::kVersion;
+  header.levels = static_cast<std::uint32_t>(levels_.size()) - 1;
+  header.segment = segment_.Name().number;
+  header.rows = rows_;
+  header.links_at = layout::kPage;
+  const std::string_view links = BytesOf(levels_[0]->Words());
+  header.links_hash = Checksum(links);
+  header.upper_at = header.links_at + links.size();
+  std::string upper;
+  for (std::uint32_t l = 1; l <= header.levels; ++l) {
+    const GraphLevel& level = *levels_[l];
+    header.level[l - 1] = {header.upper_at + upper.size(), level.Count()};
+    for (std::uint32_t i = 0; i < level.Count(); ++i) {
+      layout::GraphNode node{};
+      node.row = level.RowOf(i);
+      node.below = levels_[l - 1]->NodeOf(node.row);
+      level.Links(i, node.links);
+      upper.append(reinterpret_cast<const char*>(&node), sizeof(node));
+    }
+  }
+  header.upper_hash = Checksum(upper);
+  header.header_hash = Checksum(
+      {reinterpret_cast<const char*>(&header), offsetof(layout::GraphHeader, header_hash)});
+  std::string page(layout::kPage, '\0');
+  std::memcpy(page.data(), &header, sizeof(header));
+  TRY(Fd file, disk.Create(path));
+  TRY(disk.Write(file.Get(), 0, page, path));
+  constexpr std::size_t kPiece = 8 << 20;  // so that a sync never has much to write at once
+  for (std::size_t at = 0; at < links.size(); at += kPiece) {
+    TRY(disk.Write(file.Get(), header.links_at + at, links.substr(at, kPiece), path));
+    TRY(disk.Sync(file.Get(), path));
+  }
+  TRY(disk.Write(file.Get(), header.upper_at, upper, path));
+  return disk.Sync(file.Get(), path);
+}
+
+}  // namespace
+
+Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& segment,
+                        const Schema& schema, std::uint64_t rows, const GraphSeed& seed,
+                        const GraphOptions& options) {
+  Builder builder(segment, schema, rows, options);
+  builder.Build(seed);
+  if (options.stopped()) return Fail(Code::kUnavailable, "the server is stopping");
+  const std::string path = GraphPath(folder, segment.Name().number);
+  const std::string part = path + ".part";
+  auto done = builder.Write(disk, part);
+  if (done) done = disk.Rename(part, path);
+  if (!done) ::unlink(part.c_str());
+  return done;
+}
+
+}  // namespace samovar

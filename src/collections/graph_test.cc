@@ -1,0 +1,178 @@
+#include "collections/graph.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <numeric>
+#include <random>
+
+#include "collections/graph_build.h"
+#include "collections/segment_build.h"
+#include "collections/test_files.h"
+#include "collections/vectors.h"
+
+namespace samovar {
+namespace {
+
+std::vector<float> Point(std::mt19937& random, std::uint32_t dimension) {
+  std::normal_distribution<float> normal;
+  std::mt19937 middle(random() % 20);  // one of twenty clusters
+  std::vector<float> values(dimension);
+  for (float& value : values) value = 2 * normal(middle);
+  normal.reset();
+  for (float& value : values) value += normal(random);
+  return values;
+}
+
+// A sealed segment of random rows.
+class Rows {
+ public:
+  Rows(const Schema& schema, std::uint64_t number, std::vector<std::vector<float>> points)
+      : schema_(schema), points_(std::move(points)) {
+    std::vector<EncodedVector> encoded;
+    for (const auto& point : points_) encoded.push_back(EncodeVector(schema, point).value());
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < points_.size(); ++i) ids.push_back(std::to_string(i));
+    auto row = [&](std::uint64_t i) -> SourceRow {
+      const auto& its = encoded[i];
+      return {ids[i], "", its.bytes, {.inverse_norm = its.inverse_norm, .scale = its.scale}};
+    };
+    CHECK(MakeSealedSegment(disk_, folder_.Path(), number, schema, 7, points_.size(), row, [] {
+            return false;
+          }).has_value());
+    CHECK(MakeLiveFile(disk_, folder_.Path(), {number, 1}, points_.size() + 4096).has_value());
+    segment_ =
+        Segment::Open(folder_.Path(), {number, 1}, schema, MappedFile::Access::kWrite).value();
+  }
+
+  void Build(const GraphSeed& seed = {}, unsigned threads = 2) {
+    ASSERT_TRUE(BuildGraph(disk_, folder_.Path(), *segment_, schema_, points_.size(), seed,
+                           {.threads = threads}));
+    ASSERT_TRUE(segment_->OpenGraph(folder_.Path(), MappedFile::Access::kRead));
+    const auto good = segment_->NearGraph()->Verify();
+    ASSERT_TRUE(good) << good.error().message;
+  }
+
+  // Which part of the ten nearest of those that `admit` lets a walk finds.
+  template <class Admit>
+  double Recall(std::mt19937& random, std::size_t width, const Admit& admit) const {
+    constexpr int kQueries = 50;
+    std::size_t found = 0;
+    for (int i = 0; i < kQueries; ++i) {
+      const auto query = QueryVector::Of(schema_, Point(random, schema_.dimension)).value();
+      const NearRows near{&query, segment_->Vectors(), segment_->Facts()};
+      std::vector<float> ranks(points_.size());
+      query.Rank(segment_->Vectors(), ranks.size(), segment_->Facts(), ranks.data());
+      std::vector<std::uint32_t> order(ranks.size());
+      std::iota(order.begin(), order.end(), 0U);
+      std::erase_if(order, [&](std::uint32_t row) { return !admit(row); });
+      std::ranges::sort(order, [&](auto a, auto b) { return ranks[a] > ranks[b]; });
+      WalkScratch scratch;
+      EXPECT_TRUE(segment_->NearGraph()->Search(near, width, ~std::size_t{0}, scratch, admit));
+      std::ranges::sort(scratch.best, kNearerFirst);
+      for (std::size_t j = 0; j < std::min<std::size_t>(10, scratch.best.size()); ++j) {
+        EXPECT_TRUE(admit(scratch.best[j].node));
+        EXPECT_EQ(scratch.best[j].rank, ranks[scratch.best[j].node]);
+        found += static_cast<std::size_t>(
+            std::count(order.begin(), order.begin() + 10, scratch.best[j].node));
+      }
+    }
+    return static_cast<double>(found) / (10 * kQueries);
+  }
+
+  const std::string& Folder() const { return folder_.Path(); }
+  const std::vector<std::vector<float>>& Points() const { return points_; }
+  const Segment& Its() const { return *segment_; }
+
+ private:
+  Schema schema_;
+  std::vector<std::vector<float>> points_;
+  TestFolder folder_;
+  Disk disk_;
+  SegmentPtr segment_;
+};
+
+constexpr auto kAll = [](std::uint32_t) { return true; };
+
+std::vector<std::vector<float>> Points(std::mt19937& random, std::size_t count,
+                                       std::uint32_t dimension) {
+  std::vector<std::vector<float>> points;
+  for (std::size_t i = 0; i < count; ++i) points.push_back(Point(random, dimension));
+  return points;
+}
+
+TEST(Graph, AWalkFindsNearlyAllOfTheNearestInEachMetricAndStorage) {
+  std::mt19937 random(5);
+  for (auto metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) {
+    for (auto storage : {Storage::kF32, Storage::kF16, Storage::kI8}) {
+      const Schema schema{24, metric, storage};
+      Rows rows(schema, 1, Points(random, 3000, 24));
+      rows.Build();
+      EXPECT_GE(rows.Recall(random, 80, kAll), 0.95)
+          << MetricName(metric) << " " << StorageName(storage);
+    }
+  }
+}
+
+TEST(Graph, RowsThatMayNotBeAnsweredAreWalkedOver) {
+  std::mt19937 random(6);
+  Rows rows({24, Metric::kL2, Storage::kF32}, 1, Points(random, 3000, 24));
+  rows.Build();
+  EXPECT_GE(rows.Recall(random, 80, [](std::uint32_t row) { return row % 10 == 0; }), 0.95);
+}
+
+TEST(Graph, FewAndEqualRowsHaveAGraphToo) {
+  std::mt19937 random(7);
+  for (std::size_t count : {10U, 11U, 40U}) {
+    Rows rows({3, Metric::kCosine, Storage::kF32}, 1, Points(random, count, 3));
+    rows.Build();
+    EXPECT_EQ(rows.Recall(random, 80, kAll), 1.0) << count;
+  }
+  Rows same({3, Metric::kL2, Storage::kF32}, 1, {500, std::vector<float>{1, 2, 3}});
+  same.Build();
+  const auto query = QueryVector::Of({3, Metric::kL2, Storage::kF32}, std::vector<float>{0, 0, 0});
+  WalkScratch scratch;
+  const NearRows near{&*query, same.Its().Vectors(), same.Its().Facts()};
+  EXPECT_TRUE(same.Its().NearGraph()->Search(near, 20, ~std::size_t{0}, scratch, kAll));
+  EXPECT_EQ(scratch.best.size(), 20U);
+}
+
+TEST(Graph, LinksOfAnotherSegmentsGraphAreTakenOver) {
+  std::mt19937 random(8);
+  const Schema schema{24, Metric::kCosine, Storage::kF32};
+  Rows old(schema, 1, Points(random, 3000, 24));
+  old.Build();
+  // A third of the rows is gone, the others stand in another order, and as many came.
+  std::vector<std::uint32_t> moved(3000, layout::kNoLink);
+  std::vector<std::vector<float>> points = Points(random, 700, 24);
+  for (std::size_t row = 3000; row-- > 0;) {
+    if (row % 3 == 0) continue;
+    moved[row] = static_cast<std::uint32_t>(points.size());
+    points.push_back(old.Points()[row]);
+  }
+  for (auto& point : Points(random, 300, 24)) points.push_back(std::move(point));
+  Rows merged(schema, 2, std::move(points));
+  merged.Build({old.Its().NearGraph(), &moved});
+  EXPECT_GE(merged.Recall(random, 80, kAll), 0.95);
+}
+
+TEST(Graph, DamageIsFound) {
+  std::mt19937 random(9);
+  Rows rows({8, Metric::kL2, Storage::kF32}, 1, Points(random, 400, 8));
+  rows.Build();
+  const std::string path = GraphPath(rows.Folder(), 1);
+  const auto size = std::filesystem::file_size(path);
+  for (std::uint64_t at : {std::uint64_t{0}, std::uint64_t{30}, std::uint64_t{5000}, size - 1}) {
+    std::string bytes = ReadFile(path).value();
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    std::filesystem::remove(path);
+    std::ofstream(path, std::ios::binary) << bytes;
+    auto graph = Graph::Open(rows.Folder(), 1, 4096, MappedFile::Access::kRead);
+    EXPECT_FALSE(graph && (*graph)->Verify()) << at;
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+}
+
+}  // namespace
+}  // namespace samovar

@@ -1,0 +1,175 @@
+// Snapshot, its part that searches.
+
+#include <algorithm>
+#include <array>
+
+#include "collections/graph_walk.h"
+#include "collections/snapshot.h"
+#include "collections/vectors.h"
+
+namespace samovar {
+namespace {
+
+constexpr std::size_t kBlock = 256;       // rows that are compared before any is looked at
+constexpr std::size_t kLeastWidth = 80;   // of a walk: recall@10 above 0.95 (bench/collections)
+constexpr std::uint64_t kSample = 256;    // rows that tell how much a filter leaves
+constexpr std::uint64_t kFewMatches = 4;  // of those: then every vector is compared
+
+struct Ranked {
+  float rank;
+  RowRef row;
+};
+
+// The best so far: a heap whose front is the worst of them.
+class Best {
+ public:
+  explicit Best(std::size_t k) : k_(k) { heap_.reserve(k); }
+  bool Wants(float rank) const { return heap_.size() < k_ || rank > heap_.front().rank; }
+  void Add(Ranked ranked) {
+    if (heap_.size() == k_) {
+      std::ranges::pop_heap(heap_, kWorstFirst);
+      heap_.pop_back();
+    }
+    heap_.push_back(ranked);
+    std::ranges::push_heap(heap_, kWorstFirst);
+  }
+  std::vector<Ranked> Sorted() {
+    std::ranges::sort_heap(heap_, kWorstFirst);
+    return std::move(heap_);
+  }
+
+ private:
+  static constexpr auto kWorstFirst = [](const Ranked& a, const Ranked& b) {
+    return a.rank > b.rank;
+  };
+  std::size_t k_;
+  std::vector<Ranked> heap_;
+};
+
+// One search through the segments, one after the other.
+class Search {
+ public:
+  Search(const Snapshot& snapshot, const QueryVector& query, std::size_t k, const Filter& filter,
+         const SearchOptions& options)
+      : snapshot_(snapshot),
+        query_(query),
+        filter_(filter),
+        exact_(options.exact),
+        width_(std::max(k, options.candidates ? options.candidates : std::max(k * 2, kLeastWidth))),
+        best_(k) {}
+
+  void Look(std::uint32_t index) {
+    const auto& segment = *snapshot_.Parts().segments[index];
+    const Graph* graph = exact_ ? nullptr : segment.NearGraph();
+    if (!graph || !Walked(index, segment, *graph)) Scan(index, 0, snapshot_.RowsOf(index));
+  }
+  Result<std::vector<Ranked>> Done() {
+    if (unreadable_) return std::unexpected(*unreadable_);
+    return best_.Sorted();
+  }
+
+ private:
+  bool Admits(RowRef row) { return snapshot_.Visible(row) && Matches(row); }
+  bool Matches(RowRef row) {
+    if (filter_.All()) return true;
+    const auto attributes = snapshot_.Attributes(row);
+    if (attributes) return filter_.Matches(*attributes);
+    unreadable_ = attributes.error();
+    return false;
+  }
+
+  void Scan(std::uint32_t index, std::uint64_t from, std::uint64_t to) {
+    const auto& segment = *snapshot_.Parts().segments[index];
+    std::array<float, kBlock> ranks{};
+    for (; from < to; from += kBlock) {
+      const std::size_t count = std::min<std::uint64_t>(kBlock, to - from);
+      query_.Rank(segment.Vector(from).data(), count, segment.Facts() + from, ranks.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        const RowRef row{index, from + i};
+        if (best_.Wants(ranks[i]) && Admits(row)) best_.Add({ranks[i], row});
+      }
+    }
+  }
+
+  // False: the filter leaves so little that a walk would not find it.
+  bool Walked(std::uint32_t index, const samovar::Segment& segment, const Graph& graph) {
+    if (!filter_.All() && LeavesLittle(index, graph.Rows())) return false;
+    const std::size_t limit = filter_.All() ? ~std::size_t{0} : graph.Rows() / 4;
+    const NearRows near{&query_, segment.Vectors(), segment.Facts()};
+    const bool whole = graph.Search(near, width_, limit, scratch_,
+                                    [&](std::uint32_t row) { return Admits({index, row}); });
+    if (!whole) return false;
+    for (const RankedNode& found : scratch_.best) {
+      if (best_.Wants(found.rank)) best_.Add({found.rank, {index, found.node}});
+    }
+    return true;
+  }
+
+  bool LeavesLittle(std::uint32_t index, std::uint64_t rows) {
+    const std::uint64_t step = std::max<std::uint64_t>(1, rows / kSample);
+    std::uint64_t matches = 0;
+    for (std::uint64_t row = 0; row < rows && matches <= kFewMatches; row += step) {
+      matches += Matches({index, row}) ? 1 : 0;
+    }
+    return matches <= kFewMatches;
+  }
+
+  const Snapshot& snapshot_;
+  const QueryVector& query_;
+  const Filter& filter_;
+  const bool exact_;
+  const std::size_t width_;
+  Best best_;
+  WalkScratch scratch_;
+  std::optional<Error> unreadable_;
+};
+
+}  // namespace
+
+Result<std::vector<Hit>> Snapshot::Search(std::span<const float> vector, std::size_t k,
+                                          const Filter& filter, SearchOptions options) const {
+  if (k < 1 || k > kMaxHits) {
+    return Fail(Code::kInvalid, "k: expected a number from 1 to " + std::to_string(kMaxHits));
+  }
+  if (options.candidates > kMaxHits) {
+    return Fail(Code::kInvalid, "candidates: at most " + std::to_string(kMaxHits));
+  }
+  TRY(const auto query, QueryVector::Of(view_->schema, vector));
+  samovar::Search search(*this, query, k, filter, options);
+  for (std::uint32_t i = 0; i < view_->segments.size(); ++i) search.Look(i);
+  TRY(const auto best, search.Done());
+  std::vector<Hit> hits;
+  hits.reserve(best.size());
+  for (const Ranked& ranked : best) hits.push_back({ranked.row, query.ToScore(ranked.rank)});
+  TRY(Check());
+  return hits;
+}
+
+Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std::size_t k) {
+  std::vector<RowRef> rows;
+  const std::uint64_t step = std::max<std::uint64_t>(1, snapshot.Count() / queries);
+  std::uint64_t number = 0;
+  for (auto row = snapshot.Next(std::nullopt); row; row = snapshot.Next(row)) {
+    if (number++ % step == 0 && rows.size() < queries) rows.push_back(*row);
+  }
+  Recall recall{.found = 1, .queries = rows.size(), .generation = snapshot.Generation()};
+  std::size_t wanted = 0;
+  std::size_t found = 0;
+  for (const RowRef row : rows) {
+    const auto vector = snapshot.Vector(row);
+    TRY(const auto exact, snapshot.Search(vector, k, {}, {.exact = true}));
+    TRY(const auto near, snapshot.Search(vector, k));
+    // By score: of rows that are equally near any will do.
+    const bool less = snapshot.Of().metric == Metric::kL2;
+    for (std::size_t i = 0; i < std::min(exact.size(), near.size()); ++i) {
+      const float score = near[i].score;
+      const float last = exact.back().score;
+      found += (less ? score <= last : score >= last) ? 1 : 0;
+    }
+    wanted += exact.size();
+  }
+  if (wanted > 0) recall.found = static_cast<double>(found) / static_cast<double>(wanted);
+  return recall;
+}
+
+}  // namespace samovar
