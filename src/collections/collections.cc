@@ -110,7 +110,7 @@ void Collections::LoadOne(const std::string& name) {
   auto open = [&]() -> Result<Entry> {
     TRY(const std::string text, ReadFile(paths.kept + kMeta));
     TRY(const auto meta, DecodeMeta(text, paths.kept + kMeta));
-    Entry entry{{name, meta.schema, meta.created, std::nullopt}, nullptr};
+    Entry entry{{name, meta.schema, meta.created, std::nullopt, meta.about}, nullptr};
     auto opened =
         Collection::Open(disk_, clock_, paths, meta.schema, meta.hash_seed, options_.each);
     if (opened) {
@@ -121,7 +121,7 @@ void Collections::LoadOne(const std::string& name) {
     return entry;
   };
   auto entry = open();
-  if (!entry) entry = Entry{{name, {}, {}, entry.error()}, nullptr};
+  if (!entry) entry = Entry{{name, {}, {}, entry.error(), {}}, nullptr};
   if (entry->info.error) {
     LogError("collection {} is not served: {}", name, entry->info.error->message);
   } else {
@@ -133,7 +133,8 @@ void Collections::LoadOne(const std::string& name) {
   entries_.emplace(name, std::move(*entry));
 }
 
-Result<CollectionInfo> Collections::Create(const std::string& name, const Schema& schema) {
+Result<CollectionInfo> Collections::Create(const std::string& name, const Schema& schema,
+                                           std::string about) {
   TRY(CheckCollectionName(name));
   TRY(CheckSchema(schema));
   std::lock_guard change(change_mutex_);
@@ -144,7 +145,7 @@ Result<CollectionInfo> Collections::Create(const std::string& name, const Schema
     }
   }
   const CollectionPaths paths = PathsOf(name);
-  const CollectionMeta meta{schema, NewSeed(), clock_.Wall()};
+  const CollectionMeta meta{schema, NewSeed(), clock_.Wall(), std::move(about)};
   auto make = [&]() -> Result<std::shared_ptr<Collection>> {
     TRY(Collection::Create(disk_, paths));
     TRY(auto made, Collection::Open(disk_, clock_, paths, schema, meta.hash_seed, options_.each));
@@ -160,7 +161,7 @@ Result<CollectionInfo> Collections::Create(const std::string& name, const Schema
     Empty(paths.live);
     return std::unexpected(made.error());
   }
-  const CollectionInfo info{name, schema, meta.created, std::nullopt};
+  const CollectionInfo info{name, schema, meta.created, std::nullopt, meta.about};
   std::lock_guard lock(mutex_);
   entries_.emplace(name, Entry{info, std::move(*made)});
   return info;

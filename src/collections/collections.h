@@ -32,6 +32,7 @@ struct CollectionInfo {
   Schema schema;
   WallTime created;
   std::optional<Error> error;  // why it could not be opened
+  std::string about = {};      // as Create was given it
 };
 
 class Collections {
@@ -43,7 +44,9 @@ class Collections {
                                                    Disk& disk);
   ~Collections();  // ends what runs; batches that wait are answered kUnavailable
 
-  Result<CollectionInfo> Create(const std::string& name, const Schema& schema);
+  // `about` is kept with it: what a door wants to know of it again.
+  Result<CollectionInfo> Create(const std::string& name, const Schema& schema,
+                                std::string about = {});
   Result<void> Delete(const std::string& name);
   std::vector<CollectionInfo> List() const;
   Result<CollectionInfo> Describe(const std::string& name) const;

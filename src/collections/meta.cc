@@ -11,12 +11,13 @@ namespace json = boost::json;
 std::string EncodeMeta(const CollectionMeta& meta) {
   const auto created =
       std::chrono::duration_cast<std::chrono::milliseconds>(meta.created.time_since_epoch());
-  const json::object object{{"format", 1},
-                            {"dimension", meta.schema.dimension},
-                            {"metric", MetricName(meta.schema.metric)},
-                            {"storage", StorageName(meta.schema.storage)},
-                            {"hash_seed", meta.hash_seed},
-                            {"created", created.count()}};
+  json::object object{{"format", 1},
+                      {"dimension", meta.schema.dimension},
+                      {"metric", MetricName(meta.schema.metric)},
+                      {"storage", StorageName(meta.schema.storage)},
+                      {"hash_seed", meta.hash_seed},
+                      {"created", created.count()}};
+  if (!meta.about.empty()) object["about"] = meta.about;
   return json::serialize(object) + "\n";
 }
 
@@ -49,7 +50,8 @@ Result<CollectionMeta> DecodeMeta(std::string_view text, const std::string& name
   }
   CollectionMeta meta{.schema = {static_cast<std::uint32_t>(*dimension), *metric, *storage},
                       .hash_seed = *seed,
-                      .created = WallTime(std::chrono::milliseconds(*created))};
+                      .created = WallTime(std::chrono::milliseconds(*created)),
+                      .about = std::string(word("about"))};
   TRY(CheckSchema(meta.schema));
   return meta;
 }

@@ -13,6 +13,7 @@ struct CollectionMeta {
   Schema schema;
   std::uint64_t hash_seed = 0;
   WallTime created;
+  std::string about = {};  // what its maker wants to find again with it
 };
 
 std::string EncodeMeta(const CollectionMeta& meta);

@@ -1,13 +1,10 @@
 #include "gateway/collections_api.h"
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/encoding.h"
+#include "gateway/collection_write.h"
 #include "gateway/collections_json.h"
 #include "gateway/reply.h"
 
@@ -219,28 +216,13 @@ Task<CollectionsApi::Answer> CollectionsApi::Delete(std::string name, const std:
   co_return NoContent(id);
 }
 
-Task<Result<Ack>> CollectionsApi::Submit(std::string name, Batch batch) {
-  // The answer comes on the writing thread; the loop must not end before.
-  auto start = [this, &name, &batch](auto handler) {
-    auto guard = asio::make_work_guard(core_.parts.loop);
-    auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
-    collections_.Submit(name, std::move(batch), [waiting, guard, this](Result<Ack> ack) {
-      asio::post(core_.parts.loop, [waiting, ack = std::move(ack)]() mutable {
-        std::move (*waiting)(std::move(ack));
-      });
-    });
-  };
-  asio::use_awaitable_t<Executor> token;
-  co_return co_await asio::async_initiate<asio::use_awaitable_t<Executor>, void(Result<Ack>)>(
-      std::move(start), token);
-}
-
 Task<CollectionsApi::Answer> CollectionsApi::Write(std::string name, std::string body,
                                                    const std::string& id) {
   CO_TRY(const Found found, collections_.Find(name));
   auto parse = [found, body = std::move(body)] { return ParseBatch(found->Of(), body); };
   CO_TRY(auto batch, co_await RunBlocking(core_.parts.pool, std::move(parse)));
-  CO_TRY(const auto ack, co_await Submit(std::move(name), std::move(batch)));
+  CO_TRY(const auto ack,
+         co_await WriteBatch(core_, collections_, std::move(name), std::move(batch)));
   co_return JsonReply(200, AckJson(ack), id);
 }
 

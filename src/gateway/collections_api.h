@@ -46,8 +46,6 @@ class CollectionsApi {
   Task<Answer> GetOne(HttpRequest& request, std::string name, std::string row,
                       const std::string& id);
   Task<Answer> Export(std::string name, const std::string& id);
-  // Waits until the batch is on disk and visible.
-  Task<Result<Ack>> Submit(std::string name, Batch batch);
 
   GatewayCore& core_;
   Collections& collections_;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/collections_api.h"
 #include "gateway/control_api.h"
+#include "gateway/elasticsearch_api.h"
 #include "gateway/function_url_api.h"
 #include "gateway/gateway_core.h"
 #include "gateway/inference_api.h"
@@ -37,7 +38,10 @@ Task<HttpResponse> NoRoute(HttpRequest request, RouteMiss miss, std::string id) 
 struct Gateway::State {
   explicit State(GatewayParts parts) : core(std::move(parts)) {
     if (auto* endpoints = core.parts.endpoints) sagemaker.emplace(core, *endpoints);
-    if (auto* all = core.parts.collections) collections.emplace(core, *all);
+    if (auto* all = core.parts.collections) {
+      collections.emplace(core, *all);
+      elasticsearch.emplace(core, *all);
+    }
   }
 
   GatewayCore core;
@@ -49,6 +53,7 @@ struct Gateway::State {
   ModelDoor models{core};
   std::optional<SageMakerApi> sagemaker;
   std::optional<CollectionsApi> collections;
+  std::optional<ElasticsearchApi> elasticsearch;
 
   Task<HttpResponse> Route(HttpRequest request, std::string id);
 };
@@ -59,6 +64,9 @@ Task<HttpResponse> Gateway::State::Route(HttpRequest request, std::string id) {
   }
   if (collections && CollectionsApi::Handles(request.Path())) {
     return collections->Handle(std::move(request), std::move(id));
+  }
+  if (elasticsearch && ElasticsearchApi::Handles(request.Path())) {
+    return elasticsearch->Handle(std::move(request), std::move(id));
   }
   if (OwnApi::Handles(request.Path())) return own.Handle(std::move(request), std::move(id));
   auto service = ForeignService(request);

@@ -1,0 +1,91 @@
+#pragma once
+// Elasticsearch's shapes, as far as they speak of vectors: what a mapping, a query, a search and a
+// choice of _source say, in our terms, and its errors.
+//
+// Errors   kInvalid, kUnsupported: with Elasticsearch's name for it, naming the place.
+// Source   The Elasticsearch 8 and 9 REST API ("kNN search", "dense_vector field type"), as far as
+//          docs/elasticsearch.md lists it.
+// Threads  Pure.
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace samovar::es {
+
+inline constexpr std::string_view kVersion = "8.19.0";  // that clients are told
+inline constexpr std::uint64_t kMaxWindow = 10'000;     // from + size
+
+// Similarity of a dense_vector, and what Elasticsearch makes of it as _score.
+enum class Similarity : std::uint8_t { kCosine, kDotProduct, kL2Norm, kMaxInnerProduct };
+std::optional<Similarity> ParseSimilarity(std::string_view name);
+std::string_view SimilarityName(Similarity similarity);
+// `raw`: the cosine, the dot product or the Euclidean distance.
+double ScoreOf(Similarity similarity, double raw);
+
+struct Mapping {
+  std::string field = "vector";  // the one dense_vector
+  std::uint32_t dimension = 0;
+  Similarity similarity = Similarity::kCosine;
+  boost::json::object mappings = {};  // as they were given
+};
+// The body of an index's creation.
+Result<Mapping> ReadIndex(const boost::json::object& body);
+// To keep with the index, and back; what cannot be read is nullopt.
+std::string WriteMapping(const Mapping& mapping);
+std::optional<Mapping> ReadMapping(std::string_view text);
+
+// A query as a filter of ours (docs/collections.md), JSON; "" for everything, kNothing for nothing.
+inline constexpr std::string_view kNothing = R"({"or":[]})";
+Result<std::string> FilterOf(const boost::json::value& query);
+
+// Which members of a document are shown.
+class SourceChoice {
+ public:
+  // `_source` of a body: a boolean, a name, names, or {includes, excludes}.
+  static Result<SourceChoice> Of(const boost::json::value& value);
+  bool Any() const { return any_; }
+  bool Shows(std::string_view field) const;
+  void Include(std::string_view names);  // separated by commas
+  void Exclude(std::string_view names);
+  void Nothing() { any_ = false; }
+
+ private:
+  bool any_ = true;
+  std::vector<std::string> includes_;
+  std::vector<std::string> excludes_;
+};
+
+struct Knn {
+  std::string field;
+  std::vector<float> vector;
+  std::uint64_t k = 10;
+  std::string filter;                // as FilterOf
+  std::optional<double> similarity;  // the least cosine or dot product, the most distance
+  double boost = 1;
+};
+
+struct Search {
+  std::optional<Knn> knn;
+  std::string filter;  // of a search without knn
+  std::optional<std::vector<std::string>> ids;
+  std::uint64_t from = 0;
+  std::uint64_t size = 10;
+  SourceChoice source;
+};
+Result<Search> ReadSearch(const boost::json::object& body);
+
+// An array of numbers.
+Result<std::vector<float>> ReadVector(const boost::json::value& value, std::string_view field);
+
+// {"error": {"type", "reason", "root_cause": [..]}, "status": n}
+boost::json::object ErrorBody(const Error& error);
+unsigned StatusOf(const Error& error);
+
+}  // namespace samovar::es
