@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import tarfile
 import threading
+import zipfile
 
 import pytest
 
-from harness import BINARY, ROOT, run, unique
+from harness import BINARY, ROOT, descendants, run, starttime, unique, until
 from test_build import wheel
 
 assert shutil.which("bwrap"), "run tools/setup, which installs bubblewrap"
@@ -186,3 +188,28 @@ Resources:
                                      "\techo \"def handler(e, c): return open('seen').read()\" > $(ARTIFACTS_DIR)/app.py\n")
     server.samovar("deploy", folder)
     assert server.invoke(name).payload == "" and (folder / "here").exists()
+
+
+def test_kill_9_in_the_middle_of_a_build_leaves_no_tool_and_nothing_half(shop, tmp_path):
+    """The tools end with the command, and the next build begins anew."""
+    flag = tmp_path / "shop" / "made"
+    (shop.folder / "Makefile").write_text("build-shop:\n\ttouch made\n\tcp app.py $(ARTIFACTS_DIR)\n\t@test -e go || sleep 1000\n")
+    (shop.folder / "template.yaml").write_text("""
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  shop:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildMethod: makefile}
+    Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.11}
+""")
+    command = [BINARY, "build", shop.folder]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
+        until(flag.exists, 60, "the middle of the build")
+        inside = descendants(build.pid)
+        assert len(inside) >= 3, "bubblewrap, what carries to the proxy, make"
+        build.kill()
+    until(lambda: not any(starttime(pid) == start for pid, start in inside.items()), 20, "the end of the tools")
+    (shop.folder / "go").touch()
+    (made,) = json.loads(run([*command, "--json"]).out)["built"]
+    with zipfile.ZipFile(made["file"]) as package:
+        assert package.namelist() == ["app.py"]
