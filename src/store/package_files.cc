@@ -16,6 +16,7 @@
 #include "os/fd.h"
 #include "store/content_hash.h"
 #include "store/manifest.h"
+#include "store/thin_zip.h"
 #include "store/unpack.h"
 #include "store/zip_check.h"
 
@@ -54,7 +55,7 @@ Bytes SizeOfUnshared(const std::string& tree) {
 Result<void> PackageFiles::Open() {
   std::error_code failed;
   fs::remove_all(staging_, failed);
-  for (const auto& path : {blobs_, trees_, staging_}) {
+  for (const auto& path : {blobs_, trees_, zips_, staging_}) {
     fs::create_directories(path, failed);
     if (failed) return std::unexpected(ErrnoError("create " + path, failed.value()));
   }
@@ -123,7 +124,10 @@ Result<PackageInfo> PackageFiles::Find(const std::string& hash) {
     info.size.count = static_cast<std::uint64_t>(about.st_size);
   }
   info.sha256_b64 = Base64Encode(*HexDecode(hash));
-  if (IsManifest(BlobPath(hash))) {
+  if (info.size.count == 0) {
+    TRY(const auto zip, ThinZipReader::Open(zips_ + hash));
+    info.size.count = zip.Size();
+  } else if (IsManifest(BlobPath(hash))) {
     TRY(info.size, ManifestSize(BlobPath(hash)));
   }
   return info;
@@ -131,11 +135,14 @@ Result<PackageInfo> PackageFiles::Find(const std::string& hash) {
 
 Result<std::string> PackageFiles::Unpack(const std::string& hash) {
   TRY(const auto info, Find(hash));
-  return TreeOf(hash, [&](const std::string& folder) {
+  auto tree = TreeOf(hash, [&](const std::string& folder) -> Result<void> {
     const auto blob = BlobPath(hash);
     if (IsManifest(blob)) return FillByManifest(blob, folder);
+    if (IsThin(hash)) return FillByThinZip(hash, folder);
     return UnpackZip(blob, folder, options_, Shared());
   });
+  if (tree && Shared()) MakeThin(hash);
+  return tree;
 }
 
 Result<std::string> PackageFiles::TreeOf(const std::string& hash, const Fill& fill) {
@@ -188,17 +195,19 @@ std::optional<Bytes> PackageFiles::RemoveIfOld(const std::string& hash,
     // by one rename, so that nobody sees half of it.
     unlink(BlobPath(hash).c_str());
     rename((trees_ + hash).c_str(), trash.c_str());
+    rename((zips_ + hash).c_str(), (trash + "-zip").c_str());
   }
-  size = size + SizeOfUnshared(trash);
+  size = size + SizeOfUnshared(trash) + SizeOfUnshared(trash + "-zip");
   std::error_code ignored;
   fs::remove_all(trash, ignored);
+  fs::remove_all(trash + "-zip", ignored);
   return size;
 }
 
 Result<PackageFiles::Removed> PackageFiles::RemoveUnused(const std::set<std::string>& used,
                                                          std::chrono::seconds fresh) {
   std::set<std::string> found;
-  for (const auto& room : {blobs_, trees_}) {
+  for (const auto& room : {blobs_, trees_, zips_}) {
     std::error_code failed;
     for (fs::directory_iterator at(room, failed), end; !failed && at != end; at.increment(failed)) {
       found.insert(at->path().filename());

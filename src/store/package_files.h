@@ -20,6 +20,7 @@ class PackageFiles final : public PackageStore {
   PackageFiles(std::string directory, PackageOptions options)
       : blobs_(directory + "/blobs/"),
         trees_(directory + "/trees/"),
+        zips_(directory + "/zips/"),
         staging_(directory + "/staging/"),
         options_(options),
         kept_(directory + "/files") {}
@@ -50,9 +51,16 @@ class PackageFiles final : public PackageStore {
   // The tree of that hash; where it is not there, as `fill` makes it in a folder beside.
   Result<std::string> TreeOf(const std::string& hash, const Fill& fill);
   Result<void> FillNow(const std::string& hash, const Fill& fill);
+  Result<void> FillByThinZip(const std::string& hash, const std::string& folder);
   Result<void> FillByManifest(const std::string& manifest, const std::string& folder);
   Result<std::vector<std::string>> Missing(const std::string& manifest);
   Result<PackageInfo> KeepBlob(const std::string& staged_path, int file, const std::string& hash);
+  // Keeps what other zips have too only once; where that fails the zip stays as it came.
+  void MakeThin(const std::string& hash);
+  // Its blob is empty then: the folder was there before.
+  bool IsThin(const std::string& hash) const;
+  Result<void> EmptyBlob(const std::string& hash);
+  Result<void> Thin(const std::string& hash, const std::string& folder);
   struct Removed {
     int packages = 0;
     Bytes size;  // without files that are kept
@@ -61,7 +69,7 @@ class PackageFiles final : public PackageStore {
   KeptFiles* Shared() { return options_.share ? &kept_ : nullptr; }
   std::optional<Bytes> RemoveIfOld(const std::string& hash, std::chrono::seconds fresh);
 
-  const std::string blobs_, trees_, staging_;
+  const std::string blobs_, trees_, zips_, staging_;
   const PackageOptions options_;
   KeptFiles kept_;
   std::mutex mutex_;  // guards busy_, and orders a touch of a blob against its removal

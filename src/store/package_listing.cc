@@ -26,6 +26,19 @@ std::uint64_t SizeOf(const fs::path& path) {
   return file ? static_cast<std::uint64_t>(about.st_size) : 0;
 }
 
+// Of the files in a folder that it shares with no other.
+std::uint64_t OwnOf(const fs::path& folder) {
+  std::uint64_t own = 0;
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    struct stat about{};
+    if (lstat(at->path().c_str(), &about) == 0 && about.st_nlink <= 2) {
+      own += static_cast<std::uint64_t>(about.st_size);
+    }
+  }
+  return own;
+}
+
 // The first field of a line of RECORD, which is CSV.
 std::string FirstField(const std::string& line) {
   if (!line.starts_with('"')) return line.substr(0, line.find(','));
@@ -94,7 +107,7 @@ Result<PackageListing> PackageFiles::List() {
     KeptPackage package;
     package.hash = hash;
     package.manifest = IsManifest(BlobPath(hash));
-    package.own.count = SizeOf(BlobPath(hash));
+    package.own.count = SizeOf(BlobPath(hash)) + OwnOf(zips_ + hash);
     package.unpacked = fs::is_directory(trees_ + hash, failed);
     if (package.unpacked) TRY(Measure(trees_ + hash, package));
     listing.packages.push_back(std::move(package));

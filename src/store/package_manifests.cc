@@ -16,6 +16,7 @@
 #include "store/manifest.h"
 #include "store/package_files.h"
 #include "store/package_zip.h"
+#include "store/thin_zip.h"
 #include "store/tree_writer.h"
 #include "store/unpack.h"
 #include "store/zip_check.h"
@@ -128,6 +129,10 @@ Result<PackagePieces> PackageFiles::Read(const std::string& hash) {
   }
   const auto file = std::make_shared<std::ifstream>(blob, std::ios::binary);
   if (!*file) return Fail(Code::kUnavailable, "read the package: it cannot be opened");
+  if (file->peek() == std::ifstream::traits_type::eof()) {
+    TRY(auto zip, ThinZipReader::Open(zips_ + hash));
+    return [shared = std::make_shared<ThinZipReader>(std::move(zip))] { return shared->Next(); };
+  }
   return [file]() -> Result<std::string> {
     std::string piece(kPiece, '\0');
     file->read(piece.data(), static_cast<std::streamsize>(piece.size()));
@@ -139,6 +144,10 @@ Result<PackagePieces> PackageFiles::Read(const std::string& hash) {
 
 Result<bool> PackageFiles::Holds(const std::string& hash, const std::string& name) {
   const auto blob = BlobPath(hash);
+  if (IsThin(hash)) {  // its tree is there, too, or is made anew
+    TRY(const auto tree, Unpack(hash));
+    return fs::is_regular_file(tree + "/" + name);
+  }
   if (!IsManifest(blob)) return ZipHolds(blob, name);
   TRY(auto reader, ManifestReader::Open(blob));
   for (;;) {

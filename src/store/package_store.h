@@ -2,7 +2,8 @@
 // PackageStore: code by content. A package (zip) is kept once by the SHA-256 of its bytes, unpacked
 // once, and mounted read-only by every instance that uses it.
 //
-// How      DIR/blobs/HASH holds the zip, DIR/trees/HASH its unpacked tree, whose files are links
+// How      DIR/blobs/HASH holds the zip (or stands for its pieces in DIR/zips, thin_zip.h),
+// DIR/trees/HASH its unpacked tree, whose files are links
 //          into DIR/files (kept_files.h), DIR/staging what is on its way. Blobs and trees appear by
 //          rename after fsync, so a half-written one is never used; staging is emptied at open.
 //          Trees are owned by the server and readable by all.

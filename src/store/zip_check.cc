@@ -158,6 +158,27 @@ Result<bool> ZipHolds(const std::string& path, std::string_view name) {
   });
 }
 
+Result<std::vector<ZipMember>> ZipMembers(int fd, std::uint64_t size) {
+  constexpr std::uint64_t kLarge = 0xFFFFFFFF, kLocalSize = 30;
+  const auto found = ReadDirectory(fd, size);
+  if (!found || found->size > found->limit) return std::unexpected(BadZip());
+  // Bytes may stand before the archive; offsets are then counted from its start.
+  const auto before =
+      found->limit - found->size - std::min(found->offset, found->limit - found->size);
+  std::vector<ZipMember> members;
+  WalkDirectory(fd, found->limit - found->size, *found, [&](std::uint64_t name, std::uint64_t) {
+    const auto entry = ReadAt(fd, name - kEntrySize, kEntrySize);
+    if (!entry) return;
+    const auto packed = Number(*entry, 20, 4), offset = Number(*entry, 42, 4);
+    if (packed == 0 || packed == kLarge || offset == kLarge) return;
+    const auto local = ReadAt(fd, before + offset, kLocalSize);
+    if (!local || !local->starts_with(std::string_view("PK\3\4", 4))) return;
+    members.push_back(
+        {before + offset + kLocalSize + Number(*local, 26, 2) + Number(*local, 28, 2), packed});
+  });
+  return members;
+}
+
 Result<bool> ZipHoldsSuffix(const std::string& path, std::string_view suffix) {
   return AnyEntry(path, [&](int fd, std::uint64_t at, std::uint64_t length) {
     return length >= suffix.size() &&

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -25,6 +26,14 @@ Result<bool> ZipHolds(const std::string& path, std::string_view name);
 
 // Whether some entry's name ends so.
 Result<bool> ZipHoldsSuffix(const std::string& path, std::string_view suffix);
+
+// Where the data of a member lies, as its headers say; it may be outside of the file.
+struct ZipMember {
+  std::uint64_t at = 0;
+  std::uint64_t size = 0;
+};
+// Those of a zip whose numbers fit into 32 bits; others are left out. REQUIRES: as ZipHolds.
+Result<std::vector<ZipMember>> ZipMembers(int fd, std::uint64_t size);
 
 Error BadZip();  // InvalidParameterValueException, "Could not unzip uploaded file..."
 
