@@ -99,7 +99,12 @@ Task<Result<std::unique_ptr<Sandbox>>> Instance::Make(InstanceStart& start) {
     deadline_ = context_.clock.Now() + init_limit_;
     if (timed_out_ || state_ == State::kEnding) co_return std::unexpected(*clone_error_);
   }
-  co_return co_await context_.host.Create(*start.spec);
+  auto made = co_await context_.host.Create(*start.spec);
+  // Of an image only its start tells whether it has the program and the folder that it names.
+  if (!made && version_->image && made.error().code == Code::kInvalid) {
+    made.error().name = "Runtime.InvalidEntrypoint";
+  }
+  co_return made;
 }
 
 Task<void> Instance::Live(InstanceStart start, std::function<void()> started) {

@@ -29,7 +29,9 @@ Result<void> IsolatedCell::MakeMountPoints(RootTree& root) {
     if (::stat(mount.source.c_str(), &status) != 0) {
       return Fail(Code::kInvalid, ErrnoError("sandbox mount source " + mount.source).message);
     }
-    TRY(root.MakeMountPoint(mount.target, S_ISDIR(status.st_mode)));
+    const bool directory = S_ISDIR(status.st_mode);
+    TRY(spec_.image.empty() ? root.MakeMountPoint(mount.target, directory)
+                            : root.MakeMountPointOverImages(mount.target, directory));
   }
   return {};
 }

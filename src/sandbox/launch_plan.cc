@@ -13,6 +13,8 @@ namespace {
 
 constexpr double kMebibytesPerCpu = 1769;
 constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
+// As containers have it where their image says nothing.
+constexpr const char* kImagePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 // A variable of the function's: "aws" runs the unmodified AWS client that its package brings.
 constexpr const char* kClientVariable = "SAMOVAR_RUNTIME_CLIENT";
 // Tells our Python runtime and our model worker to be templates.
@@ -186,7 +188,46 @@ Result<void> PlanProvided(SandboxSpec& spec, Environment& env, const Version& ve
   return {};
 }
 
+// The image's own variables stand in for the defaults of other runtimes.
+Environment ImageEnvironment(const VersionImage& image) {
+  Environment env;
+  env["PATH"] = kImagePath;
+  env["HOME"] = "/tmp";
+  for (const auto& variable : image.environment) {
+    const auto equals = variable.find('=');
+    if (equals != 0 && equals != std::string::npos) {
+      env[variable.substr(0, equals)] = variable.substr(equals + 1);
+    }
+  }
+  return env;
+}
+
+// An image's program speaks the Runtime API, or listens for HTTP: then a program of ours stands
+// between the channel and it (runtimes/http).
+void PlanImage(SandboxSpec& spec, Environment& env, const VersionImage& image,
+               const LaunchOptions& options) {
+  spec.image = image.folders;
+  spec.argv = image.program;
+  spec.cwd = image.working_folder.empty() ? "/" : image.working_folder;
+  // What an image says of its own folders is so; a handler is its own affair.
+  const auto own = ImageEnvironment(image);
+  for (const char* name : {"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "_HANDLER"}) {
+    env.erase(name);
+    if (const auto found = own.find(name); found != own.end()) env[name] = found->second;
+  }
+  if (image.http_port == 0) {
+    SpeakRuntimeApi(spec, env);
+    return;
+  }
+  spec.channel = true;
+  spec.mounts.push_back({options.runtimes_dir + "/http", "/.samovar", {}});
+  const auto port = std::to_string(image.http_port);
+  spec.argv.insert(spec.argv.begin(), {"/.samovar/samovar-http", port});
+  env["PORT"] = port;
+}
+
 void AddMounts(SandboxSpec& spec, const Version& version, const Runtime& runtime) {
+  if (version.image) return;
   spec.mounts.push_back({version.code_dir, "/var/task", {}});
   if (!version.layer_dirs.empty()) {
     spec.mounts.push_back({version.layer_dirs.front(),
@@ -253,8 +294,15 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
       version.egress || options.egress_by_default ? Network::kEgress : Network::kLoopback;
   AddMounts(spec, version, runtime);
 
+  if (runtime.kind == Runtime::Kind::kImage && !version.image) {
+    return Fail(Code::kInvalid, "the image of the function is gone", "Runtime.InvalidEntrypoint");
+  }
   Environment env;
-  AddDefaults(env, version, runtime, options);
+  if (version.image) {
+    env = ImageEnvironment(*version.image);
+  } else {
+    AddDefaults(env, version, runtime, options);
+  }
   for (const auto& [name, value] : version.environment) env[name] = value;
   AddPlatform(env, version, instance_id, now, options);
   switch (runtime.kind) {
@@ -269,6 +317,9 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
       break;
     case Runtime::Kind::kOnnx:
       PlanOnnx(spec, env, version, options);
+      break;
+    case Runtime::Kind::kImage:
+      PlanImage(spec, env, *version.image, options);
       break;
   }
   // Where there is an interpreter; a bootstrap of the user's own reads the variable itself.

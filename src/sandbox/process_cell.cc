@@ -143,6 +143,10 @@ class ProcessCell final : public Cell {
 class ProcessCells final : public CellMaker {
  public:
   Result<std::unique_ptr<Cell>> Make(SandboxSpec spec) override {
+    if (!spec.image.empty()) {
+      return Fail(Code::kUnsupported,
+                  "container images need isolation full: start the server as root");
+    }
     auto cell = std::make_unique<ProcessCell>(std::move(spec));
     TRY(cell->Start());
     return cell;

@@ -20,6 +20,9 @@ namespace {
 // in the spawner's namespace only.
 constexpr const char* kPlace = "/sys/kernel";
 
+constexpr const char* kHosts = "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n";
+constexpr const char* kHostName = "sandbox\n";
+
 Result<void> Mount(const char* type, const std::string& at, unsigned long flags,
                    const char* options) {
   if (::mount(type, at.c_str(), type, flags, options) == 0) return {};
@@ -64,6 +67,9 @@ Result<void> MakeSkeleton(int base) {
         "var/task", "var/runtime", "var/lang", "opt", "home", "home/sbx_user1051", "run", "mnt"}) {
     TRY(MakeDirAt(base, dir));
   }
+  for (const char* dir : {"", "/dev", "/proc", "/tmp", "/mnt", "/etc"}) {
+    TRY(MakeDirAt(base, std::string(kOverImages + 1) + dir));
+  }
   return {};
 }
 
@@ -95,12 +101,16 @@ Result<void> AddTopLevel(int base) {
 Result<void> AddEtc(int base) {
   std::string user = fmt::format("sbx_user1051:x:{}:{}::/home/sbx_user1051:/sbin/nologin\n",
                                  kInsideUid, kInsideGid);
+  for (const auto& [name, text] : {std::pair{"hosts", kHosts}, std::pair{"hostname", kHostName},
+                                   std::pair{"resolv.conf", ""}}) {
+    TRY(WriteFileAt(base, fmt::format("{}/etc/{}", kOverImages + 1, name), text));
+  }
   const std::pair<const char*, std::string> files[] = {
       {"passwd", "root:x:0:0:root:/root:/sbin/nologin\n" + user +
                      "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n"},
       {"group", fmt::format("root:x:0:\nsbx_user1051:x:{}:\nnogroup:x:65534:\n", kInsideGid)},
-      {"hosts", "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n"},
-      {"hostname", "sandbox\n"},
+      {"hosts", kHosts},
+      {"hostname", kHostName},
       {"nsswitch.conf",
        "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
       {"resolv.conf", ""}};
@@ -181,6 +191,10 @@ Result<RootTree> RootTree::Build() {
   }
   ::umask(old_mask);
   return tree;
+}
+
+Result<void> RootTree::MakeMountPointOverImages(const std::string& target, bool directory) {
+  return MakeMountPoint(kOverImages + target, directory);
 }
 
 Result<void> RootTree::MakeMountPoint(const std::string& target, bool directory) {

@@ -29,6 +29,8 @@ class RootTree {
   // Makes the mount point `target` (a path inside), a directory or an empty file. Where it lies in
   // a tree bound from the host (/usr, say) it must be there already.
   Result<void> MakeMountPoint(const std::string& target, bool directory);
+  // The same for sandboxes with an image as their root.
+  Result<void> MakeMountPointOverImages(const std::string& target, bool directory);
 
  private:
   std::string path_;
@@ -36,6 +38,9 @@ class RootTree {
   Fd writable_local_;  // the tmpfs that covers /usr/local
   std::set<std::string> made_;
 };
+
+// A folder of the tree, hidden in every sandbox: what lies over all images.
+inline constexpr const char* kOverImages = "/mnt/image";
 
 // The identity of user code inside, as on Lambda (sbx_user1051).
 inline constexpr unsigned kInsideUid = 993;

@@ -224,6 +224,7 @@ RuntimeCatalog RuntimeCatalog::Discover(const RuntimeSearch& search) {
 Result<Runtime> RuntimeCatalog::Find(std::string_view name) const {
   auto found = std::ranges::find(runtimes_, name, &Runtime::name);
   if (found != runtimes_.end()) return *found;
+  if (name == "image") return Runtime{Runtime::Kind::kImage, "image", "", "", {}};
   std::vector<std::string> names;
   for (const Runtime& runtime : runtimes_) names.push_back(runtime.name);
   return Fail(Code::kInvalid,

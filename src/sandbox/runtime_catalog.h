@@ -20,7 +20,7 @@
 namespace samovar {
 
 struct Runtime {
-  enum class Kind { kPython, kNode, kProvided, kOnnx };
+  enum class Kind { kPython, kNode, kProvided, kOnnx, kImage };
   Kind kind = Kind::kProvided;
   std::string name;                 // "python3.11", "nodejs20.x", "provided.al2023", "onnx"
   std::string version;              // "3.11.7"; empty for provided
@@ -45,7 +45,7 @@ class RuntimeCatalog {
 
   static RuntimeCatalog Discover(const RuntimeSearch& search);
 
-  Result<Runtime> Find(std::string_view name) const;
+  Result<Runtime> Find(std::string_view name) const;             // "image" too, which needs nothing
   const std::vector<Runtime>& All() const { return runtimes_; }  // sorted by kind and version
   const std::vector<UnusableEntry>& Unusable() const { return unusable_; }
 

@@ -51,10 +51,14 @@ struct SandboxSpec {
   std::vector<std::string> env;   // "NAME=value", the whole environment
   std::string cwd = "/var/task";
   std::vector<BindMount> mounts;  // beside the common read-only root
-  Bytes memory;                   // processes together; /tmp does not count
-  Bytes tmp_size;                 // of the private /tmp
-  double cpus = 1;                // after UseCpuLimit(); initialisation runs without
-  int max_processes = 1024;       // processes and threads
+  // Folders of a container image's layers, lowest first: laid over each other they are the root,
+  // read-only, instead of the common one. argv[0] is then looked up on env's PATH where it is a
+  // bare name. Not with isolation "process", and not clonable.
+  std::vector<std::string> image = {};
+  Bytes memory;              // processes together; /tmp does not count
+  Bytes tmp_size;            // of the private /tmp
+  double cpus = 1;           // after UseCpuLimit(); initialisation runs without
+  int max_processes = 1024;  // processes and threads
   Network network = Network::kLoopback;
   bool channel = false;      // a framed channel at descriptor 3 inside (docs/formats/channel.md)
   bool runtime_api = false;  // a listener at 127.0.0.1:9001 inside, for the Runtime API

@@ -113,6 +113,7 @@ Result<void> EnterRoot(const std::string& root, const SandboxSpec& spec) {
   if (spec.network == Network::kEgress) {
     TRY(resolver, EgressResolver());
   }
+  if (!spec.image.empty()) TRY(CoverWithImage(root, spec));
   TRY(Checked(::chdir(root.c_str()), "enter the root tree"));
   TRY(Checked(PivotRoot(".", "."), "pivot_root"));  // now "." is the old root, "/" the new one
   TRY(MountProc(spec.clonable));

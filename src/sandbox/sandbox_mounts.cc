@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "os/linux.h"
+#include "sandbox/root_tree.h"
 
 namespace samovar {
 namespace {
@@ -19,16 +20,28 @@ Result<void> Checked(int answer, std::string_view what) {
   return std::unexpected(ErrnoError(what));
 }
 
-Result<void> MountOverlay(const OpenMount& open) {
+Result<void> MountOverlay(const std::vector<Fd>& layers, const std::string& target,
+                          std::string options) {
   // Layers are named by descriptor: option strings end at a page, and paths may hold colons.
-  std::string options = "lowerdir=";
-  for (const auto& layer : open.overlay) {
+  options += "lowerdir=";
+  for (const auto& layer : layers) {
     if (!options.ends_with('=')) options += ':';
     options += fmt::format("/proc/self/fd/{}", layer.Get());
   }
-  return Checked(::mount("overlay", open.mount->target.c_str(), "overlay",
-                         MS_RDONLY | MS_NOSUID | MS_NODEV, options.c_str()),
-                 "mount layers on " + open.mount->target);
+  return Checked(::mount("overlay", target.c_str(), "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV,
+                         options.c_str()),
+                 "mount layers on " + target);
+}
+
+Result<void> OpenFolders(const std::vector<std::string>& folders, std::string_view what,
+                         std::vector<Fd>& opened) {
+  for (const auto& folder : folders) {
+    opened.emplace_back(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!opened.back()) {
+      return Fail(Code::kInvalid, ErrnoError(fmt::format("sandbox {} {}", what, folder)).message);
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -43,16 +56,9 @@ Result<std::vector<OpenMount>> OpenSources(const SandboxSpec& spec) {
         return Fail(Code::kInvalid, ErrnoError("sandbox mount source " + mount.source).message);
       }
     } else {
-      for (auto at = mount.overlays.rbegin(); at != mount.overlays.rend(); ++at) {
-        open.overlay.emplace_back(::open(at->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!open.overlay.back()) {
-          return Fail(Code::kInvalid, ErrnoError("sandbox mount overlay " + *at).message);
-        }
-      }
-      open.overlay.emplace_back(::open(mount.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-      if (!open.overlay.back()) {
-        return Fail(Code::kInvalid, ErrnoError("sandbox mount source " + mount.source).message);
-      }
+      TRY(OpenFolders({mount.overlays.rbegin(), mount.overlays.rend()}, "mount overlay",
+                      open.overlay));
+      TRY(OpenFolders({mount.source}, "mount source", open.overlay));
     }
     opened.push_back(std::move(open));
   }
@@ -65,10 +71,22 @@ Result<void> MountSources(const std::vector<OpenMount>& opened) {
       TRY(Checked(MoveMount(open.tree.Get(), open.mount->target.c_str()),
                   "mount " + open.mount->source + " on " + open.mount->target));
     } else {
-      TRY(MountOverlay(open));
+      TRY(MountOverlay(open.overlay, open.mount->target, ""));
     }
   }
   return {};
+}
+
+Result<void> CoverWithImage(const std::string& root, const SandboxSpec& spec) {
+  std::vector<Fd> layers;
+  // Highest: folders of the platform's stay folders, whatever an image has in their place.
+  TRY(OpenFolders({root + std::string(kOverImages)}, "image folder", layers));
+  TRY(OpenFolders({spec.image.rbegin(), spec.image.rend()}, "image folder", layers));
+  const Fd dev(OpenTreeClone((root + "/dev").c_str()));
+  if (!dev) return std::unexpected(ErrnoError("clone the mount of /dev"));
+  // The attributes of opaque folders are those that a server without privilege could write.
+  TRY(MountOverlay(layers, root, "userxattr,"));
+  return Checked(MoveMount(dev.Get(), (root + "/dev").c_str()), "mount /dev");
 }
 
 Result<void> CoverProc(const std::string& at, const std::string& null) {

@@ -21,6 +21,9 @@ struct OpenMount {
   std::vector<Fd> overlay;  // with: the layers, highest first
 };
 Result<std::vector<OpenMount>> OpenSources(const SandboxSpec& spec);
+// Covers the shared tree at `root` with the spec's image, /dev and the platform's own files over
+// it.
+Result<void> CoverWithImage(const std::string& root, const SandboxSpec& spec);
 Result<void> MountSources(const std::vector<OpenMount>& opened);
 
 // A /proc is mounted at `at`: what leaks about the host is covered (with `null`, a device), what

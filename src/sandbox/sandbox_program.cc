@@ -100,7 +100,14 @@ void RunProgram(const SandboxSpec& spec, int setup) {
         setup, {Code::kInvalid, fmt::format("sandbox cwd {}: {}", spec.cwd, std::strerror(errno))});
   }
   auto argv = Pointers(spec.argv), env = Pointers(spec.env);
-  ::execve(argv[0], argv.data(), env.data());
+  if (spec.image.empty()) {
+    ::execve(argv[0], argv.data(), env.data());
+  } else {
+    for (const auto& variable : spec.env) {
+      if (variable.starts_with("PATH=")) ::setenv("PATH", variable.c_str() + 5, 1);
+    }
+    ::execvpe(argv[0], argv.data(), env.data());
+  }
   ReportAndExit(setup, {Code::kInvalid,
                         fmt::format("cannot run {}: {}", spec.argv[0], std::strerror(errno))});
 }

@@ -50,6 +50,7 @@ json::object SpecToJson(const SandboxSpec& spec) {
                       {"channel", spec.channel},
                       {"runtime_api", spec.runtime_api},
                       {"clonable", spec.clonable}};
+  if (!spec.image.empty()) object["image"] = Texts(spec.image);
   if (spec.boot) {
     object["boot"] =
         json::object{{"env", Texts(spec.boot->env)}, {"mounts", MountsToJson(spec.boot->mounts)}};
@@ -72,6 +73,7 @@ SandboxSpec SpecFromJson(const json::object& object) {
   spec.channel = object.at("channel").as_bool();
   spec.runtime_api = object.at("runtime_api").as_bool();
   spec.clonable = object.at("clonable").as_bool();
+  if (const auto* image = object.if_contains("image")) spec.image = Texts(*image);
   if (const auto* boot = object.if_contains("boot")) {
     const auto& parts = boot->as_object();
     spec.boot = {Texts(parts.at("env")), MountsFromJson(parts.at("mounts"))};
@@ -104,6 +106,8 @@ bool Absolute(const std::string& path) {
   return ("/" + path + "/").find("/../") == std::string::npos;
 }
 
+constexpr std::size_t kMostImageFolders = 160;  // as the kernel's page of options holds them
+
 bool IdChar(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
 
 Result<void> Refuse(std::string_view field, std::string_view why) {
@@ -124,6 +128,15 @@ Result<void> CheckMount(const BindMount& mount) {
   }
   for (const auto& overlay : mount.overlays) {
     if (!Absolute(overlay)) return Refuse("mount overlay " + overlay, "not absolute");
+  }
+  return {};
+}
+
+Result<void> CheckImage(const SandboxSpec& spec) {
+  if (spec.image.size() > kMostImageFolders) return Refuse("image", "has too many layers");
+  if (spec.clonable || spec.boot) return Refuse("image", "is neither cloned nor started ahead");
+  for (const auto& folder : spec.image) {
+    if (!Absolute(folder)) return Refuse("image folder " + folder, "not absolute");
   }
   return {};
 }
@@ -217,7 +230,11 @@ Result<SpawnerReport> DecodeReport(std::string_view text) {
 
 Result<void> CheckSpec(const SandboxSpec& spec) {
   TRY(CheckId(spec.id));
-  if (spec.argv.empty() || !Absolute(spec.argv[0])) return Refuse("argv", "needs an absolute path");
+  const bool image = !spec.image.empty();
+  if (spec.argv.empty() || spec.argv[0].empty() || (!image && !Absolute(spec.argv[0]))) {
+    return Refuse("argv", "needs an absolute path");
+  }
+  if (image) TRY(CheckImage(spec));
   for (const auto* texts : {&spec.argv, &spec.env}) {
     for (const auto& text : *texts) {
       if (text.find('\0') != std::string::npos) return Refuse("argv or env", "holds a NUL byte");
