@@ -6,8 +6,10 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "functions/configuration.h"
+#include "functions/images.h"
 #include "functions/lambda_registry.h"
 #include "functions/version_record.h"
+#include "images/image_store.h"
 
 namespace samovar {
 namespace {
@@ -22,6 +24,7 @@ bool IsUnfinished(const VersionRecord& version) {
 
 VersionPtr RunnableFrom(const RegistryOptions& options, const FunctionRecord& function,
                         const VersionRecord& version, const std::vector<std::string>& dirs) {
+  if (dirs.empty()) return MakeRunnable(options, function, version, "", {});  // an image
   return MakeRunnable(options, function, version, dirs.front(), {dirs.begin() + 1, dirs.end()});
 }
 
@@ -41,7 +44,10 @@ Result<void> LambdaRegistry::LoadRunnable(FunctionRecord& function) {
   const auto load = [&](VersionRecordPtr& slot) {
     if (!slot || IsUnfinished(*slot) || slot->state != "Active") return;
     auto version = std::make_shared<VersionRecord>(*slot);
-    const auto dirs = UnpackAll(packages_, PackagesOf(*version));
+    auto dirs = UnpackAll(packages_, PackagesOf(*version));
+    if (const auto there = CheckImage(*version, options_); !there) {
+      dirs = std::unexpected(there.error());
+    }
     if (dirs) {
       version->runnable = RunnableFrom(options_, function, *version, *dirs);
     } else {
@@ -91,6 +97,11 @@ Task<> LambdaRegistry::Activate(std::weak_ptr<LambdaRegistry*> alive, std::strin
     if (!self()) co_return;
     function = self()->Find(name);
     if (!function || function->latest->instance_revision != revision) co_return;
+    if (const auto there = CheckImage(*function->latest, self()->options_); !there) {
+      dirs = std::unexpected(there.error());
+    }
+  }
+  if (dirs) {
     const auto version = RunnableFrom(self()->options_, *function, *function->latest, *dirs);
     auto examined = co_await Examine(alive, version, std::string(function->CheckTag()));
     function.reset();
@@ -115,7 +126,7 @@ Task<Result<std::vector<std::string>>> LambdaRegistry::Examine(std::weak_ptr<Lam
   decltype(RegistryOptions::examine) examine;
   if (const auto registry = alive.lock()) examine = (*registry)->options_.examine;
   std::vector<std::string> warnings;
-  if (!examine || tag == "off") co_return warnings;
+  if (!examine || tag == "off" || version->image) co_return warnings;
   auto found = co_await examine(version);
   if (!found) {
     LogWarn("function {}: its package was not checked: {}", version->function,
@@ -220,16 +231,22 @@ Task<> LambdaRegistry::CollectLater(std::weak_ptr<LambdaRegistry*> alive,
   }
   std::set<std::string> used;
   PackageStore* packages = nullptr;
+  ImageStore* images = nullptr;
   BlockingPool* pool = nullptr;
   if (const auto registry = alive.lock()) {
     used = (*registry)->UsedPackages();
     packages = &(*registry)->packages_;
+    images = (*registry)->options_.images;
     pool = &(*registry)->pool_;
   }
   if (!pool) co_return;
   const auto collected =
       co_await RunBlocking(*pool, [packages, used] { return packages->Collect(used); });
   if (!collected) LogWarn("collect packages: {}", collected.error().message);
+  if (images) {
+    const auto done = co_await RunBlocking(*pool, [images, used] { return images->Collect(used); });
+    if (!done) LogWarn("collect images: {}", done.error().message);
+  }
   const auto registry = alive.lock();
   if (!registry) co_return;
   auto& self = **registry;

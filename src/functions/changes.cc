@@ -110,6 +110,7 @@ void LambdaRegistry::Retire(const FunctionPtr& before, const FunctionPtr& after)
     if (kept.contains(version.runnable->Key())) return;
     RetiredVersion retired{version.runnable, {version.package}};
     for (const auto& layer : version.layers) retired.packages.push_back(layer.package);
+    if (!version.image.empty()) retired.packages.push_back(version.image);
     retired_.push_back(std::move(retired));
     gone.push_back(version.runnable->Key());
   });

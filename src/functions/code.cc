@@ -14,7 +14,9 @@ namespace json = boost::json;
 Task<Result<PackageInfo>> LambdaRegistry::TakeCode(json::object code) {
   auto& packages = packages_;
   if (Has(code, "ImageUri")) {
-    co_return Unsupported("ImageUri is not supported by this server: deploy a zip package.");
+    co_return InvalidParameter(
+        "Please don't provide ImageUri for the code of a layer or of a function with packageType "
+        "Zip.");
   }
   if (const std::string staged(TextOf(code, "StagedPath")); !staged.empty()) {
     co_return co_await RunBlocking(pool_, [&packages, staged] { return packages.Import(staged); });

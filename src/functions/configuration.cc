@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "functions/function_ref.h"
+#include "functions/images.h"
 #include "functions/input.h"
 
 namespace samovar {
@@ -118,16 +119,13 @@ Result<void> ApplyDeadLetter(const json::object& input, json::object& config) {
 
 // Members that would be accepted and then not done.
 Result<void> RefuseUnsupported(const json::object& input) {
-  for (const auto* key : {"FileSystemConfigs", "ImageConfig", "CapacityProviderConfig",
-                          "DurableConfig", "TenancyConfig", "PublishTo"}) {
+  for (const auto* key : {"FileSystemConfigs", "CapacityProviderConfig", "DurableConfig",
+                          "TenancyConfig", "PublishTo"}) {
     const auto* value = input.if_contains(key);
     if (!value || value->is_null()) continue;
     if (const auto* list = value->if_array(); list && list->empty()) continue;
     if (const auto* object = value->if_object(); object && object->empty()) continue;
     return Unsupported(fmt::format("{} is not supported by this server.", key));
-  }
-  if (TextOf(input, "PackageType") == "Image") {
-    return Unsupported("PackageType Image is not supported by this server: deploy a zip package.");
   }
   return {};
 }
@@ -171,8 +169,8 @@ Result<void> CheckSnapStart(const json::object& config) {
   if (!WantsSnapStart(config)) return {};
   const auto runtime = TextOf(config, "Runtime");
   if (!runtime.starts_with("python")) {
-    return InvalidParameter(
-        fmt::format("{} is not supported for SnapStart enabled functions.", runtime));
+    return InvalidParameter(fmt::format("{} is not supported for SnapStart enabled functions.",
+                                        IsImage(config) ? "PackageType Image" : runtime));
   }
   const auto* storage = ObjectOf(config, "EphemeralStorage");
   if (storage && IntOf(*storage, "Size").value_or(0) > kMaxSnapStartStorage) {
@@ -275,10 +273,13 @@ Result<void> ApplyConfiguration(const json::object& input, std::string_view name
   TRY(CheckArchitectures(input));
   TRY(CheckRanges(input));
   if (create) SetDefaults(name, config);
+  if (create && IsImage(input)) config["PackageType"] = "Image";
+  const bool image = IsImage(config);
+  TRY(ApplyImageConfig(input, config));
   // A model's handler is its file, which has a usual name.
   const bool model = TextOf(input, "Runtime") == kModelRuntime;
   if (create && model && !Has(input, "Handler")) config["Handler"] = kModelFile;
-  if (create && (!Has(input, "Runtime") || (!Has(input, "Handler") && !model))) {
+  if (create && !image && (!Has(input, "Runtime") || (!Has(input, "Handler") && !model))) {
     return InvalidParameter(
         "Runtime and Handler are mandatory parameters for functions created with deployment "
         "packages.");
@@ -321,6 +322,11 @@ json::object DescribeVersion(const RegistryOptions& options, const FunctionRecor
   answer["RevisionId"] = version.revision_id;
   answer["LastModified"] = version.last_modified;
   answer["SnapStart"].as_object()["OptimizationStatus"] = HasSnapStart(version) ? "On" : "Off";
+  if (const auto* own = answer.if_contains("ImageConfig")) {
+    auto response = json::object{{"ImageConfig", *own}};
+    answer.erase("ImageConfig");
+    answer["ImageConfigResponse"] = std::move(response);
+  }
   if (!version.layers.empty()) {
     json::array layers;
     for (const auto& layer : version.layers) {
@@ -329,9 +335,11 @@ json::object DescribeVersion(const RegistryOptions& options, const FunctionRecor
     answer["Layers"] = std::move(layers);
   }
   if (brief) return answer;
-  answer["RuntimeVersionConfig"] = json::object{
-      {"RuntimeVersionArn", fmt::format("arn:aws:lambda:{}::runtime:{}", options.region,
-                                        TextOf(version.config, "Runtime"))}};
+  if (version.image.empty()) {
+    answer["RuntimeVersionConfig"] = json::object{
+        {"RuntimeVersionArn", fmt::format("arn:aws:lambda:{}::runtime:{}", options.region,
+                                          TextOf(version.config, "Runtime"))}};
+  }
   const std::pair<std::string_view, const std::string&> states[] = {
       {"State", version.state},
       {"StateReason", version.state_reason},
@@ -369,6 +377,10 @@ VersionPtr MakeRunnable(const RegistryOptions& options, const FunctionRecord& fu
   }
   version->code_dir = std::move(code_dir);
   version->layer_dirs = std::move(layer_dirs);
+  if (!record.image.empty()) {
+    version->runtime = kImageRuntime;
+    version->image = RunnableImage(record, function.HttpPort(), options);
+  }
   if (const auto* logging = ObjectOf(config, "LoggingConfig")) {
     version->log_group = TextOf(*logging, "LogGroup");
     version->log_format = TextOf(*logging, "LogFormat");

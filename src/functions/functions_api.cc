@@ -5,6 +5,7 @@
 #include "base/ids.h"
 #include "functions/configuration.h"
 #include "functions/function_ref.h"
+#include "functions/images.h"
 #include "functions/input.h"
 #include "functions/lambda_registry.h"
 #include "functions/version_record.h"
@@ -45,9 +46,13 @@ LambdaRegistry::Answer LambdaRegistry::CreateFunction(json::object input) {
   record->code_signing_arn = TextOf(input, "CodeSigningConfigArn");
   if (!record->code_signing_arn.empty()) CO_TRY(CheckCodeSigningArn(record->code_signing_arn));
   const auto* code = ObjectOf(input, "Code");
-  CO_TRY(const auto package, co_await TakeCode(code ? *code : json::object()));
-  CO_TRY(co_await CheckModelCode(latest->config, package.hash));
-  SetCode(*latest, package);
+  if (IsImage(latest->config)) {
+    CO_TRY(TakeImage(code ? *code : json::object(), options_, *latest));
+  } else {
+    CO_TRY(const auto package, co_await TakeCode(code ? *code : json::object()));
+    CO_TRY(co_await CheckModelCode(latest->config, package.hash));
+    SetCode(*latest, package);
+  }
 
   const auto guard = co_await changing_.Lock("f/" + name);
   if (Find(name)) co_return exists();
@@ -59,6 +64,7 @@ LambdaRegistry::Answer LambdaRegistry::CreateFunction(json::object input) {
     record->next_version = 2;
   }
   record->latest = std::move(latest);
+  CO_TRY(CheckHttpTag(*record));
   CO_TRY(co_await Store(nullptr, record));
   StartActivation(name);
   co_return Describe(*record, publish ? *record->versions[1] : *record->latest, "");
@@ -70,10 +76,12 @@ LambdaRegistry::Answer LambdaRegistry::GetFunction(json::object input) {
   CO_TRY(auto configuration, Describe(*found.function, *found.version, target.qualifier));
   json::object answer;
   answer["Configuration"] = std::move(configuration);
-  answer["Code"] = json::object{
-      {"RepositoryType", "S3"},
-      {"Location",
-       fmt::format("{}/samovar/v1/packages/{}", options_.endpoint, found.version->package)}};
+  answer["Code"] =
+      found.version->image.empty()
+          ? json::object{{"RepositoryType", "S3"},
+                         {"Location", fmt::format("{}/samovar/v1/packages/{}", options_.endpoint,
+                                                  found.version->package)}}
+          : DescribeImageCode(*found.version);
   if (!found.function->tags.empty()) answer["Tags"] = DescribeTags(*found.function);
   if (found.function->reserved_concurrency) {
     answer["Concurrency"] =

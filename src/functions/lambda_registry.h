@@ -42,6 +42,7 @@ class LambdaRegistry final : public Registry {
   std::vector<std::string> Warnings(const std::string& name,
                                     const std::string& qualifier) const override;
   std::string CodeDir(const std::string& name, const std::string& qualifier) const override;
+  void CollectSoon() override { ScheduleCollect(options_.collect_delay); }
   std::vector<std::string> Names() const override;
   std::map<std::string, std::vector<std::string>> PackageUsers() override;
 

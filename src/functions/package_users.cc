@@ -42,6 +42,14 @@ std::map<std::string, std::vector<std::string>> LambdaRegistry::PackageUsers() {
 std::set<std::string> LambdaRegistry::UsedPackages() {
   std::set<std::string> used;
   for (const auto& [hash, names] : PackageUsers()) used.insert(hash);
+  const auto add = [&](const VersionRecordPtr& version) {  // digests of images
+    if (version && !version->image.empty()) used.insert(version->image);
+  };
+  for (const auto& [name, function] : functions_) {
+    add(function->latest);
+    add(function->serving);
+    for (const auto& [number, version] : function->versions) add(version);
+  }
   return used;
 }
 

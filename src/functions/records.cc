@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "functions/collection_access.h"
 
@@ -34,6 +35,10 @@ json::object VersionDocument(const VersionRecord& v) {
                    {"update_status", v.update_status},
                    {"update_reason", v.update_reason},
                    {"update_reason_code", v.update_reason_code}};
+  if (!v.image.empty()) {
+    doc["image"] = v.image;
+    doc["image_uri"] = v.image_uri;
+  }
   if (!v.warnings.empty()) doc["warnings"] = json::value_from(v.warnings);
   doc["layers"] = ListOf(v.layers, [](const LayerUse& layer) {
     return json::object{{"arn", layer.arn}, {"size", layer.size}, {"package", layer.package}};
@@ -66,6 +71,8 @@ VersionRecord VersionOf(const json::object& doc) {
   v.number = Text(doc, "number");
   v.config = Object(doc, "config");
   v.package = Text(doc, "package");
+  v.image = Text(doc, "image");
+  v.image_uri = Text(doc, "image_uri");
   v.revision_id = Text(doc, "revision_id");
   v.instance_revision = Text(doc, "instance_revision");
   v.last_modified = Text(doc, "last_modified");
@@ -203,6 +210,17 @@ bool FunctionRecord::MayClone() const {
 std::optional<std::string> FunctionRecord::Collections() const {
   const auto tag = tags.find(std::string(kCollectionsTag));
   return tag == tags.end() ? std::nullopt : std::optional(tag->second);
+}
+
+int FunctionRecord::HttpPort() const {
+  constexpr int kRuntimeApi = 9001;
+  const auto tag = tags.find("samovar:http");
+  if (tag == tags.end()) return 0;
+  int port = 0;
+  const auto end = tag->second.data() + tag->second.size();
+  const auto [rest, failed] = std::from_chars(tag->second.data(), end, port);
+  const bool good = failed == std::errc() && rest == end && port > 0 && port < 65536;
+  return good && port != kRuntimeApi ? port : 0;
 }
 
 int FunctionRecord::ProvisionedTotal() const {

@@ -31,8 +31,9 @@ struct LayerUse {
 // The configuration and state of $LATEST or of one published version.
 struct VersionRecord {
   std::string number = "$LATEST";
-  boost::json::object config;  // Runtime, Handler, ...: members of FunctionConfiguration
-  std::string package;         // hash
+  boost::json::object config;    // Runtime, Handler, ...: members of FunctionConfiguration
+  std::string package;           // hash
+  std::string image, image_uri;  // digest (hex) of a container image, and as it was named
   std::vector<LayerUse> layers;
   std::string revision_id;        // RevisionId: changes with policies, tags and states too
   std::string instance_revision;  // Version::revision: changes when instances must be made anew
@@ -95,6 +96,7 @@ struct FunctionRecord {
   bool Egress() const;
   bool MayClone() const;                           // no tag samovar:clone = off
   std::optional<std::string> Collections() const;  // tag samovar:collections
+  int HttpPort() const;                            // tag samovar:http; 0 where it has none
   std::string_view CheckTag() const;               // samovar:check: "off", "warn" or ""
   int ProvisionedTotal() const;
   // What it takes off the account's concurrency.

@@ -35,6 +35,8 @@
 
 namespace samovar {
 
+class ImageStore;
+
 // What was found in a package before it may run.
 struct Examination {
   std::string hopeless;               // why it cannot run, file and remedy named; "" where it may
@@ -53,6 +55,8 @@ struct RegistryOptions {
   // After a version was retired, how long until its package may be removed (where nothing else uses
   // it, no instance lives, and it is an hour old).
   std::chrono::milliseconds collect_delay{60'000};
+  // Of functions that are container images; null: there are none.
+  ImageStore* images = nullptr;
   // nullopt where the host can run `runtime`; else the reason, for people.
   std::function<std::optional<std::string>(std::string_view runtime)> missing_runtime;
   // Initialises a published version with SnapStart before it becomes Active; until then it is
@@ -135,6 +139,8 @@ class Registry {
   }
   // Which packages (by hash) are in use, and by whom: "NAME", "NAME:7", "layer NAME:2".
   virtual std::map<std::string, std::vector<std::string>> PackageUsers() { return {}; }
+  // Something may have become unused: what no version uses is removed in a while.
+  virtual void CollectSoon() {}
   // Names of all functions, sorted.
   virtual std::vector<std::string> Names() const = 0;
 };

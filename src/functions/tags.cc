@@ -1,12 +1,14 @@
 // Tags of functions. samovar:network = egress opens the network to a function's instances,
 // samovar:clone = off has each of them initialise afresh, samovar:collections says which
-// collections they see: changing these makes every version anew.
+// collections they see, samovar:http that an image's program listens for HTTP: changing these makes
+// every version anew.
 
 #include <fmt/format.h>
 
 #include "base/ids.h"
 #include "functions/configuration.h"
 #include "functions/function_ref.h"
+#include "functions/images.h"
 #include "functions/input.h"
 #include "functions/lambda_registry.h"
 #include "functions/version_record.h"
@@ -22,10 +24,11 @@ constexpr std::size_t kMaxTags = 50;
 struct Ways {
   bool egress, may_clone;
   std::optional<std::string> collections;
+  int http_port;
   friend bool operator==(const Ways&, const Ways&) = default;
 };
 Ways WaysOf(const FunctionRecord& function) {
-  return {function.Egress(), function.MayClone(), function.Collections()};
+  return {function.Egress(), function.MayClone(), function.Collections(), function.HttpPort()};
 }
 
 VersionRecordPtr Remade(const VersionRecordPtr& record, const Ways& ways) {
@@ -40,6 +43,11 @@ VersionRecordPtr Remade(const VersionRecordPtr& record, const Ways& ways) {
   runnable->egress = ways.egress;
   runnable->may_clone = ways.may_clone;
   runnable->collections = ways.collections;
+  if (runnable->image) {
+    auto image = std::make_shared<VersionImage>(*runnable->image);
+    image->http_port = ways.http_port;
+    runnable->image = std::move(image);
+  }
   copy->runnable = std::move(runnable);
   return copy;
 }
@@ -89,6 +97,7 @@ LambdaRegistry::Answer LambdaRegistry::TagResource(json::object input) {
     if (function.tags.size() > kMaxTags) {
       return InvalidParameter("Number of tags exceeds resource tag limit.");
     }
+    TRY(CheckHttpTag(function));
     AfterTags(function, ways);
     return json::object();
   };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "functions/configuration.h"
+#include "functions/images.h"
 #include "functions/input.h"
 #include "functions/lambda_registry.h"
 #include "functions/version_record.h"
@@ -64,15 +65,20 @@ LambdaRegistry::Answer LambdaRegistry::UpdateFunctionCode(json::object input) {
   } else {
     co_return std::unexpected(missing);
   }
-  if (Has(input, "ImageUri")) {
+  const bool image = IsImage(Find(target.name)->latest->config);
+  if (Has(input, "ImageUri") != image) {
     co_return InvalidParameter(
-        "Please don't provide ImageUri when updating a function with packageType Zip.");
+        image ? "Please provide ImageUri when updating a function with packageType Image."
+              : "Please don't provide ImageUri when updating a function with packageType Zip.");
   }
   if (Has(input, "PublishTo")) co_return Unsupported("PublishTo is not supported by this server.");
   CO_TRY(CheckArchitectures(input));
-  CO_TRY(const auto package, co_await TakeCode(input));
-  if (const auto current = Find(target.name)) {
-    CO_TRY(co_await CheckModelCode(current->latest->config, package.hash));
+  PackageInfo package;
+  if (!image) {
+    CO_TRY(package, co_await TakeCode(input));
+    if (const auto current = Find(target.name)) {
+      CO_TRY(co_await CheckModelCode(current->latest->config, package.hash));
+    }
   }
 
   const auto guard = co_await changing_.Lock("f/" + target.name);
@@ -81,7 +87,12 @@ LambdaRegistry::Answer LambdaRegistry::UpdateFunctionCode(json::object input) {
   CO_TRY(CheckReady(options_, *before, input));
   auto after = std::make_shared<FunctionRecord>(*before);
   auto latest = std::make_shared<VersionRecord>(*before->latest);
-  SetCode(*latest, package);
+  if (image != IsImage(latest->config)) co_return std::unexpected(missing);  // made anew meanwhile
+  if (image) {
+    CO_TRY(TakeImage(input, options_, *latest));
+  } else {
+    SetCode(*latest, package);
+  }
   if (FlagOf(input, "DryRun")) co_return Describe(*after, *latest, "");
   const auto now = Now();
   BeginChange(*after, std::move(latest), now);
@@ -101,6 +112,7 @@ LambdaRegistry::Answer LambdaRegistry::UpdateFunctionConfiguration(json::object 
     TRY(CheckReady(options_, function, input));
     auto latest = std::make_shared<VersionRecord>(*function.latest);
     TRY(ApplyConfiguration(input, function.name, false, options_, latest->config));
+    TRY(CheckImage(*latest, options_));
     if (Has(input, "Layers")) {
       TRY(latest->layers, TakeLayers(input));
     }

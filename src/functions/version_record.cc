@@ -66,6 +66,7 @@ void SetFailed(VersionRecord& version, const Error& error, std::string_view reas
 }
 
 std::vector<std::string> PackagesOf(const VersionRecord& version) {
+  if (!version.image.empty()) return {};
   std::vector<std::string> hashes{version.package};
   for (const auto& layer : version.layers) hashes.push_back(layer.package);
   return hashes;

@@ -24,7 +24,7 @@ void SetActive(VersionRecord& version);
 std::string_view ReasonCode(const Error& error);
 void SetFailed(VersionRecord& version, const Error& error, std::string_view reason_code);
 
-// Hashes of the code and, in order, the layers.
+// Hashes of the code and, in order, the layers. Empty for a container image.
 std::vector<std::string> PackagesOf(const VersionRecord& version);
 // Directories of the packages, in order. Blocks.
 Result<std::vector<std::string>> UnpackAll(PackageStore& packages,

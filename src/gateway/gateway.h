@@ -68,6 +68,7 @@ struct GatewayParts {
   MetricsSource metrics = {};
   Endpoints* endpoints = nullptr;      // null: SageMaker is not served
   Collections* collections = nullptr;  // null: there are none
+  ImageStore* images = nullptr;        // null: there are none
   GatewayOptions options = {};
 };
 

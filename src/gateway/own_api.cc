@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 
 #include "base/encoding.h"
+#include "gateway/images_api.h"
 #include "gateway/reply.h"
 
 namespace samovar {
@@ -112,6 +113,10 @@ Task<OwnApi::Answer> OwnApi::RouteSigned(HttpRequest& request, const std::string
   if (auto take = request.method == "PUT" ? TakerOf(path) : std::nullopt) {
     const auto bound = core_.parts.options.max_package;
     co_return co_await Receive(request, std::move(signature), bound, std::move(*take), id);
+  }
+  if (path.starts_with(kRoot) && ImagesApi::Handles(path.substr(kRoot.size()))) {
+    co_return co_await ImagesApi(core_).Handle(request, path.substr(kRoot.size()),
+                                               std::move(signature), id);
   }
   CO_TRY(auto body, co_await ReadSmall(request, std::move(signature)));
   if (path == "/metrics" && request.method == "GET") co_return Metrics(id);

@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "gateway/own_api.h"
+#include "gateway/receive_upload.h"
 #include "gateway/reply.h"
-#include "gateway/staging_writer.h"
 #include "store/content_hash.h"
 
 namespace samovar {
@@ -99,27 +99,9 @@ Task<OwnApi::Answer> OwnApi::Receive(HttpRequest& request, PendingSignature sign
     co_return Fail(Code::kTooLarge, "the package is larger than the " +
                                         std::to_string(bound.count) + " bytes that are allowed");
   }
-  struct Receiver {
-    Receiver(PackageStore& packages, Bytes most) : writer(packages, most) {}
-    StagingWriter writer;
-    Sha256 hash;
-  };
-  auto receiver = std::make_shared<Receiver>(parts.packages, bound);
-  while (true) {
-    CO_TRY(auto piece, co_await request.body->ReadSome());
-    if (!piece) break;
-    auto keep = [receiver, hashed = signature && signature->NeedsBodyHash(),
-                 bytes = std::move(*piece)] {
-      if (hashed) receiver->hash.Update(bytes);
-      return receiver->writer.Append(bytes);
-    };
-    CO_TRY(co_await RunBlocking(parts.pool, std::move(keep)));
-  }
-  if (signature) {
-    CO_TRY(signature->Finish(signature->NeedsBodyHash() ? receiver->hash.HexDigest() : ""));
-  }
-  auto finish = [receiver, take = std::move(take)]() -> Result<json::object> {
-    TRY(auto path, receiver->writer.Close());
+  CO_TRY(auto writer, co_await ReceiveUpload(parts, request, std::move(signature), bound));
+  auto finish = [writer, take = std::move(take)]() -> Result<json::object> {
+    TRY(auto path, writer->Close());
     return take(path);
   };
   CO_TRY(auto made, co_await RunBlocking(parts.pool, std::move(finish)));

@@ -20,6 +20,7 @@
 #include "gateway/collection_doors.h"
 #include "gateway/gateway.h"
 #include "gateway/grpc_door.h"
+#include "images/image_store.h"
 #include "instances/async_invoker.h"
 #include "instances/instance_service.h"
 #include "instances/package_examiner.h"
@@ -72,6 +73,7 @@ class Server {
   BlockingPool pool_{std::max(4u, std::thread::hardware_concurrency())};
   std::unique_ptr<KvStore> store_;
   std::unique_ptr<PackageStore> packages_;
+  std::unique_ptr<ImageStore> images_;
   std::unique_ptr<KeyStore> keys_;
   std::unique_ptr<Books> books_;
   std::unique_ptr<LogStore> logs_;

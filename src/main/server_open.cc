@@ -21,6 +21,9 @@ Result<void> Server::OpenStores() {
   bounds.max_unpacked = config_.limits.max_unpacked;
   bounds.share = side_.isolation == "full";
   TRY(packages_, OpenPackageStore(config_.data_dir + "/packages", bounds));
+  TRY(images_, OpenImageStore(config_.data_dir + "/images",
+                              {.unpacker = runtimes_dir_ + "/images/samovar-layer",
+                               .max_unpacked = config_.limits.max_unpacked}));
   TRY(keys_, KeyStore::Open(*store_, pool_, clock_));
   TRY(books_, Books::Open(*store_, clock_));
   LogOptions logs;
@@ -52,6 +55,7 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
   options.max_package = config_.limits.max_package;
   options.max_unpacked = config_.limits.max_unpacked;
   options.account_concurrency = config_.limits.account_concurrency;
+  options.images = images_.get();
   options.missing_runtime = [this](std::string_view name) -> std::optional<std::string> {
     auto found = runtimes_.Find(name);
     if (found) return std::nullopt;
@@ -162,6 +166,7 @@ Result<void> Server::OpenGateway(bool loopback) {
       .metrics = [this] { return Metrics(); },
       .endpoints = endpoints_.get(),
       .collections = collections_.get(),
+      .images = images_.get(),
       .options = options});
   return endpoints_->Load();
 }
