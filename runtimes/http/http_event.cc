@@ -6,6 +6,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <cctype>
 #include <map>
 
 #include "base/encoding.h"
@@ -45,6 +46,20 @@ const json::object* Object(const json::object& object, std::string_view name) {
 bool Sendable(std::string_view text, bool target) {
   return std::ranges::all_of(
       text, [&](unsigned char c) { return target ? c > ' ' && c != 0x7f : c >= ' ' || c == '\t'; });
+}
+
+// Events may have their paths decoded (function URLs do).
+std::string EncodedPath(std::string_view path) {
+  std::string out;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const auto c = static_cast<unsigned char>(path[i]);
+    const bool coded = c == '%' && i + 2 < path.size() && std::isxdigit(path[i + 1]) != 0 &&
+                       std::isxdigit(path[i + 2]) != 0;
+    const bool plain = c > ' ' && c < 0x7f &&
+                       std::string_view("%?#\"<>\\^`{|}").find(path[i]) == std::string_view::npos;
+    out += coded || plain ? std::string(1, path[i]) : PercentEncode(path.substr(i, 1));
+  }
+  return out;
 }
 
 bool IsToken(std::string_view text) {
@@ -150,7 +165,7 @@ Result<HttpEvent> ReadEvent(std::string_view text, std::string_view request_id) 
     request.body() = text;
   } else {
     const auto& object = event.get_object();
-    auto target = line.path.starts_with('/') ? line.path : "/" + line.path;
+    auto target = (line.path.starts_with('/') ? "" : "/") + EncodedPath(line.path);
     if (const auto query = QueryOf(object); !query.empty()) target += "?" + query;
     if (!IsToken(line.method) || !Sendable(target, true)) {
       return Invalid("the event's method or path cannot be sent");

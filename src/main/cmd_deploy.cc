@@ -9,6 +9,7 @@
 #include "main/commands.h"
 #include "main/deploy.h"
 #include "main/guess.h"
+#include "main/plan_image.h"
 #include "main/progress.h"
 #include "main/table.h"
 #include "main/template.h"
@@ -25,6 +26,7 @@ struct Options {
   std::vector<std::string> parameters;
   int memory = 0, timeout = 0;
   bool dry_run = false;
+  ImageService image;
 };
 
 Result<std::string> ReadWhole(const fs::path& path) {
@@ -138,6 +140,23 @@ Result<Plan> PlanFromFolder(const Session& session, const Options& options,
   Plan plan;
   plan.functions.push_back(std::move(guess.function));
   return plan;
+}
+
+// A file is imported first, unless this is a dry run.
+Result<Plan> FromImage(const Session& session, const ApiClient& client, const Options& options,
+                       const ServerFacts& facts) {
+  ImageService service = options.image;
+  service.name = options.name;
+  service.memory = options.memory;
+  service.timeout = options.timeout;
+  service.account_id = facts.account_id;
+  std::error_code error;
+  if (!options.dry_run && fs::exists(service.image, error)) {
+    const ImageImport import{.source = service.image, .name = {}, .tag = {}, .insecure = false};
+    TRY(const ImportedImage imported, ImportImage(client, session.err, session.clock, import));
+    service.image = imported.name;
+  }
+  return PlanImageService(service);
 }
 
 void SayWarnings(const Session& session, const Plan& plan, const std::string& file) {
@@ -255,7 +274,8 @@ Result<int> Run(const Session& session, const ApiClient& client, const Plan& pla
 
 Result<int> Deploy(const Session& session, const Options& options) {
   TRY(ApiClient client, session.Client());
-  TRY(std::string file, FindTemplate(options));
+  const bool image = !options.image.image.empty();
+  TRY(std::string file, image ? std::string() : FindTemplate(options));
   ServerFacts facts;
   if (auto asked = AskServer(client)) {
     facts = std::move(*asked);
@@ -266,8 +286,9 @@ Result<int> Deploy(const Session& session, const Options& options) {
     const auto known = client.JsonIfThere(FunctionPath(name));
     return known && *known;
   };
-  auto plan = file.empty() ? PlanFromFolder(session, options, facts, exists)
-                           : PlanFromTemplate(options, facts, file);
+  auto plan = image          ? FromImage(session, client, options, facts)
+              : file.empty() ? PlanFromFolder(session, options, facts, exists)
+                             : PlanFromTemplate(options, facts, file);
   if (!plan) return std::unexpected(plan.error());
   SayWarnings(session, *plan, file);
   if (options.dry_run) {
@@ -360,6 +381,7 @@ void AddDeployCommand(Commands& commands) {
       "  samovar deploy shop --name prod       # names become prod-ID: two of one template\n"
       "  samovar deploy hello --runtime python3.11 --handler app.handler --name Hello\n"
       "  samovar deploy model.onnx --name forecast   # a model is a function\n"
+      "  samovar deploy --image shop.tar --http 8080 # a container image that serves HTTP\n"
       "  samovar deploy shop --dry-run --json  # the plan, nothing sent\n\n"
       "Dependencies (requirements.txt, uv.lock, package.json, ...) and programs (Makefile, CMake,\n"
       "Cargo) are built; docs/deploy.md says what of SAM is read. Files in .samignore stay out.");
@@ -367,6 +389,16 @@ void AddDeployCommand(Commands& commands) {
   AddSourceOptions(sub, *options);
   sub->add_option("--memory", options->memory, "Without a template: MB");
   sub->add_option("--timeout", options->timeout, "Without a template: seconds");
+  sub->add_option("--image", options->image.image,
+                  "A container image: a file (see samovar image import), or one that is imported");
+  sub->add_option("--http", options->image.port,
+                  "The image's program listens for HTTP on this port; it gets a function URL")
+      ->check(CLI::Range(1, 65535))
+      ->needs("--image");
+  sub->add_flag("--public", options->image.open, "With --http: the URL needs no signature")
+      ->needs("--http");
+  sub->add_flag("--always-on", options->image.always_on, "With --image: one instance never ends")
+      ->needs("--image");
   sub->add_flag("--dry-run", options->dry_run, "Only say what would be deployed");
   sub->callback([&commands, options] {
     commands.run = [&commands, options] {

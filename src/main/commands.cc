@@ -44,6 +44,7 @@ void AddAllCommands(Commands& commands, Serve serve) {
   AddServeCommand(commands, std::move(serve));
   AddDeployCommand(commands);
   AddModelCommand(commands);
+  AddImageCommand(commands);
   AddBuildCommand(commands);
   AddCheckCommand(commands);
   AddListCommand(commands);

@@ -13,6 +13,7 @@ using Serve = std::function<int(const ServeOptions&)>;
 void AddServeCommand(Commands& commands, Serve serve);
 void AddDeployCommand(Commands& commands);
 void AddModelCommand(Commands& commands);
+void AddImageCommand(Commands& commands);
 void AddBuildCommand(Commands& commands);
 void AddCheckCommand(Commands& commands);
 void AddListCommand(Commands& commands);

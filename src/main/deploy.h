@@ -47,6 +47,8 @@ class Deployer {
   Result<std::string> UploadByManifest(Progress& progress, const BuiltPackage& package);
   bool ServerHas(const std::string& sha256) const;
   Result<BuiltPackage> Build(const BuildOrder& order);
+  // An image's digest stands for a package's.
+  Result<BuiltPackage> FindImage(const std::string& name);
   Result<void> DeployLayer(const LayerPlan& layer);
   void Note(std::string kind, std::string name, std::string what, std::string detail = {});
 
@@ -65,6 +67,7 @@ class Deployer {
   Result<void> DeployVersion(const FunctionPlan& function);
   Result<void> DeployAlias(const FunctionPlan& function, const AliasPlan& alias,
                            const std::string& version);
+  Result<void> DeployProvisioned(const FunctionPlan& function, const AliasPlan& alias);
   Result<void> DeployUrl(const FunctionPlan& function);
   Result<void> DeployPermissions(const FunctionPlan& function);
 

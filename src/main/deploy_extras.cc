@@ -107,7 +107,26 @@ Result<void> Deployer::DeployVersion(const FunctionPlan& function) {
   known_[function.logical_id + ".Version"] = number;
   known_[function.logical_id + ".VersionArn"] = JsonText(made, "FunctionArn");
   TRY(WaitUntilReady(function.name));
-  for (const AliasPlan& alias : function.aliases) TRY(DeployAlias(function, alias, number));
+  for (const AliasPlan& alias : function.aliases) {
+    TRY(DeployAlias(function, alias, number));
+    if (alias.provisioned > 0) TRY(DeployProvisioned(function, alias));
+  }
+  return {};
+}
+
+Result<void> Deployer::DeployProvisioned(const FunctionPlan& function, const AliasPlan& alias) {
+  const std::string path =
+      Qualified(FunctionPath(function.name, "/provisioned-concurrency", "2019-09-30"), alias.name);
+  TRY(std::optional<boost::json::value> present, client_.JsonIfThere(path));
+  if (present &&
+      JsonNumber(*present, "RequestedProvisionedConcurrentExecutions") == alias.provisioned) {
+    return {};
+  }
+  TRY(boost::json::value done,
+      client_.Json("PUT", path,
+                   boost::json::object{{"ProvisionedConcurrentExecutions", alias.provisioned}}));
+  Note("provisioned", function.name + ":" + alias.name, present ? "updated" : "created",
+       fmt::format("{}", alias.provisioned));
   return {};
 }
 

@@ -15,8 +15,13 @@ namespace {
 constexpr auto kReadyWithin =
     std::chrono::minutes(15);  // a package of many GB is unpacked meanwhile
 
-boost::json::object UploadedCode(const std::string& sha256) {
-  return {{"S3Bucket", "samovar-uploads"}, {"S3Key", sha256}};
+bool IsImage(const FunctionPlan& function) {
+  return function.code.kind == CodeSource::Kind::kImage;
+}
+
+boost::json::object CodeOf(const FunctionPlan& function, const BuiltPackage& package) {
+  if (IsImage(function)) return {{"ImageUri", function.code.path}};
+  return {{"S3Bucket", "samovar-uploads"}, {"S3Key", package.sha256}};
 }
 
 std::string Short(const boost::json::value& value) {
@@ -53,7 +58,7 @@ Result<void> Deployer::DeployFunction(const FunctionPlan& planned) {
                    .runtime = JsonText(function.configuration, "Runtime"),
                    .handler = JsonText(function.configuration, "Handler"),
                    .layer = false};
-  TRY(BuiltPackage package, Build(order));
+  TRY(BuiltPackage package, IsImage(function) ? FindImage(function.code.path) : Build(order));
   TRY(std::optional<boost::json::value> current, client_.JsonIfThere(FunctionPath(function.name)));
   if (current) {
     TRY(Update(function, package, *current));
@@ -68,10 +73,20 @@ Result<void> Deployer::DeployFunction(const FunctionPlan& planned) {
   return DeployEventInvoke(function);
 }
 
+Result<BuiltPackage> Deployer::FindImage(const std::string& name) {
+  TRY(const boost::json::value image,
+      client_.Json("GET", "/samovar/v1/images?name=" + PercentEncode(name)));
+  BuiltPackage package;
+  package.sha256 = JsonText(image, "digest").substr(std::string_view("sha256:").size());
+  package.note = name;
+  return package;
+}
+
 Result<void> Deployer::Create(const FunctionPlan& function, const BuiltPackage& package) {
   boost::json::object request = function.configuration;
   request["FunctionName"] = function.name;
-  request["Code"] = UploadedCode(package.sha256);
+  request["Code"] = CodeOf(function, package);
+  if (IsImage(function)) request["PackageType"] = "Image";
   if (!function.tags.empty()) {
     boost::json::object tags;
     for (const auto& [key, value] : function.tags) tags[key] = value;
@@ -91,8 +106,9 @@ Result<void> Deployer::Update(const FunctionPlan& function, const BuiltPackage& 
   const boost::json::object changes =
       ConfigurationChanges(function.configuration, now, function.partial);
   const boost::json::object before = ConfigurationAsItIs(changes, now);
-  const std::string sha256_b64 = Base64Encode(HexDecode(package.sha256).value_or(""));
-  const bool new_code = JsonText(now, "CodeSha256") != sha256_b64;
+  const std::string sha256 =
+      IsImage(function) ? package.sha256 : Base64Encode(HexDecode(package.sha256).value_or(""));
+  const bool new_code = JsonText(now, "CodeSha256") != sha256;
   TRY(WaitUntilReady(function.name));
   if (!changes.empty()) {
     TRY(boost::json::value done,
@@ -100,7 +116,7 @@ Result<void> Deployer::Update(const FunctionPlan& function, const BuiltPackage& 
     TRY(WaitUntilReady(function.name));
   }
   if (new_code) {
-    boost::json::object request = UploadedCode(package.sha256);
+    boost::json::object request = CodeOf(function, package);
     if (const auto* architectures = function.configuration.if_contains("Architectures")) {
       request["Architectures"] = *architectures;
     }

@@ -38,6 +38,9 @@ boost::json::object CodeJson(const CodeSource& code) {
       out["bucket"] = code.bucket;
       out["key"] = code.key;
       break;
+    case CodeSource::Kind::kImage:
+      out["image"] = code.path;
+      break;
   }
   if (!code.build_method.empty()) out["build_method"] = code.build_method;
   return out;

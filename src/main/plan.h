@@ -23,8 +23,9 @@ struct Warning {
 };
 
 struct CodeSource {
-  enum class Kind { kPath, kInline, kUploaded } kind = Kind::kPath;
-  std::string path;  // a folder, a zip or a single file; as written, relative to the template
+  enum class Kind { kPath, kInline, kUploaded, kImage } kind = Kind::kPath;
+  std::string path;  // a folder, a zip or a single file; as written, relative to the template;
+                     // of kImage the name of an image that the server has
   std::string inline_text;   // the source of one file
   std::string bucket, key;   // kUploaded
   std::string build_method;  // Metadata.BuildMethod: "", "makefile", "python3.12", ...
@@ -33,6 +34,7 @@ struct CodeSource {
 struct AliasPlan {
   std::string name;
   std::string description;
+  int provisioned = 0;  // instances that are always ready
 };
 
 struct UrlPlan {

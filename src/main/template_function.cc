@@ -178,8 +178,8 @@ Result<void> AddServerlessFunction(const Resource& resource, PartContext context
   TRY(std::string package, properties.Text("PackageType", "Zip"));
   if (package != "Zip" || resolved.Find("ImageUri") != nullptr) {
     context.intrinsics.Warn(resource.line,
-                            fmt::format("{}: container images are not served; the function is left "
-                                        "out",
+                            fmt::format("{}: the function is left out: container images are "
+                                        "deployed by samovar deploy --image",
                                         resource.id));
     return {};
   }

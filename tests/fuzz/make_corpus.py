@@ -7,6 +7,7 @@ import json
 import pathlib
 import struct
 import subprocess
+import tarfile
 import tempfile
 import zipfile
 
@@ -110,6 +111,18 @@ def model_forest():
         seed("model_forest", name, field(1, 8) + field(7, field(1, node)) + field(8, field(2, 17)))
 
 
+def a_layer():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, link in (("a/b", tarfile.REGTYPE, ""), ("a/.wh.c", tarfile.REGTYPE, ""),
+                                 ("d/.wh..wh..opq", tarfile.REGTYPE, ""), ("e", tarfile.SYMTYPE, "/a"),
+                                 ("f", tarfile.LNKTYPE, "a/b"), ("dev/null", tarfile.CHRTYPE, "")):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, link
+            tar.addfile(entry)
+    return out.getvalue()
+
+
 def a_zip():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -159,6 +172,7 @@ def main():
     seed("zip_field", "escapes", b"\x01" + rb'{"Code":{"ZipFile":"\/\/8=","S3Bucket":"\u00e9\n"},"N":-1.5e3}')
     seed("zip_package", "good", a_zip())
     seed("manifest", "good", f"f {'ab' * 32} 12 app.py\nl app.py link\nx {'cd' * 32} 3 tool%20box\n")
+    seed("image_layer", "good", a_layer())
     for i, name in enumerate(["f", "f:live", "000000000000:function:f", "us-east-1:000000000000:function:f:1",
                               "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
                               "arn:aws:lambda:us-east-1:000000000000:layer:l:3"]):

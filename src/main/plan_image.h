@@ -1,0 +1,30 @@
+#pragma once
+// PlanImageService: `samovar deploy --image`: a function that is a container image, and what stands
+// beside it.
+//
+// How      With a port the program behind it is a web service: tag samovar:http, and a function URL
+//          (signed requests only, unless it shall be open). Always on means a version, the alias
+//          "live" and one provisioned instance of it.
+// Errors   kInvalid for a name that no function can have.
+// Threads  Pure.
+
+#include <string>
+
+#include "base/error.h"
+#include "main/image_import.h"
+#include "main/plan.h"
+
+namespace samovar {
+
+struct ImageService {
+  std::string image;  // a file, or a name that the server knows
+  std::string name;   // of the function; "": as the image
+  std::string account_id = "000000000000";
+  int port = 0;  // 0: it speaks the Runtime API
+  bool open = false, always_on = false;
+  int memory = 0, timeout = 0;  // 0: the default
+};
+
+Result<Plan> PlanImageService(const ImageService& service);
+
+}  // namespace samovar

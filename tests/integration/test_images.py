@@ -1,0 +1,398 @@
+"""Container images: imported from files and registries, run with the image as the root, served over HTTP."""
+
+import concurrent.futures
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+import threading
+import urllib.parse
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness import HTTP, ROLE, pack, unique, until
+from images import Layout, Registry, client_files
+
+pytestmark = pytest.mark.timeout(300)
+
+LOOK = """import os, json
+def handler(event, context):
+    found = {}
+    for path in event.get("read", []):
+        try:
+            found[path] = open(path).read()
+        except OSError as e:
+            found[path] = type(e).__name__
+    for path in event.get("list", []):
+        try:
+            found[path] = sorted(os.listdir(path)) if os.path.isdir(path) else None
+        except OSError as e:
+            found[path] = type(e).__name__
+    for path in event.get("write", []):
+        try:
+            open(path, "w").write("x")
+            found[path] = "written"
+        except OSError as e:
+            found[path] = e.strerror
+    found["cwd"], found["uid"], found["env"] = os.getcwd(), os.getuid(), dict(os.environ)
+    return found
+"""
+SERVICE = """import http.server, json, os, signal, sys, threading
+together, most, lock, gate = 0, 0, threading.Lock(), threading.Barrier(4)
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, status, body, *fields):
+        self.send_response(status)
+        for name, value in fields:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+    def do_GET(self):
+        global together, most
+        if self.path.startswith("/meet"):
+            gate.wait(60)
+            return self.answer(200, str(os.getpid()).encode())
+        if self.path == "/bytes":
+            return self.answer(200, b"\\x00\\xff\\x01", ("Content-Type", "application/octet-stream"))
+        if self.path == "/end":
+            os._exit(3)
+        if self.path == "/slow":
+            threading.Event().wait(30)
+        about = {"path": self.path, "method": self.command, "headers": dict(self.headers.items())}
+        size = int(self.headers.get("Content-Length", 0))
+        about["body"] = self.rfile.read(size).decode("latin-1")
+        self.answer(201, json.dumps(about).encode(), ("Content-Type", "application/json"),
+                    ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Kind", "plain"))
+    do_POST = do_PUT = do_HEAD = do_DELETE = do_GET
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+Server(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+"""
+PYTHON = "/usr/bin/python3"
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory):
+    made = Layout(tmp_path_factory.mktemp("images"))
+    made.image("client", {**client_files(), "app/look.py": LOOK, "data/old": "1", "data/gone": "2",
+                          "folder/a": "a", "folder/b": "b", "etc/motd": "of the image"},
+               entrypoint=[PYTHON, "-m", "awslambdaric"], cmd=["app.handler"], workingdir="/app",
+               env=["GREETING=hello", "TZ=Europe/Berlin"])
+    made.image("changed", {"data/old": "new", "folder/c": "c"}, of="client", remove=["data/gone", "folder"],
+               cmd=["look.handler"])
+    made.image("service", {"srv/server.py": SERVICE}, entrypoint=["python3", "/srv/server.py"], cmd=["8080"],
+               **{"exposedports": "8080/tcp"})
+    return made
+
+
+@pytest.fixture
+def imported(server, layout):
+    def take(tag, name=None):
+        said = server.samovar("image", "import", layout.path, "--tag", tag, "--name", name or f"{unique('i')}:1",
+                              "--json")
+        return json.loads(said.stdout)
+    return take
+
+
+def create(server, image, name=None, **more):
+    name = name or unique()
+    server.client().create_function(FunctionName=name, PackageType="Image", Role=ROLE, Timeout=20, MemorySize=256,
+                                    Code={"ImageUri": image}, **more)
+    server.active(name)
+    return name
+
+
+def error(call, *words, **more):
+    with pytest.raises(ClientError) as caught:
+        call(*words, **more)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def test_an_image_with_awss_client_runs_unmodified(server, lam, imported):
+    image = imported("client")
+    name = create(server, image["name"])
+    answer = server.invoke(name, {"n": 1})
+    assert answer.error == "" and answer.payload["event"] == {"n": 1}, answer.payload
+    assert server.invoke(name, "fail").error == "Unhandled"
+    told = lam.get_function(FunctionName=name)
+    assert told["Code"] == {"RepositoryType": "ECR", "ImageUri": image["name"],
+                            "ResolvedImageUri": f"{image['name'][:-2]}@{image['digest']}"}
+    about = told["Configuration"]
+    assert about["PackageType"] == "Image" and about["CodeSha256"] == image["digest"][7:]
+    assert "Runtime" not in about and "Handler" not in about and about["State"] == "Active"
+
+
+def test_the_image_is_the_root(server, imported):
+    name = create(server, imported("client")["name"], ImageConfig={"Command": ["look.handler"]},
+                  Environment={"Variables": {"OWN": "1"}})
+    found = server.invoke(name, {
+        "read": ["/data/old", "/etc/motd", "/etc/shadow", "/proc/1/environ"], "list": ["/tmp", "/mnt", "/root", "/work"],
+        "write": ["/x", "/app/x", "/usr/x", "/dev/x", "/tmp/x", "/proc/sys/kernel/hostname"]}).payload
+    assert found["/data/old"] == "1" and found["/etc/motd"] == "of the image"
+    assert found["/etc/shadow"] == "FileNotFoundError" and found["/work"] is None
+    assert found["/tmp"] == [] and found["/tmp/x"] == "written"
+    for path in ("/x", "/app/x", "/usr/x", "/dev/x"):
+        assert found[path] in ("Read-only file system", "Permission denied"), (path, found[path])
+    assert found["/proc/sys/kernel/hostname"] != "written" and found["/proc/1/environ"] == "PermissionError"
+    assert found["cwd"] == "/app" and found["uid"] != 0
+    env = found["env"]
+    assert env["GREETING"] == "hello" and env["TZ"] == "Europe/Berlin" and env["OWN"] == "1"
+    assert env["AWS_LAMBDA_FUNCTION_NAME"] == name and "AWS_LAMBDA_RUNTIME_API" in env
+
+
+def test_upper_layers_replace_and_delete(server, imported):
+    name = create(server, imported("changed")["name"])
+    found = server.invoke(name, {"read": ["/data/old", "/data/gone"], "list": ["/data", "/folder"]}).payload
+    assert found["/data/old"] == "new" and found["/data/gone"] == "FileNotFoundError"
+    assert found["/data"] == ["old"] and found["/folder"] == ["c"]
+
+
+def test_the_configuration_replaces_the_images_own(server, lam, imported):
+    image = imported("client")["name"]
+    config = {"EntryPoint": ["python3", "-m", "awslambdaric"], "Command": ["look.handler"], "WorkingDirectory": "/app"}
+    name = create(server, image, ImageConfig=config)
+    assert server.invoke(name, {}).payload["cwd"] == "/app"
+    told = lam.get_function_configuration(FunctionName=name)
+    assert told["ImageConfigResponse"] == {"ImageConfig": config}
+    lam.update_function_configuration(FunctionName=name, ImageConfig={})
+    server.updated(name)
+    assert server.invoke(name, {"n": 1}).payload["event"] == {"n": 1}
+    assert "ImageConfigResponse" not in lam.get_function_configuration(FunctionName=name)
+    other = imported("changed")
+    lam.update_function_code(FunctionName=name, ImageUri=other["name"])
+    server.updated(name)
+    assert server.invoke(name, {"read": ["/data/old"]}).payload["/data/old"] == "new"
+    version = lam.publish_version(FunctionName=name)["Version"]
+    assert server.invoke(name, {"read": ["/data/old"]}, Qualifier=version).payload["/data/old"] == "new"
+
+
+def test_a_program_that_is_not_there_is_the_functions_error(server, imported):
+    name = create(server, imported("client")["name"], ImageConfig={"EntryPoint": ["/no/such/program"]})
+    answer = server.invoke(name, {})
+    assert answer.payload["errorType"] == "Runtime.InvalidEntrypoint" and "/no/such/program" in answer.payload["errorMessage"]
+
+
+def test_requests_that_cannot_be_are_refused_by_name(server, lam, name, imported):
+    image = imported("client")["name"]
+    ask = {"FunctionName": name, "Role": ROLE}
+    as_image = {**ask, "PackageType": "Image"}
+    zipped = {**ask, "Runtime": server.runtime(), "Handler": "app.handler", "Code": {"ZipFile": pack("x = 1")}}
+    for call, word in (
+            (dict(as_image, Code={"ImageUri": "nobody/has:this"}), "nobody/has:this"),
+            (dict(as_image, Code={"ImageUri": "Not an image"}), "Not an image"),
+            (dict(as_image, Code={"ZipFile": pack("x = 1")}), "ImageUri"),
+            (dict(as_image, Code={"ImageUri": image}, Handler="app.handler"), "Handler"),
+            (dict(as_image, Code={"ImageUri": image}, ImageConfig={"WorkingDirectory": "app"}), "WorkingDirectory"),
+            (dict(as_image, Code={"ImageUri": image}, Tags={"samovar:http": "no port"}), "samovar:http"),
+            (dict(zipped, ImageConfig={"Command": ["x"]}), "ImageConfig"),
+            (dict(zipped, Tags={"samovar:http": "8080"}), "samovar:http"),
+            (dict(zipped, Code={"ImageUri": image}), "ImageUri")):
+        code, message = error(lam.create_function, **call)
+        assert code == "InvalidParameterValueException" and word in message, (code, message)
+    assert error(lam.get_function, FunctionName=name)[0] == "ResourceNotFoundException"
+    lam.create_function(**zipped)
+    server.active(name)
+    assert "ImageUri" in error(lam.update_function_code, FunctionName=name, ImageUri=image)[1]
+    boxed = create(server, image)
+    assert "ImageUri" in error(lam.update_function_code, FunctionName=boxed, ZipFile=pack("x = 1"))[1]
+
+
+def test_a_second_import_sends_nothing_and_a_tag_moves(server, layout, imported):
+    first = imported("client")
+    again = imported("client", first["name"])
+    assert again["sent"] == 0 and again["digest"] == first["digest"]
+    moved = imported("changed", first["name"])
+    assert moved["digest"] != first["digest"] and moved["sent"] < moved["layers"]
+    listed = json.loads(server.samovar("image", "list", "--json").stdout)["images"]
+    assert [i["digest"] for i in listed if first["name"] in i["names"]] == [moved["digest"]]
+    shown = json.loads(server.samovar("image", "show", first["name"], "--json").stdout)
+    assert shown["command"] == ["look.handler"] and shown["working_folder"] == "/app" and shown["size"] > 0
+    server.samovar("image", "delete", first["name"])
+    assert server.samovar("image", "show", first["name"], check=False).returncode == 4
+
+
+def test_a_function_keeps_the_image_whose_name_is_gone(server, imported):
+    image = imported("client")["name"]
+    name = create(server, image)
+    server.samovar("image", "delete", image)
+    assert server.invoke(name, {"n": 1}).error == ""
+
+
+def test_what_docker_saves_is_taken(server, layout, tmp_path):
+    archive = layout.docker_archive("client", tmp_path / "saved.tar", "team/saved:2")
+    said = json.loads(server.samovar("image", "import", archive, "--json").stdout)
+    assert said["name"].endswith("team/saved:2")
+    packed = tmp_path / "packed.tar"
+    subprocess.run(["tar", "-cf", packed, "-C", layout.path, "."], check=True)
+    said = json.loads(server.samovar("image", "import", packed, "--tag", "client", "--json").stdout)
+    assert said["name"] == "packed:client" and said["sent"] == 0
+    assert server.invoke(create(server, said["name"]), {"n": 1}).error == ""
+
+
+def test_an_image_is_pulled_from_a_registry(server, layout, tmp_path):
+    with Registry(tmp_path) as registry:
+        reference = registry.push(layout, "client", f"team/{unique('p')}:1")
+        said = json.loads(server.samovar("image", "pull", reference, "--insecure", "--json",
+                                         XDG_CACHE_HOME=str(tmp_path / "cache")).stdout)
+        assert said["name"] == reference
+        missing = server.samovar("image", "pull", f"{registry.host}/team/none:1", "--insecure", check=False,
+                                 XDG_CACHE_HOME=str(tmp_path / "cache"))
+        assert missing.returncode == 2 and b"team/none" in missing.stderr
+    assert server.invoke(create(server, reference), {"n": 1}).error == ""
+
+
+def send_layer(server, entries):
+    """Sends a layer of (TarInfo, bytes), as a registry's user may make it."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for about, data in entries:
+            about.size = len(data)
+            tar.addfile(about, io.BytesIO(data))
+    digest = "sha256:" + hashlib.sha256(raw.getvalue()).hexdigest()
+    return digest, server.raw("PUT", f"/samovar/v1/image-layers/{digest}", raw.getvalue())
+
+
+def entry(name, kind=tarfile.REGTYPE, link=""):
+    about = tarfile.TarInfo(name)
+    about.type, about.linkname = kind, link
+    return about
+
+
+def test_hostile_layers_are_refused_by_entry(server):
+    for about, word in ((entry("../../escape"), "escape"), (entry("disk", tarfile.BLKTYPE), "disk"),
+                        (entry("hard", tarfile.LNKTYPE, "../../../etc/passwd"), "etc/passwd"),
+                        (entry("hard", tarfile.LNKTYPE, "etc/passwd"), "hard"), (entry("pipe", tarfile.FIFOTYPE), "pipe")):
+        digest, reply = send_layer(server, [(about, b"")])
+        assert reply.status == 400 and word in reply.json()["error"], reply.data
+    digest, reply = send_layer(server, [(entry("ok"), b"1")])
+    assert reply.status == 204
+    other = "sha256:" + "0" * 64
+    reply = server.raw("PUT", f"/samovar/v1/image-layers/{other}", b"no tar at all")
+    assert reply.status == 400, reply.data
+    reply = server.raw("POST", "/samovar/v1/images", json.dumps(
+        {"name": "x:1", "manifest": "{}", "configuration": "{}"}))
+    assert reply.status == 400
+    assert server.raw("PUT", "/samovar/v1/image-layers/sha256:..%2f..", b"").status == 400
+    images = server.get("/samovar/v1/images")["images"]
+    assert all("x:1" not in image["names"] for image in images)
+
+
+def test_links_of_an_image_lead_nowhere_but_into_it(server, layout, imported):
+    layout.image("links", {}, of="client", cmd=["look.handler"])
+    bundle = layout.folder / "links"
+    subprocess.run(["umoci", "unpack", "--image", f"{layout.path}:links", bundle], check=True, capture_output=True)
+    for name, to in (("host", "/../../../../../../work"), ("self", "/proc/1/root/etc/shadow")):
+        (bundle / "rootfs" / name).symlink_to(to)
+    for name in ("proc", "tmp", "mnt", "dev"):  # the platform's own folders, as links elsewhere
+        (bundle / "rootfs" / name).unlink(missing_ok=True) if not (bundle / "rootfs" / name).is_dir() else (
+            bundle / "rootfs" / name).rmdir()
+        (bundle / "rootfs" / name).symlink_to("/etc")
+    subprocess.run(["umoci", "repack", "--image", f"{layout.path}:links", bundle], check=True, capture_output=True)
+    name = create(server, imported("links")["name"])
+    found = server.invoke(name, {"list": ["/host", "/tmp", "/etc"], "read": ["/self", "/proc/self/stat"],
+                                 "write": ["/tmp/x", "/etc/x"]}).payload
+    assert found["/host"] is None and found["/tmp"] == [] and found["/tmp/x"] == "written"
+    assert found["/self"] in ("PermissionError", "FileNotFoundError") and found["/etc/x"] != "written"
+    assert "python3" in found["/proc/self/stat"]
+
+
+def test_kill_9_in_an_import_leaves_no_half_image(fresh, layout, tmp_path):
+    server = fresh()
+    staging = server.data_dir / "images/staging"
+    ended = threading.Event()
+
+    def run():
+        server.samovar("image", "import", layout.path, "--tag", "client", "--name", "k:1", check=False)
+        ended.set()
+
+    for wanted in ("tree", "about.json"):  # once at the first layer's files, once later
+        ended.clear()
+        threading.Thread(target=run).start()
+        until(lambda: ended.is_set() or any(staging.glob(f"*/{wanted}")), what="a layer on its way")
+        server.kill9()
+        ended.wait(60)
+        server.start()
+        assert not any(staging.iterdir())
+        kept = {p.name for p in (server.data_dir / "images/layers").iterdir()}
+    said = json.loads(server.samovar("image", "import", layout.path, "--tag", "client", "--name", "k:1", "--json").stdout)
+    assert said["sent"] <= said["layers"] - len(kept)
+    assert server.invoke(create(server, "k:1"), {"n": 1}).error == ""
+
+
+@pytest.fixture(scope="module")
+def service(session_server, layout):
+    """A web service, deployed from a layout, with its URL."""
+    class Service:
+        server, name = session_server, unique("web")
+
+        def call(self, path, method="GET", **more):
+            return HTTP.request(method, self.server.endpoint + path, headers={
+                "Host": self.host, **more.pop("headers", {})}, redirect=False, **more)
+
+    packed = layout.folder / "service.tar"
+    subprocess.run(["skopeo", "copy", f"oci:{layout.path}:service", f"oci-archive:{packed}:service"], check=True,
+                   capture_output=True)
+    said = json.loads(session_server.samovar("deploy", "--image", packed, "--http", 8080, "--public", "--name",
+                                             Service.name, "--json").stdout)
+    url = next(c["detail"] for c in said["changes"] if c["kind"] == "url")
+    Service.host = urllib.parse.urlsplit(url).netloc
+    return Service()
+
+
+def test_a_program_that_listens_for_http_is_served(service):
+    reply = service.call("/a%20b?x=1&y=%26", "POST", body=b"hello", headers={"X-Own": "1", "Cookie": "c=1; d=2"})
+    assert reply.status == 201, reply.data
+    about = reply.json()
+    assert about["path"] == "/a%20b?x=1&y=%26" and about["method"] == "POST" and about["body"] == "hello"
+    headers = {name.lower(): value for name, value in about["headers"].items()}
+    assert headers["x-own"] == "1" and headers["cookie"] == "c=1; d=2"
+    assert reply.headers["X-Kind"] == "plain" and reply.headers.getlist("Set-Cookie") == ["a=1", "b=2"]
+    assert service.call("/bytes").data == b"\x00\xff\x01"
+    assert service.call("/x", "HEAD").status == 201
+
+
+def test_one_process_serves_many_requests_at_a_time(service):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # each waits inside for the other three
+        replies = list(pool.map(lambda n: service.call(f"/meet?{n}"), range(4)))
+    assert [r.status for r in replies] == [200] * 4 and len({r.data for r in replies}) == 1
+
+
+def test_invoke_reaches_the_service_too(service):
+    event = {"version": "2.0", "rawPath": "/p", "rawQueryString": "q=1", "requestContext": {"http": {"method": "PUT"}},
+             "headers": {"x-own": "2"}, "body": "aGk=", "isBase64Encoded": True}
+    answer = service.server.invoke(service.name, event)
+    assert answer.error == "" and answer.payload["statusCode"] == 201, answer.payload
+    assert json.loads(answer.payload["body"])["body"] == "hi" and answer.payload["cookies"] == ["a=1", "b=2"]
+    plain = service.server.invoke(service.name, {"any": "thing"}).payload
+    assert plain["path"] == "/events" and json.loads(plain["body"]) == {"any": "thing"}
+    bad = service.server.invoke(service.name, {**event, "rawQueryString": "a b\r\nX: 1"})
+    assert bad.error and bad.payload["errorType"] == "Http.BadEvent"
+
+
+def test_a_service_that_ends_is_started_anew(service):
+    assert service.call("/end").status == 502
+    assert service.call("/again").status == 201
+
+
+def test_a_deploy_of_the_same_changes_nothing_and_may_keep_one_on(service):
+    image = json.loads(service.server.samovar("show", service.name, "--json").stdout)
+    assert image
+    reference = service.server.client().get_function(FunctionName=service.name)["Code"]["ImageUri"]
+    said = json.loads(service.server.samovar("deploy", "--image", reference, "--http", 8080, "--public", "--name",
+                                             service.name, "--json").stdout)
+    assert {c["change"] for c in said["changes"]} == {"unchanged"}, said
+    on = unique("on")
+    service.server.samovar("deploy", "--image", reference, "--http", 8080, "--always-on", "--name", on)
+    until(lambda: any(i["function"] == on and i["provisioned"] for i in
+                      service.server.get("/samovar/v1/instances")["instances"]), what="an instance that is always on")
+
+
+def test_a_service_that_does_not_listen_says_why(server, imported):
+    name = create(server, imported("service")["name"], Tags={"samovar:http": "8081"},
+                  ImageConfig={"EntryPoint": [PYTHON, "-c", "raise SystemExit(4)"], "Command": []})
+    answer = server.invoke(name, {})
+    assert answer.error and "exited with status 4" in answer.payload["errorMessage"], answer.payload
