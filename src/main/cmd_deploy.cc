@@ -142,23 +142,6 @@ Result<Plan> PlanFromFolder(const Session& session, const Options& options,
   return plan;
 }
 
-// A file is imported first, unless this is a dry run.
-Result<Plan> FromImage(const Session& session, const ApiClient& client, const Options& options,
-                       const ServerFacts& facts) {
-  ImageService service = options.image;
-  service.name = options.name;
-  service.memory = options.memory;
-  service.timeout = options.timeout;
-  service.account_id = facts.account_id;
-  std::error_code error;
-  if (!options.dry_run && fs::exists(service.image, error)) {
-    const ImageImport import{.source = service.image, .name = {}, .tag = {}, .insecure = false};
-    TRY(const ImportedImage imported, ImportImage(client, session.err, session.clock, import));
-    service.image = imported.name;
-  }
-  return PlanImageService(service);
-}
-
 void SayWarnings(const Session& session, const Plan& plan, const std::string& file) {
   if (session.json) return;
   for (const Warning& warning : plan.warnings) {
@@ -274,7 +257,8 @@ Result<int> Run(const Session& session, const ApiClient& client, const Plan& pla
 
 Result<int> Deploy(const Session& session, const Options& options) {
   TRY(ApiClient client, session.Client());
-  const bool image = !options.image.image.empty();
+  ImageService service = options.image;
+  const bool image = !service.image.empty();
   TRY(std::string file, image ? std::string() : FindTemplate(options));
   ServerFacts facts;
   if (auto asked = AskServer(client)) {
@@ -286,7 +270,12 @@ Result<int> Deploy(const Session& session, const Options& options) {
     const auto known = client.JsonIfThere(FunctionPath(name));
     return known && *known;
   };
-  auto plan = image          ? FromImage(session, client, options, facts)
+  service.name = options.name;
+  service.memory = options.memory;
+  service.timeout = options.timeout;
+  service.account_id = facts.account_id;
+  service.dry_run = options.dry_run;
+  auto plan = image          ? FromImage(session, client, service)
               : file.empty() ? PlanFromFolder(session, options, facts, exists)
                              : PlanFromTemplate(options, facts, file);
   if (!plan) return std::unexpected(plan.error());
@@ -389,16 +378,7 @@ void AddDeployCommand(Commands& commands) {
   AddSourceOptions(sub, *options);
   sub->add_option("--memory", options->memory, "Without a template: MB");
   sub->add_option("--timeout", options->timeout, "Without a template: seconds");
-  sub->add_option("--image", options->image.image,
-                  "A container image: a file (see samovar image import), or one that is imported");
-  sub->add_option("--http", options->image.port,
-                  "The image's program listens for HTTP on this port; it gets a function URL")
-      ->check(CLI::Range(1, 65535))
-      ->needs("--image");
-  sub->add_flag("--public", options->image.open, "With --http: the URL needs no signature")
-      ->needs("--http");
-  sub->add_flag("--always-on", options->image.always_on, "With --image: one instance never ends")
-      ->needs("--image");
+  AddImageOptions(sub, options->image);
   sub->add_flag("--dry-run", options->dry_run, "Only say what would be deployed");
   sub->callback([&commands, options] {
     commands.run = [&commands, options] {

@@ -1,6 +1,7 @@
 #include "main/plan_image.h"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace samovar {
 
@@ -31,6 +32,21 @@ PermissionPlan Open(const std::string& qualifier) {
 }
 
 }  // namespace
+
+void AddImageOptions(CLI::App* command, ImageService& service) {
+  command->add_option(
+      "--image", service.image,
+      "A container image: a file (see samovar image import), or one that is imported");
+  command
+      ->add_option("--http", service.port,
+                   "The image's program listens for HTTP on this port; it gets a function URL")
+      ->check(CLI::Range(1, 65535))
+      ->needs("--image");
+  command->add_flag("--public", service.open, "With --http: the URL needs no signature")
+      ->needs("--http");
+  command->add_flag("--always-on", service.always_on, "With --image: one instance never ends")
+      ->needs("--image");
+}
 
 Result<Plan> PlanImageService(const ImageService& service) {
   FunctionPlan function;
@@ -66,6 +82,16 @@ Result<Plan> PlanImageService(const ImageService& service) {
   Plan plan;
   plan.functions.push_back(std::move(function));
   return plan;
+}
+
+Result<Plan> FromImage(const Session& session, const ApiClient& client, ImageService service) {
+  std::error_code error;
+  if (!service.dry_run && std::filesystem::exists(service.image, error)) {
+    const ImageImport import{.source = service.image, .name = {}, .tag = {}, .insecure = false};
+    TRY(const ImportedImage imported, ImportImage(client, session.err, session.clock, import));
+    service.image = imported.name;
+  }
+  return PlanImageService(service);
 }
 
 }  // namespace samovar

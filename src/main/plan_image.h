@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "main/image_import.h"
 #include "main/plan.h"
+#include "main/session.h"
 
 namespace samovar {
 
@@ -23,8 +24,14 @@ struct ImageService {
   int port = 0;  // 0: it speaks the Runtime API
   bool open = false, always_on = false;
   int memory = 0, timeout = 0;  // 0: the default
+  bool dry_run = false;         // nothing is imported
 };
 
+// --image, --http, --public, --always-on
+void AddImageOptions(CLI::App* command, ImageService& service);
+
 Result<Plan> PlanImageService(const ImageService& service);
+// The same; a file is imported first.
+Result<Plan> FromImage(const Session& session, const ApiClient& client, ImageService service);
 
 }  // namespace samovar
