@@ -75,11 +75,11 @@ std::string Ask(const IndexProxy& proxy, const std::string& text) {
 
 TEST(IndexProxyTest, LeadsToTheIndexesAndNowhereElse) {
   const Index index;
-  const auto proxy = IndexProxy::Start({index.Address(), "pypi.org"}, "").value();
+  const auto proxy = IndexProxy::Start({index.Address(), "index.example"}, "").value();
   EXPECT_EQ(Ask(*proxy, fmt::format("CONNECT {} HTTP/1.1\r\n\r\nhello", index.Address())),
             "HTTP/1.1 200 Connection established\r\n\r\nASKED hello");
-  for (const char* other : {"localhost:22", "127.0.0.1:1", "evil.example:443", "PYPI.org.evil:443",
-                            "169.254.169.254:80"}) {
+  for (const char* other : {"localhost:22", "127.0.0.1:1", "evil.example:443",
+                            "INDEX.example.evil:443", "169.254.169.254:80"}) {
     EXPECT_THAT(Ask(*proxy, fmt::format("CONNECT {} HTTP/1.1\r\n\r\n", other)),
                 StartsWith("HTTP/1.1 403 "))
         << other;
@@ -87,7 +87,7 @@ TEST(IndexProxyTest, LeadsToTheIndexesAndNowhereElse) {
   EXPECT_THAT(proxy->TakeRefused(), testing::Contains("evil.example"));
   EXPECT_TRUE(proxy->TakeRefused().empty());
   for (const char* bad : {"CONNECT : HTTP/1.1\r\n\r\n", "GET /x HTTP/1.1\r\n\r\n",
-                          "GET ftp://pypi.org/ HTTP/1.1\r\n\r\n"}) {
+                          "GET ftp://index.example/ HTTP/1.1\r\n\r\n"}) {
     EXPECT_THAT(Ask(*proxy, bad), StartsWith("HTTP/1.1 400 ")) << bad;
   }
 }
@@ -106,11 +106,12 @@ TEST(IndexProxyTest, CarriesPlainRequestsOneAConnection) {
 TEST(IndexProxyTest, GoesOnThroughTheCallersProxy) {
   const Index upstream;
   const auto proxy =
-      IndexProxy::Start({"pypi.org"}, "http://me:p%40ss@" + upstream.Address()).value();
+      IndexProxy::Start({"index.example"}, "http://me:p%40ss@" + upstream.Address()).value();
   // The upstream says no HTTP, so the client is told what it said.
-  EXPECT_THAT(Ask(*proxy, "CONNECT pypi.org:443 HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 502 "));
-  EXPECT_THAT(Ask(*proxy, "GET http://pypi.org/ HTTP/1.1\r\n\r\n"),
-              HasSubstr("ASKED GET http://pypi.org/ HTTP/1.1\r\nConnection: close\r\n"
+  EXPECT_THAT(Ask(*proxy, "CONNECT index.example:443 HTTP/1.1\r\n\r\n"),
+              StartsWith("HTTP/1.1 502 "));
+  EXPECT_THAT(Ask(*proxy, "GET http://index.example/ HTTP/1.1\r\n\r\n"),
+              HasSubstr("ASKED GET http://index.example/ HTTP/1.1\r\nConnection: close\r\n"
                         "Proxy-Authorization: Basic bWU6cEBzcw=="));
 }
 
