@@ -41,15 +41,26 @@ struct Range {
 enum { kRanges = 8190, kMostPages = 16384 };  // 128 KiB of table; 64 MiB of pages of each kind
 enum { kRead = 1 };
 
-struct Table {
-  _Atomic int filled;  // 0 nobody, 1 one clone is at it, 2 ready
+// What one clone had after its first answer. The next one to tell had the pages of this round
+// before its own, so that its round holds both: no two calls write to quite the same pages.
+enum { kRounds = 3 };
+struct Round {
   uint32_t count;
-  uint64_t pages[2];           // written, read
-  _Atomic uint64_t collapsed;  // ranges of the template's
+  uint64_t pages[2];  // written, read
   struct Range ranges[kRanges];
 };
 
+struct Table {
+  _Atomic int filled;          // rounds that are ready; later ones hold earlier ones
+  int busy;                    // 1: a clone is at the next
+  _Atomic uint64_t collapsed;  // ranges of the template's
+  struct Round rounds[kRounds];
+};
+
 static struct Table* table;
+
+// The rounds that were ready when this clone took its pages.
+static int taken;
 
 // How often the template had collapsed a range when this clone was made.
 static uint64_t mark;
@@ -113,7 +124,9 @@ int samovar_pages_share(void) {
   return 0;
 }
 
-int samovar_pages_wanted(void) { return table != NULL && table->filled == 0; }
+int samovar_pages_wanted(void) {
+  return table != NULL && taken < kRounds && table->filled == taken;
+}
 
 void samovar_pages_table(uintptr_t* begin, uintptr_t* end) {
   *begin = (uintptr_t)table;
@@ -125,21 +138,22 @@ void samovar_pages_leave(void) {
   table = NULL;
 }
 
-static int Add(uintptr_t page) {
-  struct Range* last = table->count > 0 ? &table->ranges[table->count - 1] : NULL;
-  if (table->pages[page & kRead] >= kMostPages) return 0;
-  table->pages[page & kRead]++;
+static int Add(struct Round* round, uintptr_t page) {
+  struct Range* last = round->count > 0 ? &round->ranges[round->count - 1] : NULL;
+  if (round->pages[page & kRead] >= kMostPages) return 0;
+  round->pages[page & kRead]++;
   if (last != NULL && last->begin + last->pages * kPage == page) {
     last->pages++;
     return 1;
   }
-  if (table->count == kRanges) return 0;
-  table->ranges[table->count++] = (struct Range){page, 1};
+  if (round->count >= kRanges) return 0;
+  round->ranges[round->count++] = (struct Range){page, 1};
   return 1;
 }
 
 // What of a mapping is wanted: pages of this process alone, or pages of a file.
-static void RecordMapping(int pagemap, const struct Mapping* mapping, int read) {
+static void RecordMapping(struct Round* round, int pagemap, const struct Mapping* mapping,
+                          int read) {
   static uint64_t entries[kEntries];
   uintptr_t page = mapping->begin;
   while (page < mapping->end) {
@@ -151,49 +165,55 @@ static void RecordMapping(int pagemap, const struct Mapping* mapping, int read) 
     for (size_t i = 0; i < (size_t)got / sizeof *entries; i++, page += kPage) {
       const uint64_t wanted = kPresent | (read ? kFile : kAlone);
       const uint64_t looked = kPresent | kFile | (read ? 0 : kAlone);
-      if ((entries[i] & looked) == wanted && !Add(page | (uintptr_t)read)) return;
+      if ((entries[i] & looked) == wanted && !Add(round, page | (uintptr_t)read)) return;
     }
   }
 }
 
-long samovar_pages_record(void) {
+static void Record(struct Round* round, int pagemap) {
   struct Maps maps;
   struct Mapping mapping;
-  if (table == NULL || sysconf(_SC_PAGESIZE) != kPage) return 0;
-  int none = 0;
-  if (!__atomic_compare_exchange_n((int*)&table->filled, &none, 1, 0, __ATOMIC_ACQ_REL,
-                                   __ATOMIC_ACQUIRE)) {
+  round->pages[0] = round->pages[1] = round->count = 0;
+  if (samovar_maps_open(&maps) != 0) return;
+  while (samovar_maps_next(&maps, &mapping)) {
+    if (mapping.permissions[3] != 'p' || mapping.permissions[0] != 'r') continue;
+    const int written = mapping.permissions[1] == 'w';
+    if (written || mapping.inode != 0) RecordMapping(round, pagemap, &mapping, !written);
+  }
+  samovar_maps_close(&maps);
+}
+
+long samovar_pages_record(void) {
+  int idle = 0;
+  if (!samovar_pages_wanted() || sysconf(_SC_PAGESIZE) != kPage ||
+      !__atomic_compare_exchange_n(&table->busy, &idle, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     return 0;
   }
+  long pages = 0;
   const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  if (pagemap < 0 || table->collapsed != mark) {
-    if (pagemap >= 0) close(pagemap);
-    table->filled = 0;  // for a later clone
-    return 0;
-  }
-  if (samovar_maps_open(&maps) == 0) {
-    while (samovar_maps_next(&maps, &mapping)) {
-      if (mapping.permissions[3] != 'p' || mapping.permissions[0] != 'r') continue;
-      const int written = mapping.permissions[1] == 'w';
-      if (written || mapping.inode != 0) RecordMapping(pagemap, &mapping, !written);
+  if (pagemap >= 0 && samovar_pages_wanted() && table->collapsed == mark) {
+    struct Round* round = &table->rounds[taken];
+    Record(round, pagemap);
+    if (table->collapsed == mark) {  // else it is for a later clone to tell
+      pages = (long)round->pages[0];
+      table->filled = taken + 1;
     }
-    samovar_maps_close(&maps);
   }
-  close(pagemap);
-  const long pages = (long)table->pages[0];
-  const int right = table->collapsed == mark;
-  if (!right) table->pages[0] = table->pages[1] = table->count = 0;
-  table->filled = right ? 2 : 0;
+  if (pagemap >= 0) close(pagemap);
+  __atomic_store_n(&table->busy, 0, __ATOMIC_RELEASE);
   return pages;
 }
 
 // Ranges are read once each: another clone of the same template may write to the table.
 long samovar_pages_touch(void) {
-  if (table == NULL || table->filled != 2) return 0;
-  const uint32_t count = table->count < kRanges ? table->count : kRanges;
+  if (table == NULL) return 0;
+  taken = table->filled;
+  if (taken < 1 || taken > kRounds) return 0;
+  const struct Round* round = &table->rounds[taken - 1];
+  const uint32_t count = round->count < kRanges ? round->count : kRanges;
   long touched = 0;
   for (uint32_t i = 0; i < count; i++) {
-    const struct Range range = table->ranges[i];
+    const struct Range range = round->ranges[i];
     if (range.pages > kMostPages || touched > 2 * kMostPages) break;
     // What is not mapped in this clone is nobody's loss.
     const int how = range.begin & kRead ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;

@@ -76,7 +76,8 @@ int samovar_pages_share(void);
 // In the template, before each fork: from here on the clone's pages are told from the template's.
 // samovar_clone_fork() does so.
 void samovar_pages_mark(void);
-// In a clone: 1 if the table is empty, so that this clone should fill it after its first answer.
+// In a clone: 1 if nobody has told since this clone took its pages, and few have, so that this
+// clone should tell after its first answer.
 int samovar_pages_wanted(void);
 // In a clone: writes down which pages it alone has, and which of files it has mapped (a fork maps
 // none of them). The number of pages; 0 where that cannot be told, as the template was collapsing
