@@ -28,6 +28,29 @@ def renew(plan, environment):
     if "threading" in sys.modules:
         attempt(sys.modules["threading"].main_thread()._set_native_id)
     renew_random(plan)
+    renew_network()
+
+
+def renew_network():
+    """rtnetlink, which tells of interfaces, is closed in a clone: other calls tell the same."""
+    import _socket
+
+    own = getattr(_socket, "if_nameindex", None)
+    _socket.if_nameindex = if_nameindex
+    module = sys.modules.get("socket")
+    if module is not None and getattr(module, "if_nameindex", None) is own:
+        module.if_nameindex = if_nameindex
+
+
+def if_nameindex():
+    """if_nameindex()
+
+    Returns a list of network interface information (index, name) tuples."""
+    import _socket
+
+    with open("/proc/net/dev") as file:
+        names = [line.partition(":")[0].strip() for line in file if ":" in line]
+    return sorted((_socket.if_nametoindex(name), name) for name in names)
 
 
 def reopen(fd, path, flags, position, inheritable):

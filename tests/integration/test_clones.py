@@ -92,6 +92,16 @@ def test_clones_have_a_tmp_and_a_network_of_their_own(server, name):
     assert len({a["stream"] for a in answers}) == 4
 
 
+def test_clones_see_their_network_interfaces_as_fresh_instances_do(server):
+    code = "import socket\ndef handler(e, c):\n    return socket.if_nameindex()\n"
+    cloned, fresh = unique(), unique()
+    server.create(code, name=cloned)
+    server.create(code, name=fresh, Tags={"samovar:clone": "off"})
+    answers = [server.invoke(function, {}).payload for function in (cloned, fresh)]
+    assert [i["kind"] for i in instances(server, cloned) if i["state"] == "idle"] == ["clone"]
+    assert answers == [[[1, "lo"]]] * 2
+
+
 def test_files_that_initialisation_left_in_tmp_are_copied(server, name):
     code = "import os\nopen('/tmp/model', 'w').write('weights')\ndef handler(e, c):\n" \
            "    text = open('/tmp/model').read()\n    open('/tmp/model', 'w').write(str(e))\n    return text\n"
