@@ -2,8 +2,8 @@
 """Start time against package size: bench/startsize/run [--rounds N] [--only fresh|clone]
 
 The same small Python function in packages of 10 MB, 250 MB and 2 GB, and with 2 GB in a layer. Measured from a
-request at zero to its reply, for fresh processes and for clones (no spares), in turn over rounds; the answers
-are checked. Written to build/bench/startsize.json; exits 1 where a start takes 1.25 times that of 10 MB.
+request at zero to its reply, for fresh processes and for clones (no spares), in rounds, each in another order;
+the answers are checked. Written to build/bench/startsize.json; exits 1 where a start takes 1.25 times that of 10 MB.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import platform
+import random
 import shutil
 import statistics
 import sys
@@ -89,12 +90,15 @@ def main():
             shutil.rmtree(BUILD)
         for (way, _), function in made.items():  # unmeasured: templates
             function.call(b'{"n": 1}')
+        turns = list(made.items())
         for number in range(args.rounds):
-            for key, function in made.items():
+            random.Random(number).shuffle(turns)  # what goes before each is still on its way out
+            for key, function in turns:
                 times.setdefault(key, []).append(measure(function, key[0], number))
     held = {}
     print(f"\n  {'':<8}{'package':<12}{'median ms':>11}{'least':>9}{'most':>9}{'x 10 MB':>10}")
-    for (way, size), found in times.items():
+    for way, size in made:
+        found = times[way, size]
         middle = statistics.median(found)
         ratio = middle / statistics.median(times[way, "10 MB"])
         print(f"  {way:<8}{size:<12}{middle * 1e3:>11.1f}{min(found) * 1e3:>9.1f}{max(found) * 1e3:>9.1f}{ratio:>10.2f}")
