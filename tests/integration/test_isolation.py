@@ -39,7 +39,7 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def probe(session_server):
     function = unique("probe")
-    session_server.create(PROBE, name=function, MemorySize=256, Timeout=20)
+    session_server.create(PROBE, name=function, MemorySize=256, Timeout=60)
 
     def run(code, **event):
         answer = session_server.invoke(function, {"code": code, **event})
@@ -383,6 +383,10 @@ def handler(event, context):
     for thread in spinning:
         thread.join(60)
     assert sorted(times)[10] < 0.5, times
+
+
+def test_a_woken_function_takes_no_processor_from_work(probe):
+    assert probe("return os.sched_getscheduler(0) == os.SCHED_BATCH") is True
 
 
 def test_the_servers_descriptors_do_not_leak(probe):
