@@ -173,6 +173,11 @@ def main():
     seed("zip_package", "good", a_zip())
     seed("manifest", "good", f"f {'ab' * 32} 12 app.py\nl app.py link\nx {'cd' * 32} 3 tool%20box\n")
     seed("image_layer", "good", a_layer())
+    seed("http_event", "url", json.dumps({
+        "version": "2.0", "rawPath": "/a b", "rawQueryString": "x=1", "cookies": ["a=1"], "headers": {"x-own": "1"},
+        "requestContext": {"http": {"method": "POST", "path": "/a b"}}, "body": "aGk=", "isBase64Encoded": True}))
+    seed("http_event", "rest", json.dumps({"httpMethod": "GET", "path": "/p", "multiValueHeaders": {"a": ["1", "2"]},
+                                           "multiValueQueryStringParameters": {"q": ["1", "x y"]}}))
     for i, name in enumerate(["f", "f:live", "000000000000:function:f", "us-east-1:000000000000:function:f:1",
                               "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
                               "arn:aws:lambda:us-east-1:000000000000:layer:l:3"]):
