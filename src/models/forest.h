@@ -34,6 +34,9 @@ class Forest {
   // How many values a row must have at least.
   std::size_t Width() const { return width_; }
   std::size_t Trees() const { return trees_.size(); }
+  // Whether some leaf of every row, or no leaf at all, has a value for the target.
+  enum class Presence : std::uint8_t { kNever, kAlways, kSometimes };
+  Presence PresenceOf(std::size_t target) const { return presence_[target]; }
 
   // `rows` rows of `x`, `stride` floats apart, to Targets() floats each.
   // REQUIRES: stride >= Width().
@@ -81,6 +84,7 @@ class Forest {
   std::vector<std::uint32_t> first_;  // by leaf and one more, into weights_
   std::vector<Weight> weights_;
   std::vector<float> base_values_;  // one a target, or none
+  std::vector<Presence> presence_;
   std::size_t targets_ = 0;
   std::size_t width_ = 0;
   bool missing_ = false;  // some node leads a NaN to its true child

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -162,6 +163,7 @@ class Forest::Builder {
     std::vector<std::uint32_t> level{0};
     std::uint64_t depths = 0;
     std::uint64_t leaves = 0;
+    std::vector<std::uint64_t> with(static_cast<std::size_t>(in_.targets), 0);
     for (std::size_t at = 0; at < source.size(); ++at) {
       if (source.size() > range.last - range.first) return No("a node with two parents");
       const std::size_t i = source[at];
@@ -169,7 +171,7 @@ class Forest::Builder {
       if (in_.modes[i] == Mode::kLeaf) {
         ++leaves;
         depths += level[at];
-        node.limit = KeepLeaf(i);
+        node.limit = KeepLeaf(i, with);
       } else {
         std::uint32_t children[] = {Find(range, in_.false_ids[i]), Find(range, in_.true_ids[i])};
         if (children[0] == kNone || children[1] == kNone) return No("a node without a child");
@@ -180,15 +182,24 @@ class Forest::Builder {
       }
       nodes_.push_back(node);
     }
+    out_.presence_.resize(with.size(), Presence::kNever);
+    for (std::size_t target = 0; target < with.size(); ++target) {
+      Presence& known = out_.presence_[target];
+      if (with[target] == leaves) known = Presence::kAlways;
+      if (with[target] > 0 && known == Presence::kNever) known = Presence::kSometimes;
+    }
     out_.trees_.push_back({static_cast<std::uint32_t>(begin),
                            static_cast<std::uint32_t>(depths / leaves), level.back()});
     return {};
   }
 
-  // What stands for the limit of a leaf.
-  float KeepLeaf(std::size_t i) {
+  // What stands for the limit of a leaf. Counts it in `with` for the targets that it knows.
+  float KeepLeaf(std::size_t i, std::vector<std::uint64_t>& with) {
     const std::span entries(leaf_order_.data() + leaf_first_[i],
                             leaf_first_[i + 1] - leaf_first_[i]);
+    std::set<std::int64_t> known;
+    for (std::uint32_t entry : entries) known.insert(in_.leaf_targets[entry]);
+    for (std::int64_t target : known) ++with[static_cast<std::size_t>(target)];
     if (in_.targets == 1) return in_.leaf_values[entries.front()];
     const auto number = static_cast<std::uint32_t>(out_.first_.size());
     out_.first_.push_back(static_cast<std::uint32_t>(out_.weights_.size()));

@@ -108,6 +108,13 @@ Mode ModeOf(std::string_view text) {
   return Mode::kOther;
 }
 
+TreeEnsemble::Transform TransformOf(std::string_view text) {
+  using Transform = TreeEnsemble::Transform;
+  if (text == "NONE") return Transform::kNone;
+  if (text == "LOGISTIC") return Transform::kLogistic;
+  return text == "SOFTMAX" ? Transform::kSoftmax : Transform::kOther;
+}
+
 std::vector<std::int64_t>* IntColumn(std::string_view name, TreeEnsemble& ensemble) {
   if (name == "nodes_treeids") return &ensemble.tree_ids;
   if (name == "nodes_nodeids") return &ensemble.node_ids;
@@ -115,15 +122,16 @@ std::vector<std::int64_t>* IntColumn(std::string_view name, TreeEnsemble& ensemb
   if (name == "nodes_truenodeids") return &ensemble.true_ids;
   if (name == "nodes_falsenodeids") return &ensemble.false_ids;
   if (name == "nodes_missing_value_tracks_true") return &ensemble.missing_is_true;
-  if (name == "target_treeids") return &ensemble.leaf_trees;
-  if (name == "target_nodeids") return &ensemble.leaf_nodes;
-  if (name == "target_ids") return &ensemble.leaf_targets;
+  if (name == "classlabels_int64s") return &ensemble.labels;
+  if (name == "target_treeids" || name == "class_treeids") return &ensemble.leaf_trees;
+  if (name == "target_nodeids" || name == "class_nodeids") return &ensemble.leaf_nodes;
+  if (name == "target_ids" || name == "class_ids") return &ensemble.leaf_targets;
   return nullptr;
 }
 
 std::vector<float>* FloatColumn(std::string_view name, TreeEnsemble& ensemble) {
   if (name == "nodes_values") return &ensemble.limits;
-  if (name == "target_weights") return &ensemble.leaf_values;
+  if (name == "target_weights" || name == "class_weights") return &ensemble.leaf_values;
   if (name == "base_values") return &ensemble.base_values;
   return nullptr;
 }
@@ -141,7 +149,9 @@ Result<void> TakeAttribute(Attribute attribute, TreeEnsemble& ensemble) {
     ensemble.average = attribute.text == "AVERAGE";
     if (!ensemble.average && attribute.text != "SUM") return No("an aggregate but SUM and AVERAGE");
   } else if (attribute.name == "post_transform") {
-    if (attribute.text != "NONE") return No("a transformation after the trees");
+    ensemble.transform = TransformOf(attribute.text);
+  } else if (attribute.name == "classlabels_strings") {
+    ensemble.texts.assign(attribute.strings.begin(), attribute.strings.end());
   } else if (attribute.name != "nodes_hitrates") {  // for people, as the operator says
     return No(fmt::format("the attribute {}", attribute.name));
   }
@@ -184,7 +194,29 @@ std::string ForestNode(const Node& node, std::size_t index) {
   return out;
 }
 
-Result<std::string> TakeFromGraph(std::string_view graph, std::vector<Forest>& forests) {
+Result<AnyForest> ReadEnsemble(const Node& node) {
+  TreeEnsemble ensemble;
+  for (std::string_view bytes : node.attributes) {
+    TRY(Attribute attribute, ReadAttribute(bytes));
+    if (attribute.tensor) return No("an attribute that is a tensor");
+    TRY(TakeAttribute(std::move(attribute), ensemble));
+  }
+  const bool classifier = node.operation == "TreeEnsembleClassifier";
+  if (node.inputs.size() != 1 || node.outputs.size() != (classifier ? 2 : 1)) {
+    return No("other inputs or outputs");
+  }
+  if (classifier) {
+    TRY(ForestClassifier made, ForestClassifier::Of(std::move(ensemble)));
+    return made;
+  }
+  if (ensemble.transform != TreeEnsemble::Transform::kNone) {
+    return No("a transformation after the trees");
+  }
+  TRY(Forest made, Forest::Of(ensemble));
+  return made;
+}
+
+Result<std::string> TakeFromGraph(std::string_view graph, std::vector<AnyForest>& forests) {
   std::string out;
   ProtoReader reader(graph);
   while (!reader.AtEnd()) {
@@ -192,15 +224,9 @@ Result<std::string> TakeFromGraph(std::string_view graph, std::vector<Forest>& f
     TRY(const ProtoField field, reader.Next());
     if (field.number == kGraphNode && field.is_bytes) {
       TRY(const Node node, ReadNode(field.bytes));
-      if (node.domain == "ai.onnx.ml" && node.operation == "TreeEnsembleRegressor") {
-        if (node.inputs.size() != 1 || node.outputs.size() != 1) return No("more than an input");
-        TreeEnsemble ensemble;
-        for (std::string_view bytes : node.attributes) {
-          TRY(Attribute attribute, ReadAttribute(bytes));
-          if (attribute.tensor) return No("an attribute that is a tensor");
-          TRY(TakeAttribute(std::move(attribute), ensemble));
-        }
-        TRY(Forest forest, Forest::Of(ensemble));
+      if (node.domain == "ai.onnx.ml" && (node.operation == "TreeEnsembleRegressor" ||
+                                          node.operation == "TreeEnsembleClassifier")) {
+        TRY(AnyForest forest, ReadEnsemble(node));
         forests.push_back(std::move(forest));
         AppendBytesField(kGraphNode, ForestNode(node, forests.size() - 1), out);
         continue;

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "base/error.h"
-#include "models/forest.h"
+#include "models/forest_file.h"
 #include "models/ort.h"
 
 namespace samovar {
 
 class ForestOps {
  public:
-  static Result<ForestOps> Of(std::vector<Forest> forests);
+  static Result<ForestOps> Of(std::vector<AnyForest> forests);
   ForestOps(ForestOps&&) noexcept;
   ForestOps& operator=(ForestOps&&) noexcept;
   ~ForestOps();

@@ -1,11 +1,13 @@
 #pragma once
-// TreeEnsemble: the trees of one TreeEnsembleRegressor, as ONNX's attributes have them.
+// TreeEnsemble: the trees of one TreeEnsembleRegressor or TreeEnsembleClassifier, as ONNX's
+// attributes have them.
 //
 // How      Columns beside each other: one entry a node, and one entry a leaf's value for a target.
 // Threads  A plain value.
 // Source   The operators of ONNX's domain ai.onnx.ml.
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace samovar {
@@ -39,6 +41,12 @@ struct TreeEnsemble {
   std::int64_t targets = 0;
   std::vector<float> base_values;
   bool average = false;  // else the sum
+
+  // Of a classifier: one label a target, of either kind, and what becomes of the sums.
+  enum class Transform : std::uint8_t { kNone, kLogistic, kSoftmax, kOther };
+  std::vector<std::int64_t> labels;
+  std::vector<std::string> texts;
+  Transform transform = Transform::kNone;
 };
 
 }  // namespace samovar

@@ -7,7 +7,7 @@ import numpy
 from onnx import helper
 
 from harness import until
-from models import DATA, FLOAT, build, deploy, node, value
+from models import DATA, FLOAT, INT64, STRING, build, deploy, node, trees_with_zipmap, value
 
 def walker(server, function):
     """Who walks the trees, as the worker's log has it."""
@@ -17,27 +17,49 @@ def walker(server, function):
     return until(find, 15, "the worker's line")[0]
 
 
-def trees(targets=1, width=6, mode="BRANCH_LEQ", count=40, seed=1, **more):
-    """x (N, width) to y (N, targets), through a Mul before the trees and an Add after them."""
+def ensemble(kind, leaf, targets=1, width=6, mode="BRANCH_LEQ", count=40, seed=1, **more):
+    """The node of `count` complete trees of four levels, from "scaled"; `only`: the one target that leaves know."""
     random = numpy.random.default_rng(seed)
     columns = {name: [] for name in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")}
     leaves = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
+    positive, only = more.pop("positive", False), more.pop("only", None)
     for tree in range(count):
-        for at in range(31):  # complete, four levels of questions
-            leaf = at > 14
-            for name, entry in zip(columns, (tree, at, random.integers(width), round(random.normal(), 1), "LEAF" if leaf else mode,
-                                             0 if leaf else 2 * at + 1, 0 if leaf else 2 * at + 2), strict=True):
+        for at in range(31):
+            last = at > 14
+            for name, entry in zip(columns, (tree, at, random.integers(width), round(random.normal(), 1), "LEAF" if last else mode,
+                                             0 if last else 2 * at + 1, 0 if last else 2 * at + 2), strict=True):
                 columns[name].append(entry)
-            for target in range(targets if leaf else 0):
-                for name, entry in zip(leaves, (tree, at, target, random.normal()), strict=True):
+            for target in (range(targets) if only is None else [only]) if last else []:
+                weight = random.random() / count if positive else random.normal() / 4
+                for name, entry in zip(leaves, (tree, at, target, weight), strict=True):
                     leaves[name].append(entry)
-    ensemble = node("TreeEnsembleRegressor", ["scaled"], ["sums"], domain="ai.onnx.ml", n_targets=targets,
-                    **{f"nodes_{name}": column for name, column in columns.items()},
-                    **{f"target_{name}": column for name, column in leaves.items()}, **more)
+    outputs = ["sums"] if kind == "TreeEnsembleRegressor" else ["label", "sums"]
+    return node(kind, ["scaled"], outputs, domain="ai.onnx.ml", **{f"nodes_{name}": column for name, column in columns.items()},
+                **{f"{leaf}_{name}": column for name, column in leaves.items()}, **more)
+
+
+def trees(targets=1, width=6, **more):
+    """x (N, width) to y (N, targets), through a Mul before the trees and an Add after them."""
+    made = ensemble("TreeEnsembleRegressor", "target", targets, width, n_targets=targets, **more)
     by, plus = helper.make_tensor("by", FLOAT, [], [2.0]), helper.make_tensor("plus", FLOAT, [], [0.5])
-    return build([node("Mul", ["x", "by"], ["scaled"]), ensemble, node("Add", ["sums", "plus"], ["y"])],
+    return build([node("Mul", ["x", "by"], ["scaled"]), made, node("Add", ["sums", "plus"], ["y"])],
                  [value("x", FLOAT, ["N", width])], [value("y", FLOAT, ["N", targets])], [by, plus],
                  domains=[("ai.onnx.ml", 3)], opset=17)
+
+
+def classifier(classes=3, texts=False, width=6, zipmap=False, **more):
+    """x (N, width) to a label and a score a class."""
+    labels = {"classlabels_strings": list("abcdefgh"[:classes])} if texts else {"classlabels_int64s": list(range(5, 5 + classes))}
+    made = ensemble("TreeEnsembleClassifier", "class", classes, width, **labels, **more)
+    by, outputs = helper.make_tensor("by", FLOAT, [], [2.0]), [value("label", STRING if texts else INT64, ["N"])]
+    nodes = [node("Mul", ["x", "by"], ["scaled"]), made]
+    if zipmap:
+        nodes.append(node("ZipMap", ["sums"], ["maps"], domain="ai.onnx.ml", **labels))
+        outputs.append(helper.make_value_info("maps", helper.make_sequence_type_proto(
+            helper.make_map_type_proto(STRING if texts else INT64, helper.make_tensor_type_proto(FLOAT, [])))))
+    else:
+        outputs.append(value("sums", FLOAT, ["N", classes]))
+    return build(nodes, [value("x", FLOAT, ["N", width])], outputs, [by], domains=[("ai.onnx.ml", 3)], opset=17)
 
 
 def rows_of(width=6, count=90):
@@ -67,7 +89,15 @@ def test_trees_within_a_larger_graph_are_walked_and_the_rest_stays(server):
         assert same_as_onnxruntime(server, model, rows_of()) == "Samovar"
 
 
+def test_classifiers_are_walked_with_their_labels_and_scores(server):
+    for model in (classifier(), classifier(texts=True, zipmap=True, post_transform="SOFTMAX"), classifier(post_transform="LOGISTIC", positive=True),
+                  classifier(base_values=[0.5, -0.5, 0.25]), classifier(2, only=0, positive=True, count=40, texts=True),
+                  classifier(2, only=0, post_transform="LOGISTIC", base_values=[0.25]), classifier(2, only=1, positive=True), classifier(2, zipmap=True)):
+        assert same_as_onnxruntime(server, model, rows_of()) == "Samovar"
+
+
 def test_what_is_out_of_the_ordinary_stays_with_onnx_runtime(server):
     for model, why in ((trees(mode="BRANCH_EQ"), "comparisons other than"), (trees(aggregate_function="MIN"), "an aggregate but"),
-                       (trees(targets=2, post_transform="SOFTMAX"), "a transformation after the trees")):
-        assert same_as_onnxruntime(server, model, rows_of()).startswith(f"ONNX Runtime ({why}")
+                       (trees(targets=2, post_transform="SOFTMAX"), "a transformation after the trees"),
+                       (trees_with_zipmap(), "leaves that know some classes only")):
+        assert same_as_onnxruntime(server, model, rows_of(2 if "some" in why else 6)).startswith(f"ONNX Runtime ({why}")
