@@ -50,6 +50,18 @@ def collections():
         seed("collection_filter", f"filter-{i}", "\n".join([json.dumps(asked), row, '{"year": null, "z": [true]}']))
 
 
+def elasticsearch():
+    field = {"type": "dense_vector", "dims": 2, "similarity": "l2_norm"}
+    fits = {"bool": {"must": {"term": {"a.keyword": {"value": 1}}}, "should": [{"terms": {"b": ["x"]}}, {"match_all": {}}],
+                     "must_not": {"range": {"a": {"gte": 1, "lt": 2}}}, "minimum_should_match": 1}}
+    knn = {"field": "v", "query_vector": [1, 2.5], "k": 2, "num_candidates": 9, "filter": [fits], "similarity": 0.5, "boost": 2}
+    for i, body in enumerate([{"mappings": {"properties": {"v": field, "t": {"type": "text"}}}, "settings": {}},
+                              {"knn": knn, "size": 3, "from": 1, "_source": {"includes": ["a*"], "excludes": ["v"]}},
+                              {"query": {"constant_score": {"filter": fits}}, "_source": ["a", "b.c"]},
+                              {"query": {"ids": {"values": ["1"]}}, "_source": False}, {"retriever": {"knn": knn}}]):
+        seed("elasticsearch", f"body-{i}", json.dumps(body))
+
+
 def elf_file():
     """A library with a needed one, versions and an ISA note, as small as the linker makes it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +196,7 @@ def main():
         seed("function_ref", f"name-{i}", name)
     template_report()
     collections()
+    elasticsearch()
     elf_file()
     model_payload()
     model_forest()
