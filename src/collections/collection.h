@@ -83,6 +83,11 @@ class Collection {
   bool WantsFlush() const;
   // What was collected becomes a sealed segment; also where WantsFlush() is false.
   Result<void> Flush();
+  // Makes the files of a collection that is this one at its newest generation, and answers that.
+  // It shares the sealed segments: nothing is copied but what is not sealed yet. `where` says into
+  // which folders; nullopt: it is there already.
+  using Places = std::function<Result<std::optional<CollectionPaths>>(std::uint64_t generation)>;
+  Result<std::uint64_t> Freeze(const Places& where);
   // Makes the graph of a sealed segment that is large and has none; false where there is none such.
   Result<bool> MakeGraph();
   bool HasGraphToShow() const;
@@ -141,7 +146,8 @@ class Collection {
   layout::Control& Control() { return *reinterpret_cast<layout::Control*>(control_->Data()); }
   std::size_t OpenSegments() const;
 
-  // Flushing.
+  // Flushing. REQUIRES: flush_mutex_.
+  Result<void> FlushAll();
   Result<Job> Begin();
   static void ChooseSources(Job& job);
   static void ListRows(Job& job);
@@ -165,6 +171,7 @@ class Collection {
   mutable std::mutex view_mutex_;  // held for a copy
   ViewPtr view_;
 
+  std::mutex flush_mutex_;  // taken before the others
   mutable std::mutex write_mutex_;
   std::condition_variable flushed_;
   std::optional<CollectionLog> log_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,12 @@ Health Examine(const Snapshot& snapshot, std::uint32_t index) {
     health.changed += dead || patched ? 1 : 0;
   }
   return health;
+}
+
+// Whether a generation that is kept has it too (Freeze).
+bool Kept(const Segment& segment) {
+  struct stat file{};
+  return ::fstat(segment.File(), &file) == 0 && file.st_nlink > 0;
 }
 
 }  // namespace
@@ -253,6 +260,11 @@ void Collection::Abandon(const Job& job, const Error& error) {
 }
 
 Result<void> Collection::Flush() {
+  std::lock_guard flush(flush_mutex_);
+  return FlushAll();
+}
+
+Result<void> Collection::FlushAll() {
   auto job = Begin();
   if (!job) {
     std::lock_guard lock(write_mutex_);
@@ -284,6 +296,7 @@ void Collection::Expire() {
     Control().expired.store(old.manifest, std::memory_order_seq_cst);
     // Whoever still maps it reads zeros from now on, and Snapshot::Check tells him.
     for (const auto& segment : old.segments) {
+      if (Kept(*segment)) continue;
       const auto& header = segment->Header();
       const auto size = static_cast<off_t>(header.heap_at + header.heap_bytes - layout::kPage);
       constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;

@@ -90,7 +90,7 @@ Result<void> Collections::Load() {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
     const std::string name = entry.path().filename().string();
-    if (!CheckCollectionName(name)) continue;
+    if (!CheckCollectionName(name) && !IsPinName(name)) continue;
     if (fs::exists(entry.path().string() + kMeta)) {
       names.push_back(name);
     } else {  // it was just being made, or deleted
@@ -167,7 +167,60 @@ Result<CollectionInfo> Collections::Create(const std::string& name, const Schema
   return info;
 }
 
+Result<std::uint64_t> Collections::Pin(const std::string& name) {
+  TRY(CheckCollectionName(name));
+  std::lock_guard change(change_mutex_);
+  TRY(const auto collection, Find(name));
+  TRY(const std::string text, ReadFile(PathsOf(name).kept + kMeta));
+  TRY(const auto meta, DecodeMeta(text, PathsOf(name).kept + kMeta));
+  bool there = false;
+  std::string pin;
+  auto where = [&](std::uint64_t generation) -> Result<std::optional<CollectionPaths>> {
+    pin = PinName(name, generation);
+    const auto info = Describe(pin);
+    if (!info) return PathsOf(pin);
+    if (info->created != meta.created) {
+      return Fail(Code::kConflict, pin + " is kept of an earlier collection of that name");
+    }
+    there = true;
+    return std::optional<CollectionPaths>();
+  };
+  auto make = [&]() -> Result<std::uint64_t> {
+    TRY(const std::uint64_t generation, collection->Freeze(where));
+    if (there) return generation;
+    const CollectionPaths paths = PathsOf(pin);
+    TRY(auto kept,
+        Collection::Open(disk_, clock_, paths, meta.schema, meta.hash_seed, options_.each));
+    TRY(disk_.SyncFolder(options_.live));
+    TRY(disk_.SyncFolder(options_.directory));
+    TRY(disk_.Replace(paths.kept + kMeta, EncodeMeta(meta)));
+    std::lock_guard lock(mutex_);
+    const CollectionInfo info{pin, meta.schema, meta.created, std::nullopt, meta.about};
+    entries_.emplace(pin, Entry{info, std::move(kept)});
+    return generation;
+  };
+  auto made = make();
+  if (!made && !pin.empty() && !there && !Describe(pin)) {
+    std::error_code ignored;
+    fs::remove_all(PathsOf(pin).kept, ignored);
+    Empty(PathsOf(pin).live);
+  }
+  return made;
+}
+
+Result<void> Collections::Unpin(const std::string& pin) {
+  if (!IsPinName(pin)) return NoSuch(pin);
+  return Remove(pin);
+}
+
 Result<void> Collections::Delete(const std::string& name) {
+  if (IsPinName(name)) {
+    return Fail(Code::kConflict, name + " is kept for a version of a function, and goes with it");
+  }
+  return Remove(name);
+}
+
+Result<void> Collections::Remove(const std::string& name) {
   std::lock_guard change(change_mutex_);
   std::shared_ptr<Collection> collection;
   {
@@ -216,6 +269,10 @@ Result<std::shared_ptr<Collection>> Collections::Find(const std::string& name) c
 void Collections::Submit(const std::string& name, Batch batch, Answer answer) {
   auto collection = Find(name);
   if (!collection) return answer(std::unexpected(collection.error()));
+  if (IsPinName(name)) {
+    return answer(
+        Fail(Code::kConflict, name + " is a generation that is kept: it can be read, not written"));
+  }
   if (batch.Of() != (*collection)->Of()) {
     return answer(Fail(Code::kConflict, "collection " + name + " was made anew meanwhile"));
   }

@@ -48,6 +48,12 @@ class Collections {
   Result<CollectionInfo> Create(const std::string& name, const Schema& schema,
                                 std::string about = {});
   Result<void> Delete(const std::string& name);
+  // Keeps the newest generation of a collection as one of its own, which can only be read
+  // ("films@123"), and answers which generation it is; as often as is wanted. It shares memory with
+  // the collection, and outlives it. Blocks.
+  Result<std::uint64_t> Pin(const std::string& name);
+  // No longer. kNotFound where there is none of that PinName.
+  Result<void> Unpin(const std::string& pin);
   std::vector<CollectionInfo> List() const;
   Result<CollectionInfo> Describe(const std::string& name) const;
   Result<std::shared_ptr<Collection>> Find(const std::string& name) const;
@@ -71,6 +77,7 @@ class Collections {
   CollectionPaths PathsOf(const std::string& name) const;
   Result<void> Load();
   void LoadOne(const std::string& name);
+  Result<void> Remove(const std::string& name);
   void WriteAll();
   void Tidy();
   void MakeGraphs();

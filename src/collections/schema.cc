@@ -47,6 +47,18 @@ Result<void> CheckCollectionName(std::string_view name) {
               "name: expected 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit");
 }
 
+std::string PinName(const std::string& name, std::uint64_t generation) {
+  return name + "@" + std::to_string(generation);
+}
+
+bool IsPinName(std::string_view name) {
+  const std::size_t at = name.find('@');
+  if (at == name.npos || !CheckCollectionName(name.substr(0, at))) return false;
+  const auto digits = name.substr(at + 1);
+  return !digits.empty() && digits.size() <= 19 &&
+         std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 Result<void> CheckSchema(const Schema& schema) {
   if (schema.dimension >= 1 && schema.dimension <= kMaxDimension) return {};
   return Fail(Code::kInvalid,

@@ -36,6 +36,9 @@ std::optional<Storage> ParseStorage(std::string_view name);
 
 // 1 to 64 of a-z 0-9 - _, beginning with a letter or digit.
 Result<void> CheckCollectionName(std::string_view name);
+// "films@123": a generation of a collection that is kept.
+std::string PinName(const std::string& name, std::uint64_t generation);
+bool IsPinName(std::string_view name);
 Result<void> CheckSchema(const Schema& schema);
 Result<void> CheckRowId(std::string_view id);
 

@@ -388,7 +388,7 @@ VersionPtr MakeRunnable(const RegistryOptions& options, const FunctionRecord& fu
   version->snap_start = HasSnapStart(record);
   version->egress = function.Egress();
   version->may_clone = function.MayClone();
-  version->collections = function.Collections();
+  if (const auto tag = function.Collections()) version->collections = WithPins(*tag, record.pins);
   return version;
 }
 

@@ -53,13 +53,15 @@ LambdaRegistry::Answer LambdaRegistry::CreateFunction(json::object input) {
     CO_TRY(co_await CheckModelCode(latest->config, package.hash));
     SetCode(*latest, package);
   }
+  const bool publish = FlagOf(input, "Publish");
+  CO_TRY(auto pins, co_await PinAll(publish ? record->Collections() : std::nullopt));
 
   const auto guard = co_await changing_.Lock("f/" + name);
   if (Find(name)) co_return exists();
   BeginPending(*latest, Now());
-  const bool publish = FlagOf(input, "Publish");
   if (publish) {
     auto first = PublishedCopy(*latest, 1, TextOf(latest->config, "Description"));
+    first.pins = std::move(pins);
     record->versions[1] = std::make_shared<VersionRecord>(std::move(first));
     record->next_version = 2;
   }

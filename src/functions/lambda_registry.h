@@ -43,6 +43,7 @@ class LambdaRegistry final : public Registry {
                                     const std::string& qualifier) const override;
   std::string CodeDir(const std::string& name, const std::string& qualifier) const override;
   void CollectSoon() override { ScheduleCollect(options_.collect_delay); }
+  std::set<std::string> Pins() const override;
   std::vector<std::string> Names() const override;
   std::map<std::string, std::vector<std::string>> PackageUsers() override;
 
@@ -139,6 +140,8 @@ class LambdaRegistry final : public Registry {
   Answer UpdateFunctionCode(Object input);
   Answer UpdateFunctionConfiguration(Object input);
   Answer PublishVersion(Object input);
+  // Keeps what a tag samovar:collections wants pinned, for a version that is to be published.
+  Task<Result<CollectionPins>> PinAll(std::optional<std::string> tag);
   Answer ListVersionsByFunction(Object input);
 
   // aliases.cc

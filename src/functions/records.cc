@@ -40,6 +40,7 @@ json::object VersionDocument(const VersionRecord& v) {
     doc["image_uri"] = v.image_uri;
   }
   if (!v.warnings.empty()) doc["warnings"] = json::value_from(v.warnings);
+  if (!v.pins.empty()) doc["pins"] = json::value_from(v.pins);
   doc["layers"] = ListOf(v.layers, [](const LayerUse& layer) {
     return json::object{{"arn", layer.arn}, {"size", layer.size}, {"package", layer.package}};
   });
@@ -84,6 +85,9 @@ VersionRecord VersionOf(const json::object& doc) {
   v.update_reason = Text(doc, "update_reason");
   v.update_reason_code = Text(doc, "update_reason_code");
   for (const auto& item : Array(doc, "warnings")) v.warnings.emplace_back(item.as_string());
+  for (const auto& [name, generation] : Object(doc, "pins")) {
+    v.pins[name] = generation.to_number<std::uint64_t>();
+  }
   for (const auto& item : Array(doc, "layers")) {
     const auto& layer = item.as_object();
     v.layers.push_back({Text(layer, "arn"), Number(layer, "size"), Text(layer, "package")});

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "functions/collection_access.h"
 #include "functions/version.h"
 
 namespace samovar {
@@ -45,6 +46,7 @@ struct VersionRecord {
   std::string update_status;  // "", InProgress, Successful, Failed
   std::string update_reason, update_reason_code;
   std::vector<std::string> warnings;  // what was doubtful in its package
+  CollectionPins pins;                // generations that it keeps of collections
 
   VersionPtr runnable;  // when its code is unpacked; not stored
 };

@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,6 +76,9 @@ struct RegistryOptions {
   std::function<Task<Result<Examination>>(VersionPtr version)> examine;
   // How many provisioned instances a version (Version::Key) has; where null, none.
   std::function<ProvisionedStatus(const std::string& version_key)> provisioned_status;
+  // Keeps the newest generation of a collection, for a version that is being published with the tag
+  // samovar:collections = NAME:r@pinned; answers which. Where null, versions follow the newest.
+  std::function<Task<Result<std::uint64_t>>(std::string collection)> pin;
   // In [0, 1), for an alias between two versions; the default is a generator of its own.
   std::function<double()> random;
 };
@@ -142,6 +146,8 @@ class Registry {
   // Something may have become unused: what no version uses is removed in a while.
   virtual void CollectSoon() {}
   // Names of all functions, sorted.
+  // Generations of collections that a version or a tag names, as "films@123".
+  virtual std::set<std::string> Pins() const { return {}; }
   virtual std::vector<std::string> Names() const = 0;
 };
 

@@ -48,6 +48,7 @@ VersionRecordPtr Remade(const VersionRecordPtr& record, const Ways& ways) {
     image->http_port = ways.http_port;
     runnable->image = std::move(image);
   }
+  if (ways.collections) runnable->collections = WithPins(*ways.collections, copy->pins);
   copy->runnable = std::move(runnable);
   return copy;
 }

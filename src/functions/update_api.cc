@@ -47,10 +47,12 @@ void BeginChange(FunctionRecord& function, std::shared_ptr<VersionRecord> next, 
 
 // The version that UpdateFunctionCode publishes at once; it waits for the unpacking as $LATEST
 // does.
-VersionRecordPtr PublishPending(FunctionRecord& function, const std::string& now) {
+VersionRecordPtr PublishPending(FunctionRecord& function, const std::string& now,
+                                CollectionPins pins) {
   const auto number = function.next_version++;
   auto version =
       PublishedCopy(*function.latest, number, TextOf(function.latest->config, "Description"));
+  version.pins = std::move(pins);
   BeginPending(version, now);
   return function.versions[number] = std::make_shared<VersionRecord>(std::move(version));
 }
@@ -80,6 +82,9 @@ LambdaRegistry::Answer LambdaRegistry::UpdateFunctionCode(json::object input) {
       CO_TRY(co_await CheckModelCode(current->latest->config, package.hash));
     }
   }
+  const bool publish = FlagOf(input, "Publish") && !FlagOf(input, "DryRun");
+  const auto tagged = publish ? Find(target.name) : nullptr;
+  CO_TRY(auto pins, co_await PinAll(tagged ? tagged->Collections() : std::nullopt));
 
   const auto guard = co_await changing_.Lock("f/" + target.name);
   const auto before = Find(target.name);
@@ -98,7 +103,7 @@ LambdaRegistry::Answer LambdaRegistry::UpdateFunctionCode(json::object input) {
   BeginChange(*after, std::move(latest), now);
   auto answer = Describe(*after, *after->latest, "");
   if (FlagOf(input, "Publish")) {
-    const auto version = PublishPending(*after, now);
+    const auto version = PublishPending(*after, now, std::move(pins));
     answer = Describe(*after, *version, version->number);
   }
   CO_TRY(co_await Store(before, after));

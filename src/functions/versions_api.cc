@@ -15,7 +15,7 @@ namespace json = boost::json;
 constexpr std::size_t kPage = 50;
 
 // The newest version, where publishing $LATEST again would only repeat it.
-VersionRecordPtr SameAsNewest(const FunctionRecord& function) {
+VersionRecordPtr SameAsNewest(const FunctionRecord& function, const CollectionPins& pins) {
   if (function.versions.empty()) return nullptr;
   const auto& [number, newest] = *function.versions.rbegin();
   if (number + 1 != function.next_version) return nullptr;  // the newest was deleted
@@ -23,24 +23,62 @@ VersionRecordPtr SameAsNewest(const FunctionRecord& function) {
   config["Description"] = newest->source_description;
   const auto& latest = *function.latest;
   const bool same = config == latest.config && newest->package == latest.package &&
-                    newest->layers == latest.layers;
+                    newest->layers == latest.layers && newest->pins == pins;
   return same ? newest : nullptr;
 }
 
 // The Version that instances of a fresh publication are made from: $LATEST's under another number.
-VersionPtr Renumbered(const Version& latest, const VersionRecord& record) {
+VersionPtr Renumbered(const Version& latest, const FunctionRecord& function,
+                      const VersionRecord& record) {
   auto version = std::make_shared<Version>(latest);
   version->number = record.number;
   version->revision = record.instance_revision;
   version->snap_start = HasSnapStart(record);
+  if (const auto tag = function.Collections()) version->collections = WithPins(*tag, record.pins);
   return version;
 }
 
 }  // namespace
 
+Task<Result<CollectionPins>> LambdaRegistry::PinAll(std::optional<std::string> tag) {
+  CollectionPins pins;
+  if (!tag || !options_.pin) co_return pins;
+  CO_TRY(const auto access, ParseCollectionAccess(*tag));
+  for (const auto& one : access) {
+    if (!one.pinned) continue;
+    const auto generation = co_await options_.pin(one.name);
+    if (!generation && generation.error().code == Code::kNotFound) {
+      co_return InvalidParameter(fmt::format("{}: {}:r@pinned: {}", kCollectionsTag, one.name,
+                                             generation.error().message));
+    }
+    CO_TRY(generation);
+    pins[one.name] = *generation;
+  }
+  co_return pins;
+}
+
+std::set<std::string> LambdaRegistry::Pins() const {
+  std::set<std::string> used;
+  auto add = [&](const std::string& name, std::uint64_t generation) {
+    used.insert(CollectionAccess{.name = name, .generation = generation}.Stored());
+  };
+  for (const auto& [name, function] : functions_) {
+    for (const auto& [number, version] : function->versions) {
+      for (const auto& [collection, generation] : version->pins) add(collection, generation);
+    }
+    const auto access = ParseCollectionAccess(function->Collections().value_or(""));
+    for (const auto& one : access.value_or(std::vector<CollectionAccess>())) {
+      if (one.generation != 0) add(one.name, one.generation);
+    }
+  }
+  return used;
+}
+
 LambdaRegistry::Answer LambdaRegistry::PublishVersion(json::object input) {
   CO_TRY(const auto target, TargetOf(input));
-  const auto edit = [this, input](FunctionRecord& function) -> Result<json::object> {
+  const auto now = Find(target.name);
+  CO_TRY(const auto pins, co_await PinAll(now ? now->Collections() : std::nullopt));
+  const auto edit = [this, input, pins](FunctionRecord& function) -> Result<json::object> {
     const auto& latest = *function.latest;
     const auto revision = TextOf(input, "RevisionId");
     if (!revision.empty() && revision != latest.revision_id) return StaleRevision();
@@ -63,11 +101,13 @@ LambdaRegistry::Answer LambdaRegistry::PublishVersion(json::object input) {
                       "currently in the following state: {}",
                       latest.state));
     }
-    if (const auto same = SameAsNewest(function)) return Describe(function, *same, same->number);
+    if (const auto same = SameAsNewest(function, pins))
+      return Describe(function, *same, same->number);
     const auto description = Has(input, "Description") ? TextOf(input, "Description")
                                                        : TextOf(latest.config, "Description");
     const auto number = function.next_version++;
     auto version = std::make_shared<VersionRecord>(PublishedCopy(latest, number, description));
+    version->pins = pins;
     version->update_status = "Successful";
     version->update_reason.clear();
     version->update_reason_code.clear();
@@ -75,7 +115,7 @@ LambdaRegistry::Answer LambdaRegistry::PublishVersion(json::object input) {
     if (options_.prepare && HasSnapStart(*version)) {
       BeginPending(*version, Now());
     } else {
-      version->runnable = Renumbered(*latest.runnable, *version);
+      version->runnable = Renumbered(*latest.runnable, function, *version);
     }
     function.versions[number] = version;
     function.latest = Touched(latest);

@@ -148,7 +148,8 @@ Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const s
   if (!name) co_return NoSuchPath(request);
   const std::string_view rest = slash == path.npos ? "" : path.substr(slash + 1);
   if (rights) CO_TRY(CheckRights(*rights, request.method, *name, rest));
-  co_return co_await RouteOne(request, *name, rest, std::move(body), id);
+  co_return co_await RouteOne(request, rights ? rights->Stored(*name) : *name, rest,
+                              std::move(body), id);
 }
 
 Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std::string name,

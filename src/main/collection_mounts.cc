@@ -47,7 +47,7 @@ Result<void> MountCollections(SandboxSpec& spec, const Version& version, const s
   std::string folders;
   for (std::size_t i = 0; i < access.size(); ++i) {
     const auto& one = access[i];
-    const std::string folder = live + "/" + one.name;
+    const std::string folder = live + "/" + one.Stored();
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) return Fail(Code::kUnavailable, "make " + folder + ": " + error.message());

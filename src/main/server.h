@@ -51,6 +51,9 @@ class Server {
   Result<void> OpenCollections();
   std::string LiveCollections() const { return config_.data_dir + "/collections/live"; }
   Result<void> OpenRegistry(std::uint16_t port);
+  Task<Result<std::uint64_t>> Pin(std::string collection);
+  // Lets go of generations that no version has named for so long.
+  void DropPins(std::chrono::nanoseconds grace);
   void OpenInstances();
   Result<void> OpenGateway(bool loopback);
   Result<void> OpenGrpc();
@@ -80,6 +83,7 @@ class Server {
   Disk disk_;
   std::unique_ptr<Collections> collections_;
   std::unique_ptr<CollectionDoors> doors_;
+  std::map<std::string, SteadyTime> unpinned_;  // generations that no version names, since when
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<SandboxHost> sandboxes_;
   std::unique_ptr<InstanceService> instances_;

@@ -8,6 +8,13 @@
 #include "os/memory.h"
 
 namespace samovar {
+namespace {
+
+// A call that runs may still read what its version named, and a version that is being published
+// names it soon.
+constexpr std::chrono::minutes kPinGrace{15};
+
+}  // namespace
 
 Result<void> Server::OpenStores() {
   const std::string state = config_.data_dir + "/state";
@@ -66,10 +73,39 @@ Result<void> Server::OpenRegistry(std::uint16_t port) {
     return instances_->TakeOver(std::move(from), std::move(to));
   };
   options.examine = [this](VersionPtr version) { return Examine(std::move(version)); };
+  options.pin = [this](std::string collection) { return Pin(std::move(collection)); };
   options.provisioned_status = [this](const std::string& key) { return instances_->Status(key); };
   TRY(registry_,
       samovar::OpenRegistry(options, *store_, *packages_, pool_, loop_.get_executor(), clock_));
+  DropPins(std::chrono::seconds(0));
   return {};
+}
+
+Task<Result<std::uint64_t>> Server::Pin(std::string collection) {
+  auto pin = [this, collection] { return collections_->Pin(collection); };
+  auto generation = co_await RunBlocking(pool_, std::move(pin));
+  if (generation) unpinned_[PinName(collection, *generation)] = clock_.Now();  // until it is named
+  DropPins(kPinGrace);
+  co_return generation;
+}
+
+void Server::DropPins(std::chrono::nanoseconds grace) {
+  const auto used = registry_->Pins();
+  const SteadyTime now = clock_.Now();
+  for (const auto& info : collections_->List()) {
+    if (!IsPinName(info.name)) continue;
+    if (used.contains(info.name)) {
+      unpinned_.erase(info.name);
+      continue;
+    }
+    const SteadyTime since = unpinned_.emplace(info.name, now).first->second;
+    if (now - since < grace) continue;
+    unpinned_.erase(info.name);
+    asio::post(pool_, [this, name = info.name] {
+      if (auto gone = collections_->Unpin(name); !gone)
+        LogWarn("{}: {}", name, gone.error().message);
+    });
+  }
 }
 
 void Server::OpenInstances() {
@@ -114,6 +150,7 @@ void Server::OpenInstances() {
   registry_->OnRetired([this](const std::string& key) {
     instances_->Retire(key);
     async_->DropIfDeleted(key);
+    DropPins(kPinGrace);
   });
   registry_->OnProvisionedChanged([this] { instances_->SetTargets(registry_->Provisioned()); });
 }

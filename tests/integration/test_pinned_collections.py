@@ -1,0 +1,153 @@
+"""One alias for code, model and data: versions that keep a generation of a collection, through restarts."""
+
+import json
+
+import pytest
+
+from harness import unique
+
+ROOT_PATH = "/samovar/v1/collections"
+READER = """
+from samovar import collection
+def handler(event, context):
+    films = collection("films")
+    row = films.get(event["id"])
+    return [films.generation, row and row.vector[0], [h.id for h in films.search([0.0, 0.0], k=3)]]
+"""
+NODE = """
+const { collection } = require('samovar');
+exports.handler = async ({ id, write }) => {
+  const films = collection('films');
+  if (write) return films.put(id, [1, 1]);
+  return (await films.get(id)).vector[0];
+};
+"""
+
+
+class Films:
+    def __init__(self, server, name="films"):
+        self.server, self.name = server, name
+        self.ask("POST", "", {"name": name, "dimension": 2, "metric": "l2"}, 201)
+
+    def ask(self, method, path, body=None, status=200):
+        reply = self.server.raw(method, ROOT_PATH + path, b"" if body is None else json.dumps(body).encode())
+        assert reply.status == status, reply.data
+        return json.loads(reply.data) if reply.data else None
+
+    def put(self, **rows):
+        changes = [{"op": "put", "id": id, "vector": [value, 0], "attributes": {"n": value}} for id, value in rows.items()]
+        return self.ask("POST", f"/{self.name}/batch", {"changes": changes})["generation"]
+
+    def names(self):
+        return [one["name"] for one in self.ask("GET", "")["collections"]]
+
+
+def value(server, name, qualifier=None, id="a"):
+    more = {"Qualifier": qualifier} if qualifier else {}
+    answer = server.invoke(name, {"id": id}, **more)
+    assert not answer.error, answer.payload
+    return answer.payload[1]
+
+
+def test_an_alias_moves_code_and_data_together_and_back(fresh):
+    server = fresh()
+    films, lam = Films(server), server.client()
+    first = films.put(a=1, b=10)
+    server.create(READER, name="reader", Tags={"samovar:collections": "films:r@pinned"})
+    assert lam.publish_version(FunctionName="reader")["Version"] == "1"
+    lam.create_alias(FunctionName="reader", Name="live", FunctionVersion="1")
+    second = films.put(a=2, c=0)
+    assert lam.publish_version(FunctionName="reader")["Version"] == "2"  # the same code, newer data
+    assert lam.publish_version(FunctionName="reader")["Version"] == "2"  # nothing is newer
+    films.put(a=3)
+
+    def check():
+        assert [value(server, "reader", q) for q in ("1", "2", "live", None)] == [1, 2, 1, 3]
+        assert server.invoke("reader", {"id": "a"}, Qualifier="1").payload == [first, 1, ["a", "b"]]
+        assert server.invoke("reader", {"id": "a"}, Qualifier="2").payload == [second, 2, ["c", "a", "b"]]
+        assert set(films.names()) == {"films", f"films@{first}", f"films@{second}"}
+
+    check()
+    lam.update_alias(FunctionName="reader", Name="live", FunctionVersion="2")
+    assert value(server, "reader", "live") == 2
+    lam.update_alias(FunctionName="reader", Name="live", FunctionVersion="1")
+    check()
+    for batch in range(60):  # so that segments are sealed and merged, and their files replaced
+        films.put(**{f"x{i}": 5000 + batch for i in range(100)})
+    films.put(a=3)
+    check()
+    server.kill9()
+    server.start()
+    check()
+    lam.update_alias(FunctionName="reader", Name="live", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}})
+    assert {value(server, "reader", "live") for _ in range(60)} == {1, 2}
+    # What no version names goes at the next start, and with it nothing else.
+    lam.update_alias(FunctionName="reader", Name="live", FunctionVersion="2", RoutingConfig={"AdditionalVersionWeights": {}})
+    lam.delete_function(FunctionName="reader", Qualifier="1")
+    server.stop()
+    server.start()
+    assert set(films.names()) == {"films", f"films@{second}"}
+    assert value(server, "reader", "live") == 2 and value(server, "reader") == 3
+    # It outlives the collection that it was taken of.
+    films.ask("DELETE", "/films", status=204)
+    assert value(server, "reader", "2") == 2
+    server.stop()
+    server.start()
+    assert value(server, "reader", "2") == 2 and value(server, "reader", "2", "b") == 10
+
+
+def test_every_way_to_publish_keeps_a_generation(fresh):
+    server = fresh()
+    films, lam = Films(server), server.client()
+    films.put(a=1)
+    server.create(READER, name="one", Tags={"samovar:collections": "films:r@pinned"}, Publish=True)
+    films.put(a=2)
+    assert (value(server, "one", "1"), value(server, "one")) == (1, 2)
+    from harness import pack
+    lam.update_function_code(FunctionName="one", ZipFile=pack({"app.py": READER + "# changed\n"}), Publish=True)
+    server.updated("one")
+    films.put(a=3)
+    assert [value(server, "one", q) for q in ("1", "2", None)] == [1, 2, 3]
+    resource = lam.get_function(FunctionName="one")["Configuration"]["FunctionArn"]
+    lam.tag_resource(Resource=resource, Tags={"samovar:collections": "films:r"})  # all follow the newest
+    assert [value(server, "one", q) for q in ("1", "2", None)] == [3, 3, 3]
+    lam.tag_resource(Resource=resource, Tags={"samovar:collections": "films:r@pinned"})  # and back
+    assert [value(server, "one", q) for q in ("1", "2", None)] == [1, 2, 3]
+    lam.tag_resource(Resource=resource, Tags={"samovar:collections": "films:r@1"})  # all read one that is kept
+    assert [value(server, "one", q) for q in ("1", "2", None)] == [1, 1, 1]
+
+
+def test_node_reads_what_is_pinned_and_nobody_writes_it(fresh):
+    server = fresh()
+    films, lam = Films(server), server.client()
+    kept = films.put(a=1)
+    server.create({"index.js": NODE}, name="node", runtime=server.runtime("nodejs"), handler="index.handler",
+                  Tags={"samovar:collections": "films:r@pinned"})
+    lam.publish_version(FunctionName="node")
+    films.put(a=2)
+    assert server.invoke("node", {"id": "a"}, Qualifier="1").payload == 1
+    assert server.invoke("node", {"id": "a"}).payload == 2
+    refused = server.invoke("node", {"id": "a", "write": True}, Qualifier="1")
+    assert refused.payload["errorType"] == "CollectionError" and "films:rw" in refused.payload["errorMessage"]
+    change = {"changes": [{"op": "delete", "id": "a"}]}
+    answer = films.ask("POST", f"/films@{kept}/batch", change, 409)
+    assert "can be read, not written" in answer["error"]
+    assert "goes with it" in films.ask("DELETE", f"/films@{kept}", status=409)["error"]
+    assert films.ask("GET", f"/films@{kept}/rows/a")["vector"] == [1, 0]
+
+
+@pytest.mark.parametrize("tag, message", [
+    ("films:rw@pinned", "can be read, not written"), ("films:r@0", "expected names"), ("films:r@x", "expected names"),
+    ("films@pinned@3", "expected names")])
+def test_a_tag_that_pins_wrongly_is_refused(server, tag, message):
+    lam = server.client()
+    with pytest.raises(lam.exceptions.InvalidParameterValueException, match=message):
+        server.create(READER, name=unique(), Tags={"samovar:collections": tag})
+
+
+def test_what_is_not_there_cannot_be_pinned(server):
+    name, lam = unique(), server.client()
+    server.create(READER, name=name, Tags={"samovar:collections": "nowhere-to-be-found:r@pinned"})
+    with pytest.raises(lam.exceptions.InvalidParameterValueException, match="there is no collection nowhere-to-be-found"):
+        lam.publish_version(FunctionName=name)
+    assert [v["Version"] for v in lam.list_versions_by_function(FunctionName=name)["Versions"]] == ["$LATEST"]
