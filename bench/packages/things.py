@@ -19,9 +19,9 @@ THINGS = {
     "lightgbm": ("lightgbm", "import lightgbm as lgb, numpy as np\nX = np.arange(100).reshape(-1, 1)\n"
                  "MODEL = lgb.train({'verbose': -1, 'num_threads': 1}, lgb.Dataset(X, X[:, 0] * 2.0), 10)\n"
                  "def work():\n    return float(MODEL.predict([[90]])[0]) > 90", True),
-    "xgboost": ("xgboost", "import xgboost as xgb, numpy as np\nX = np.arange(100).reshape(-1, 1)\n"
-                "MODEL = xgb.XGBRegressor(n_estimators=10, n_jobs=1).fit(X, X[:, 0] * 2.0)\n"
-                "def work():\n    return float(MODEL.predict(np.array([[90]]))[0]) > 90", True),
+    "xgboost": ("xgboost", "import xgboost as xgb, numpy as np\nX = np.arange(100.0).reshape(-1, 1)\n"
+                "MODEL = xgb.train({'nthread': 1}, xgb.DMatrix(X, X[:, 0] * 2), 10)\n"
+                "def work():\n    return float(MODEL.predict(xgb.DMatrix(np.array([[90.0]])))[0]) > 90", True),
     "tensorflow-cpu": ("tensorflow-cpu", "import tensorflow as tf\ndef work():\n"
                        "    return float(tf.reduce_sum(tf.ones((3, 3)) @ tf.ones((3, 3))))", 27.0),
     "torch": ("torch", "import torch\ndef work():\n    return float((torch.ones(3, 3) @ torch.ones(3, 3)).sum())", 27.0),
