@@ -111,15 +111,18 @@ def model_forest():
         return field(5, field(1, name) + b"".join(
             bytes([number << 3 | 5]) + struct.pack("<f", v) if isinstance(v, float) else field(number, v) for v in values))
 
-    for name, targets, more in (("regressor", 1, b""), ("targets", 2, column("nodes_missing_value_tracks_true", 8, [1, 0, 0]))):
+    labels = field(2, "z") + column("classlabels_strings", 9, ["a", "b"]) + field(5, field(1, "post_transform") + field(4, "LOGISTIC"))
+    for name, targets, more in (("regressor", 1, b""), ("targets", 2, column("nodes_missing_value_tracks_true", 8, [1, 0, 0])),
+                                ("classifier", 2, labels)):
+        kind, leaf = ("Classifier", "class") if name == "classifier" else ("Regressor", "target")
         leaves = [(node, target) for node in (1, 2) for target in range(targets)]
-        node = (field(1, "x") + field(2, "y") + field(4, "TreeEnsembleRegressor") + field(7, "ai.onnx.ml") + more
+        node = (field(1, "x") + field(2, "y") + field(4, f"TreeEnsemble{kind}") + field(7, "ai.onnx.ml") + more
                 + column("nodes_treeids", 8, [0, 0, 0]) + column("nodes_nodeids", 8, [0, 1, 2]) + column("nodes_featureids", 8, [1, 0, 0])
                 + column("nodes_values", 7, [0.5, 0.0, 0.0]) + column("nodes_modes", 9, ["BRANCH_LEQ", "LEAF", "LEAF"])
                 + column("nodes_truenodeids", 8, [1, 0, 0]) + column("nodes_falsenodeids", 8, [2, 0, 0])
-                + column("target_treeids", 8, [0] * len(leaves)) + column("target_nodeids", 8, [n for n, _ in leaves])
-                + column("target_ids", 8, [t for _, t in leaves]) + column("target_weights", 7, [0.25] * len(leaves))
-                + field(5, field(1, "n_targets") + field(3, targets)))
+                + column(f"{leaf}_treeids", 8, [0] * len(leaves)) + column(f"{leaf}_nodeids", 8, [n for n, _ in leaves])
+                + column(f"{leaf}_ids", 8, [t for _, t in leaves]) + column(f"{leaf}_weights", 7, [0.25] * len(leaves))
+                + (b"" if name == "classifier" else field(5, field(1, "n_targets") + field(3, targets))))
         seed("model_forest", name, field(1, 8) + field(7, field(1, node)) + field(8, field(2, 17)))
 
 
