@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "collections/attributes.h"
+#include "collections/collection_job.h"
 #include "collections/manifest.h"
 #include "collections/segment_build.h"
 
@@ -38,6 +39,7 @@ CollectionStats Collection::Stats() const {
     const auto& header = segment->Header();
     stats.stored_rows += segment->CountAt(generation_);
     stats.shared_bytes += header.heap_at + header.heap_bytes + header.rows * sizeof(layout::Live);
+    if (const Cells* cells = segment->RowCells()) stats.shared_bytes += cells->Bytes();
     if (const Graph* graph = segment->NearGraph()) {
       stats.graph_rows += graph->Rows();
       stats.shared_bytes += graph->Bytes();
@@ -53,7 +55,7 @@ std::size_t Collection::OpenSegments() const {
 
 Result<void> Collection::AddOpenSegment(Need need) {
   OpenRoom room{.rows = std::max(next_rows_, need.rows), .heap_bytes = 0};
-  room.heap_bytes = std::max(room.rows * 256, need.heap);
+  room.heap_bytes = std::max(room.rows * kHeapARow, need.heap);
   const SegmentName name{next_number_, 0};
   TRY(MakeOpenSegment(disk_, paths_.live, name, schema_, hash_seed_, room));
   TRY(auto segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
@@ -80,7 +82,8 @@ Result<void> Collection::Publish(std::vector<SegmentPtr> segments) {
   ManifestData manifest{
       .number = view_->manifest + 1, .first_generation = generation_, .segments = {}};
   for (const auto& segment : segments) {
-    manifest.segments.push_back({segment->Name(), segment->NearGraph() != nullptr});
+    manifest.segments.push_back(
+        {segment->Name(), segment->NearGraph() != nullptr, segment->RowCells() != nullptr});
   }
   const std::string path = ManifestPath(paths_.live, manifest.number);
   {
@@ -178,6 +181,7 @@ void Collection::StopFlush() {
 
 void Collection::MarkDeleted() {
   StopFlush();
+  const std::scoped_lock ended(flush_mutex_, merge_mutex_);
   std::lock_guard lock(write_mutex_);
   failed_ = true;
   Control().state.store(static_cast<std::uint64_t>(layout::State::kDeleted),

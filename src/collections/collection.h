@@ -10,16 +10,18 @@
 //          made beside all that and shown when they are done.
 // Errors   kUnavailable when the disk refuses; a batch is then not made, or (Failed()) not before a
 //          restart. kInternal from Open for what is damaged, with file and offset.
-// Threads  Commit: one thread. Flush, ShowGraphs and Expire: one other. MakeGraph: a third. All
-//          else: any.
+// Threads  Commit: one thread. Flush, ShowGraphs and Expire: one other. Merge, MakeGraph: a third.
+//          All else: any.
 
 #include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -29,14 +31,20 @@
 
 namespace samovar {
 
+struct CellCentres;
+inline constexpr std::uint64_t kHeapARow = 256;  // bytes of an open segment, for ids and attributes
+
 struct CollectionOptions {
   std::uint64_t first_rows = 1024;  // of the first open segment; each next has twice as many, up to
-  std::uint64_t most_rows = 32'768;    // so many
+  std::uint64_t most_rows = 8192;   // so many: they are compared one by one
+  // Sealed segments up to so many rows are merged by flushes, larger ones by Merge.
+  std::uint64_t small_rows = 32'768;
+  int idle_turns = 5;                  // of Merge without a write, until all is merged into one
   std::uint64_t log_bytes = 64 << 20;  // a log larger than that asks for a flush
   std::size_t most_open = 8;           // segments that wait for a flush before writers wait too
   std::chrono::nanoseconds keep_views = std::chrono::minutes(15);
   std::uint64_t graph_rows = 10'000;  // a sealed segment with so many gets a graph
-  unsigned graph_threads = 1;
+  unsigned graph_threads = std::max(1U, std::thread::hardware_concurrency());
 };
 
 struct CollectionPaths {
@@ -88,6 +96,9 @@ class Collection {
   // which folders; nullopt: it is there already.
   using Places = std::function<Result<std::optional<CollectionPaths>>(std::uint64_t generation)>;
   Result<std::uint64_t> Freeze(const Places& where);
+  // Makes one segment, with its graph, of large ones of which it is time, for the next flush to
+  // adopt; false where there are none such.
+  Result<bool> Merge();
   // Makes the graph of a sealed segment that is large and has none; false where there is none such.
   Result<bool> MakeGraph();
   bool HasGraphToShow() const;
@@ -111,6 +122,7 @@ class Collection {
     std::uint64_t patches_below;
   };
   struct Job;
+  struct Fresh;
   struct Need {
     std::uint64_t rows = 0;
     std::uint64_t heap = 0;
@@ -149,16 +161,26 @@ class Collection {
   // Flushing. REQUIRES: flush_mutex_.
   Result<void> FlushAll();
   Result<Job> Begin();
-  static void ChooseSources(Job& job);
-  static void ListRows(Job& job);
+  Result<Job> BeginNow(const SegmentPtr& spare, CollectionLog& log);
+  std::vector<std::uint32_t> ChooseSources(Job& job);
   Result<void> Build(Job& job);
   Result<void> WriteCheckpoint(const Job& job) const;
   Result<void> Install(Job& job);
-  void CarryOver(const Job& job, Segment& fresh) const;
   void DropOld(const Job& job);
+  void Abandon(const Job& job, const Error& error);
+
+  // Fresh segments.
+  Result<void> WriteFresh(Fresh& fresh, const std::vector<std::uint32_t>& sources);
+  CellCentres SortByCell(Fresh& fresh, std::vector<std::uint32_t>& ends) const;
+  Result<void> Adopt(Fresh& fresh, std::uint64_t live);
+  Result<void> CarryRow(const Fresh& fresh, std::size_t source, std::uint64_t row) const;
+  Result<void> CarryOver(const Fresh& fresh) const;
+  void Unlink(std::uint64_t number) const;
+  std::set<std::uint64_t> Merging() const;
+  std::vector<std::uint32_t> ChooseMerge(const Snapshot& at);
+  Result<void> MergeNow(Fresh& fresh, const std::vector<std::uint32_t>& sources);
   static bool Unused(const SegmentPtr& segment);
   bool Shows(const Segment& segment) const;  // the newest view
-  void Abandon(const Job& job, const Error& error);
 
   Disk& disk_;
   const Clock& clock_;
@@ -186,8 +208,13 @@ class Collection {
   std::optional<Error> flush_error_;
   std::vector<Touched> touched_;  // since the running flush began
   std::vector<Retired> retired_;
-  std::vector<std::string> orphans_;  // segments of flushes that failed at their end
+  std::vector<std::uint64_t> orphans_;  // segments of flushes that failed at their end
   std::uint64_t flushes_ = 0;
+  std::set<std::uint64_t> merging_;  // segments that a merge reads, until it is adopted
+  std::unique_ptr<Fresh> merged_;    // done, to be adopted by the next flush
+  std::uint64_t idle_generation_ = 0;
+  int idle_turns_ = 0;
+  std::mutex merge_mutex_;           // held while a merge or a graph is made
   std::vector<SegmentPtr> graphed_;  // their graphs are made and not yet shown
   std::atomic<bool> stopping_ = false;
 };

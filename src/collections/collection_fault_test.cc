@@ -20,6 +20,8 @@ CollectionOptions SmallSegments() {
   CollectionOptions options;
   options.first_rows = 16;
   options.most_rows = 64;
+  options.small_rows = 64;
+  options.graph_rows = 50;
   return options;
 }
 
@@ -48,6 +50,8 @@ bool RunWithFailureAt(int n) {
     if (ack) kept = after;
     EXPECT_EQ(Contents((*films)->Latest()), kept) << "failure " << n << ", batch " << i;
     if (i % 7 == 6) (void)(*films)->Flush();
+    if (i % 7 == 5) (void)(*films)->Merge();
+    if (i % 7 == 4) (void)(*films)->MakeGraph();
     if (!ack && !(*films)->Latest().Check()) break;
   }
   disk.Heal();

@@ -6,16 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "collections/checkpoint.h"
-#include "collections/collection.h"
+#include "collections/collection_job.h"
 #include "collections/segment_build.h"
 
 namespace samovar {
 namespace {
-
-constexpr auto kNowhere = std::numeric_limits<std::uint32_t>::max();
 
 // How much of a segment is alive at a generation, and how much of it has changed since.
 struct Health {
@@ -43,110 +40,127 @@ bool Kept(const Segment& segment) {
   return ::fstat(segment.File(), &file) == 0 && file.st_nlink > 0;
 }
 
-}  // namespace
+constexpr std::uint64_t kWorthSealing = 256;  // rows, when nobody writes
 
-struct Collection::Job {
-  Snapshot at;
-  std::uint64_t number = 0;                       // of the fresh segment
-  std::uint64_t next_number = 0;                  // for the checkpoint
-  std::vector<std::uint32_t> sources;             // into at.Parts().segments
-  std::vector<std::uint32_t> kept;                // sealed ones that stay
-  std::vector<RowRef> rows;                       // of the fresh segment, in order
-  std::vector<std::vector<std::uint32_t>> moved;  // a source: where each row went
-  SegmentPtr fresh;                               // none where no row is left
-  bool checkpointed = false;                      // perhaps: a checkpoint may name it
-};
+bool Contains(const std::vector<SegmentPtr>& segments, std::uint64_t number) {
+  return std::ranges::any_of(
+      segments, [number](const auto& segment) { return segment->Name().number == number; });
+}
+
+}  // namespace
 
 bool Collection::WantsFlush() const {
   std::lock_guard lock(write_mutex_);
   if (failed_ || flushing_ || stopping_) return false;
-  return OpenSegments() > 1 || log_->Size() > options_.log_bytes;
+  const Segment& last = *view_->segments.back();
+  return OpenSegments() > 1 || log_->Size() > options_.log_bytes || merged_ != nullptr ||
+         (last.Capacity() >= options_.most_rows && last.Used() * 2 > last.Capacity()) ||
+         (idle_turns_ >= options_.idle_turns && last.Used() >= kWorthSealing);
 }
 
+// Files that a writer would wait for are made before anybody is kept from
+// writing.
 Result<Collection::Job> Collection::Begin() {
+  OpenRoom room;
+  SegmentName name;
+  {
+    std::lock_guard lock(write_mutex_);
+    name.number = next_number_++;
+    room.rows = next_rows_;
+  }
+  room.heap_bytes = room.rows * kHeapARow;
+  TRY(MakeOpenSegment(disk_, paths_.live, name, schema_, hash_seed_, room));
+  auto spare = Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite);
+  auto log = CollectionLog::Prepare(disk_, paths_.kept);
+  Result<Job> job = std::unexpected(Error{});
+  if (spare && log) {
+    job = BeginNow(*spare, *log);
+  } else {
+    job = std::unexpected(spare ? log.error() : spare.error());
+  }
+  if (!spare || !Shows(**spare)) {
+    ::unlink(SegmentPath(paths_.live, name.number).c_str());
+    ::unlink(LivePath(paths_.live, name).c_str());
+  }
+  return job;
+}
+
+Result<Collection::Job> Collection::BeginNow(const SegmentPtr& spare, CollectionLog& log) {
   std::lock_guard lock(write_mutex_);
   if (failed_) return Fail(Code::kUnavailable, "a write could not be finished; restart the server");
-  if (view_->segments.back()->Used() > 0) TRY(AddOpenSegment({}));
-  if (log_first_ != generation_ + 1) TRY(RotateLog());
+  if (view_->segments.back()->Used() > 0) {
+    auto segments = view_->segments;
+    segments.push_back(spare);
+    TRY(Publish(std::move(segments)));
+    next_rows_ = std::min(next_rows_ * 2, options_.most_rows);
+  }
+  if (log_first_ != generation_ + 1) {
+    TRY(log.Start(paths_.kept, generation_ + 1));
+    log_ = std::move(log);
+    log_first_ = generation_ + 1;
+  }
   Job job;
   job.at = Snapshot(view_, generation_);
-  job.number = next_number_++;
+  job.fresh.push_back(std::make_unique<Fresh>());
+  job.fresh[0]->at = job.at;
+  job.fresh[0]->number = next_number_++;
+  if (merged_) job.fresh.push_back(std::move(merged_));
   job.next_number = next_number_;
   touched_.clear();
   flushing_ = true;
   return job;
 }
 
-// What was collected, and sealed segments that are not much larger than what comes to them: then
-// each row is written again only log(n) times. And those of which a quarter has changed.
-void Collection::ChooseSources(Job& job) {
+// What was collected, and small sealed segments that are not much larger than what comes to them:
+// then each row is written again only log(n) times. And small ones of which a quarter has changed.
+// The large ones are for Merge.
+std::vector<std::uint32_t> Collection::ChooseSources(Job& job) {
   const auto& segments = job.at.Parts().segments;
+  std::vector<std::uint32_t> sources;
   std::uint64_t sum = 0;
   struct Candidate {
     std::uint32_t index;
     Health health;
   };
   std::vector<Candidate> sealed;
+  const auto taken = Merging();
   for (std::uint32_t i = 0; i + 1 < segments.size(); ++i) {
-    const Health health = Examine(job.at, i);
+    const std::uint64_t number = segments[i]->Name().number;
     if (segments[i]->Header().open) {
-      job.sources.push_back(i);
+      const Health health = Examine(job.at, i);
+      sources.push_back(i);
       sum += health.alive;
+    } else if (taken.contains(number)) {
+      if (job.fresh.size() < 2 || !Contains(job.fresh[1]->sources, number)) {
+        job.kept.push_back(segments[i]);
+      }
+    } else if (segments[i]->Capacity() > options_.small_rows) {
+      job.kept.push_back(segments[i]);
     } else {
-      sealed.push_back({i, health});
+      sealed.push_back({i, Examine(job.at, i)});
     }
   }
   std::ranges::sort(sealed, {}, [](const Candidate& c) { return c.health.alive; });
   for (const auto& [index, health] : sealed) {
-    const bool small = health.alive <= 2 * sum;
+    const bool small = health.alive <= 2 * sum && sum + health.alive <= options_.small_rows;
     if (small || health.changed * 4 > segments[index]->Capacity()) {
-      job.sources.push_back(index);
+      sources.push_back(index);
       sum += health.alive;
     } else {
-      job.kept.push_back(index);
+      job.kept.push_back(segments[index]);
     }
   }
-  std::ranges::sort(job.sources);
-  std::ranges::sort(job.kept);
-}
-
-void Collection::ListRows(Job& job) {
-  for (const std::uint32_t source : job.sources) {
-    auto& moved = job.moved.emplace_back(job.at.RowsOf(source), kNowhere);
-    for (std::uint64_t row = 0; row < moved.size(); ++row) {
-      if (!job.at.Visible({source, row})) continue;
-      moved[row] = static_cast<std::uint32_t>(job.rows.size());
-      job.rows.push_back({source, row});
-    }
-  }
+  std::ranges::sort(sources);
+  std::ranges::sort(job.kept, {}, [](const auto& segment) { return segment->Name().number; });
+  return sources;
 }
 
 Result<void> Collection::Build(Job& job) {
-  ChooseSources(job);
-  ListRows(job);
-  if (!job.rows.empty()) {
-    std::optional<Error> unreadable;
-    auto row = [&](std::uint64_t index) -> SourceRow {
-      const RowRef from = job.rows[index];
-      const Segment& segment = *job.at.Parts().segments[from.segment];
-      auto attributes = job.at.Attributes(from);
-      if (!attributes) unreadable = attributes.error();
-      return {.id = segment.Id(from.row),
-              .attributes = attributes.value_or(""),
-              .vector = segment.Vector(from.row),
-              .facts = segment.Facts()[from.row]};
-    };
-    TRY(MakeSealedSegment(disk_, paths_.live, job.number, schema_, hash_seed_, job.rows.size(), row,
-                          [this] { return stopping_.load(); }));
-    if (unreadable) return std::unexpected(*unreadable);
-    const SegmentName name{job.number, job.at.Parts().manifest + 1};
-    TRY(auto file, MappedFile::Open(SegmentPath(paths_.live, job.number), MappedFile::Access::kRead,
-                                    layout::kPage));
-    TRY(MakeLiveFile(disk_, paths_.live, name,
-                     reinterpret_cast<const layout::SegmentHeader*>(file.Data())->rows));
-    TRY(job.fresh, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
-  }
+  const auto sources = ChooseSources(job);
+  TRY(WriteFresh(*job.fresh[0], sources));
+  for (const auto& fresh : job.fresh) TRY(Adopt(*fresh, job.at.Parts().manifest + 1));
   TRY(disk_.SyncFolder(paths_.live));
+  TRY(disk_.SyncFolder(paths_.kept));  // the log's name
   job.checkpointed = true;
   return WriteCheckpoint(job);
 }
@@ -155,13 +169,15 @@ Result<void> Collection::WriteCheckpoint(const Job& job) const {
   const std::uint64_t generation = job.at.Generation();
   CheckpointData checkpoint{
       .generation = generation, .next_number = job.next_number, .segments = {}};
-  if (job.fresh) checkpoint.segments.push_back({.number = job.number, .dead = {}, .patched = {}});
-  for (const std::uint32_t kept : job.kept) {
-    const Segment& segment = *job.at.Parts().segments[kept];
-    SegmentState state{.number = segment.Name().number, .dead = {}, .patched = {}};
-    for (std::uint64_t row = 0; row < segment.Capacity(); ++row) {
-      const std::uint64_t dead = segment.Live(row).dead.load(std::memory_order_acquire);
-      const std::uint64_t patch = segment.Live(row).patch.load(std::memory_order_acquire);
+  std::vector<SegmentPtr> segments = job.kept;
+  for (const auto& fresh : job.fresh) {
+    if (fresh->segment) segments.push_back(fresh->segment);
+  }
+  for (const auto& segment : segments) {
+    SegmentState state{.number = segment->Name().number, .dead = {}, .patched = {}};
+    for (std::uint64_t row = 0; row < segment->Capacity(); ++row) {
+      const std::uint64_t dead = segment->Live(row).dead.load(std::memory_order_acquire);
+      const std::uint64_t patch = segment->Live(row).patch.load(std::memory_order_acquire);
       if (dead != 0 && dead <= generation) {
         state.dead.push_back(row);
       } else if (patch != 0) {
@@ -174,34 +190,19 @@ Result<void> Collection::WriteCheckpoint(const Job& job) const {
   return disk_.Replace(paths_.kept + "/checkpoint", EncodeCheckpoint(checkpoint));
 }
 
-// What happened to rows while they were copied.
-void Collection::CarryOver(const Job& job, Segment& fresh) const {
-  const auto& segments = job.at.Parts().segments;
-  for (const Touched& touched : touched_) {
-    for (std::size_t i = 0; i < job.sources.size(); ++i) {
-      const Segment& source = *segments[job.sources[i]];
-      if (source.Name().number != touched.segment || touched.row >= job.moved[i].size()) continue;
-      const std::uint32_t to = job.moved[i][touched.row];
-      if (to == kNowhere) continue;
-      const auto& live = source.Live(touched.row);
-      fresh.Patch(to, live.patch.load(std::memory_order_relaxed));
-      fresh.Kill(to, live.dead.load(std::memory_order_relaxed));
-    }
-  }
-}
-
 Result<void> Collection::Install(Job& job) {
   std::lock_guard lock(write_mutex_);
-  if (job.fresh) CarryOver(job, *job.fresh);
-  const auto& before = job.at.Parts().segments;
-  std::vector<SegmentPtr> segments;
-  for (const std::uint32_t kept : job.kept) segments.push_back(before[kept]);
-  if (job.fresh) segments.push_back(job.fresh);
+  std::vector<SegmentPtr> segments = job.kept;
+  for (const auto& fresh : job.fresh) {
+    TRY(CarryOver(*fresh));
+    if (fresh->segment) segments.push_back(fresh->segment);
+  }
   // The open ones that came since, and the one that was the last.
-  for (std::size_t i = before.size() - 1; i < view_->segments.size(); ++i) {
+  for (std::size_t i = job.at.Parts().segments.size() - 1; i < view_->segments.size(); ++i) {
     segments.push_back(view_->segments[i]);
   }
   TRY(Publish(std::move(segments)));
+  if (job.fresh.size() > 1) merging_.clear();
   flushing_ = false;
   touched_.clear();
   flush_error_.reset();
@@ -211,7 +212,6 @@ Result<void> Collection::Install(Job& job) {
 }
 
 void Collection::DropOld(const Job& job) {
-  const auto& before = job.at.Parts().segments;
   Retired retired{
       .at = clock_.Now() + options_.keep_views, .manifest = 0, .segments = {}, .patches_below = 0};
   ViewPtr view;
@@ -228,11 +228,12 @@ void Collection::DropOld(const Job& job) {
       retired.patches_below = std::min(retired.patches_below, Patches::FileOf(patch));
     }
   }
-  for (const std::uint32_t source : job.sources) {
-    ::unlink(SegmentPath(paths_.live, before[source]->Name().number).c_str());
-    ::unlink(LivePath(paths_.live, before[source]->Name()).c_str());
-    ::unlink(GraphPath(paths_.live, before[source]->Name().number).c_str());
-    retired.segments.push_back(before[source]);
+  for (const auto& fresh : job.fresh) {
+    for (const auto& source : fresh->sources) {
+      Unlink(source->Name().number);
+      ::unlink(LivePath(paths_.live, source->Name()).c_str());
+      retired.segments.push_back(source);
+    }
   }
   if (auto files = LogFiles(paths_.kept)) {
     for (const LogFileName& file : *files) {
@@ -240,20 +241,22 @@ void Collection::DropOld(const Job& job) {
     }
   }
   std::lock_guard lock(write_mutex_);
-  for (const std::string& path : orphans_) ::unlink(path.c_str());
+  for (const std::uint64_t number : orphans_) Unlink(number);
   orphans_.clear();
   retired_.push_back(std::move(retired));
 }
 
 void Collection::Abandon(const Job& job, const Error& error) {
-  const std::string path = SegmentPath(paths_.live, job.number);
-  ::unlink(LivePath(paths_.live, {job.number, job.at.Parts().manifest + 1}).c_str());
   std::lock_guard lock(write_mutex_);
-  if (job.checkpointed) {
-    orphans_.push_back(path);  // the next checkpoint decides
-  } else {
-    ::unlink(path.c_str());
+  for (const auto& fresh : job.fresh) {
+    ::unlink(LivePath(paths_.live, {fresh->number, job.at.Parts().manifest + 1}).c_str());
+    if (job.checkpointed) {
+      orphans_.push_back(fresh->number);  // the next checkpoint decides
+    } else {
+      Unlink(fresh->number);
+    }
   }
+  if (job.fresh.size() > 1) merging_.clear();  // to be merged again
   flushing_ = false;
   flush_error_ = error;
   flushed_.notify_all();
@@ -301,10 +304,13 @@ void Collection::Expire() {
       const auto size = static_cast<off_t>(header.heap_at + header.heap_bytes - layout::kPage);
       constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
       ::fallocate(segment->File(), kPunch, layout::kPage, size);
-      if (const Graph* graph = segment->NearGraph()) {
-        const auto bytes = static_cast<off_t>(graph->Bytes() - layout::kPage);
-        ::fallocate(graph->File(), kPunch, layout::kPage, bytes);
-      }
+      auto free = [](const auto* part) {
+        if (!part) return;
+        const auto bytes = static_cast<off_t>(part->Bytes() - layout::kPage);
+        ::fallocate(part->File(), kPunch, layout::kPage, bytes);
+      };
+      free(segment->NearGraph());
+      free(segment->RowCells());
     }
     view_->patches->RemoveBelow(old.patches_below);
   }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "collections/cells.h"
 #include "collections/checkpoint.h"
 #include "collections/collection.h"
 #include "collections/graph.h"
@@ -47,6 +48,9 @@ Result<std::uint64_t> Collection::Freeze(const Places& where) {
     const bool graph = fs::exists(GraphPath(paths_.live, segment.number));
     if (graph)
       (void)Link(GraphPath(paths_.live, segment.number), GraphPath(to->live, segment.number));
+    const bool cells = fs::exists(CellsPath(paths_.live, segment.number));
+    if (cells)
+      (void)Link(CellsPath(paths_.live, segment.number), CellsPath(to->live, segment.number));
   }
   TRY(disk_.SyncFolder(to->live));
   TRY(CollectionLog::Create(disk_, to->kept, checkpoint.generation + 1));

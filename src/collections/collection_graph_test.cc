@@ -20,6 +20,8 @@ class CollectionGraphTest : public ::testing::Test {
     options.first_rows = options.most_rows = 256;
     options.graph_rows = 100;
     options.graph_threads = 2;
+    options.small_rows = 512;
+    options.idle_turns = 1;
     auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, 7, options);
     EXPECT_TRUE(opened) << opened.error().message;
     return opened ? *opened : nullptr;
@@ -68,6 +70,7 @@ TEST_F(CollectionGraphTest, SearchFindsNearlyAllThroughWritesMergesAndRestarts) 
     ASSERT_TRUE(CommitOne(*films, RandomRows(300, 3000)));
     if (round % 3 == 0) ASSERT_TRUE(films->Flush());
     if (round % 3 == 1) MakeGraphs(*films);
+    if (round % 3 == 2) ASSERT_TRUE(films->Merge());
     if (round % 5 == 4) films = Opened();
     const Snapshot snapshot = reader->Latest().value();
     EXPECT_EQ(snapshot.Generation(), films->Latest().Generation());
@@ -159,6 +162,52 @@ TEST_F(CollectionGraphTest, AGraphOfASegmentThatWasMergedMeanwhileGoes) {
   EXPECT_FALSE(HasFile("graph-"));
   MakeGraphs(*films);
   EXPECT_TRUE(HasFile("graph-"));
+}
+
+// What is written, changed and deleted while a merge runs is there when it is adopted.
+TEST_F(CollectionGraphTest, AMergeCarriesOverWhatHappenedMeanwhile) {
+  auto films = Opened();
+  Model model;
+  for (int round = 0; round < 30; ++round) {
+    for (int i = 0; i < 12; ++i) {
+      ASSERT_TRUE(CommitOne(*films, RandomBatch(random_, kSchema, model, 2000)));
+    }
+    if (round % 2 == 0) ASSERT_TRUE(films->Flush());
+    const auto merged = films->Merge();
+    ASSERT_TRUE(merged) << merged.error().message;
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(CommitOne(*films, RandomBatch(random_, kSchema, model, 2000)));
+    }
+    const Snapshot before = films->Latest();
+    const Model then = model;
+    if (*merged) ASSERT_TRUE(films->Flush());
+    EXPECT_EQ(Contents(films->Latest()), model) << round;
+    EXPECT_EQ(Contents(before), then) << round;
+    if (round % 10 == 9) films = Opened();
+    EXPECT_EQ(Contents(films->Latest()), model) << round;
+  }
+  // Once nobody writes all comes together.
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(films->Merge());
+    ASSERT_TRUE(films->Flush());
+  }
+  EXPECT_LE(films->Stats().segments, 3U);
+  EXPECT_GT(films->Stats().graph_rows, 1000U);
+  EXPECT_EQ(Contents(films->Latest()), model);
+}
+
+TEST_F(CollectionGraphTest, CellsFindNearlyAllBeforeThereIsAGraph) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(6000, 1'000'000)));
+  ASSERT_TRUE(films->Flush());
+  EXPECT_TRUE(HasFile("cells-"));
+  EXPECT_EQ(films->Stats().graph_rows, 0U);
+  EXPECT_GE(MeasureRecall(films->Latest(), 50, 10)->found, 0.95);
+  auto reader = CollectionReader::Open(Paths().live).value();
+  EXPECT_GE(MeasureRecall(reader->Latest().value(), 50, 10)->found, 0.95);
+  films = Opened();
+  EXPECT_TRUE(HasFile("cells-"));
+  EXPECT_GE(MeasureRecall(films->Latest(), 50, 10)->found, 0.95);
 }
 
 }  // namespace

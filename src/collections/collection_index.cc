@@ -1,21 +1,147 @@
-// Collection, its part that makes graphs for search.
+// Collection, its part that merges large segments and makes graphs for search, beside all else.
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "collections/collection.h"
+#include "collections/collection_job.h"
 #include "collections/graph_build.h"
+#include "collections/segment_build.h"
 
 namespace samovar {
+namespace {
+
+// Turns without a write that a flush comes earlier than the merge of all, and after which nobody
+// looks any more.
+constexpr int kTurnsBetween = 2;
+constexpr int kTurnsLooked = 60;
+constexpr std::uint64_t kQuickRows = 200'000;  // to merge all of them is quick
+
+// Whether a generation that is kept has it too (Freeze): another copy would cost its memory again.
+bool Shared(const Segment& segment) {
+  struct stat file{};
+  return ::fstat(segment.File(), &file) == 0 && file.st_nlink > 1;
+}
+
+}  // namespace
+
+std::set<std::uint64_t> Collection::Merging() const {
+  std::lock_guard lock(write_mutex_);
+  return merging_;
+}
+
+// Large segments as soon as the smaller ones together have half of the next larger one's rows, or
+// one of which a quarter has changed; when nobody writes, all.
+std::vector<std::uint32_t> Collection::ChooseMerge(const Snapshot& at) {
+  struct Candidate {
+    std::uint32_t index;
+    std::uint64_t alive;
+    bool worn;
+  };
+  const auto& segments = at.Parts().segments;
+  std::vector<Candidate> all;
+  for (std::uint32_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = *segments[i];
+    if (segment.Header().open) continue;
+    std::uint64_t alive = 0;
+    for (std::uint64_t row = 0; row < segment.Capacity(); ++row)
+      alive += at.Visible({i, row}) ? 1 : 0;
+    all.push_back({i, alive, alive * 4 < segment.Filled() * 3});
+  }
+  std::ranges::sort(all, {}, &Candidate::alive);
+  std::vector<std::uint32_t> chosen;
+  std::vector<std::uint32_t> best;
+  std::uint64_t sum = 0;
+  for (const Candidate& candidate : all) {
+    const bool fits = sum * 2 >= candidate.alive;
+    chosen.push_back(candidate.index);
+    sum += candidate.alive;
+    if (fits && chosen.size() > 1 && sum > options_.small_rows) best = chosen;
+  }
+  const bool shared =
+      std::ranges::any_of(segments, [](const auto& segment) { return Shared(*segment); });
+  const bool idle = !shared && idle_turns_ >= options_.idle_turns + kTurnsBetween;
+  if (best.empty() && idle && all.size() > 1 &&
+      (sum <= kQuickRows || (sum - all.back().alive) * 16 > sum)) {
+    best = chosen;
+  }
+  for (const Candidate& candidate : all) {
+    const bool large = segments[candidate.index]->Capacity() > options_.small_rows;
+    if (best.empty() && candidate.worn && large) best = {candidate.index};
+  }
+  std::ranges::sort(best);
+  return best;
+}
+
+Result<bool> Collection::Merge() {
+  std::lock_guard running(merge_mutex_);
+  auto fresh = std::make_unique<Fresh>();
+  std::vector<std::uint32_t> sources;
+  {
+    std::unique_lock lock(write_mutex_);
+    if (failed_ || stopping_ || merged_ || !merging_.empty() || !graphed_.empty()) return false;
+    idle_turns_ = idle_generation_ == generation_ ? idle_turns_ + 1 : 0;
+    idle_generation_ = generation_;
+    if (idle_turns_ > options_.idle_turns + kTurnsLooked) return false;
+    fresh->at = Snapshot(view_, generation_);
+  }
+  sources = ChooseMerge(fresh->at);
+  if (sources.empty()) return false;
+  {
+    std::lock_guard lock(write_mutex_);
+    // A flush that runs may just be taking one of them.
+    if (flushing_ || view_->manifest != fresh->at.Parts().manifest) return false;
+    for (const auto i : sources) {
+      merging_.insert(fresh->at.Parts().segments[i]->Name().number);
+    }
+    fresh->number = next_number_++;
+  }
+  auto done = MergeNow(*fresh, sources);
+  std::lock_guard lock(write_mutex_);
+  if (!done) {
+    Unlink(fresh->number);
+    merging_.clear();
+    return std::unexpected(done.error());
+  }
+  merged_ = std::move(fresh);
+  return true;
+}
+
+Result<void> Collection::MergeNow(Fresh& fresh, const std::vector<std::uint32_t>& sources) {
+  TRY(WriteFresh(fresh, sources));
+  if (fresh.rows.size() < options_.graph_rows) return {};
+  // What the graph is made over; its own live file comes when it is adopted.
+  const SegmentName name{fresh.number, 0};
+  TRY(auto file, MappedFile::Open(SegmentPath(paths_.live, fresh.number), MappedFile::Access::kRead,
+                                  layout::kPage));
+  TRY(MakeLiveFile(disk_, paths_.live, name,
+                   reinterpret_cast<const layout::SegmentHeader*>(file.Data())->rows));
+  auto segment = Segment::Open(paths_.live, name, schema_, MappedFile::Access::kRead);
+  ::unlink(LivePath(paths_.live, name).c_str());
+  TRY(segment);
+  GraphSeed seed;
+  for (std::size_t i = 0; i < fresh.sources.size(); ++i) {
+    const Graph* graph = fresh.sources[i]->NearGraph();
+    if (graph && (!seed.graph || graph->Rows() > seed.graph->Rows())) {
+      seed = {graph, &fresh.moved[i]};
+    }
+  }
+  TRY(BuildGraph(
+      disk_, paths_.live, **segment, schema_, fresh.rows.size(), seed,
+      {.threads = options_.graph_threads, .stopped = [this] { return stopping_.load(); }}));
+  fresh.has_graph = true;
+  return {};
+}
 
 Result<bool> Collection::MakeGraph() {
+  std::lock_guard running(merge_mutex_);
   SegmentPtr largest;
   std::uint64_t rows = 0;
   ViewPtr view;
   {
     std::lock_guard lock(write_mutex_);
-    if (failed_ || stopping_ || !graphed_.empty()) return false;
+    if (failed_ || stopping_ || !graphed_.empty() || !merging_.empty()) return false;
     view = view_;
   }
   for (const auto& segment : view->segments) {

@@ -103,11 +103,18 @@ Result<std::vector<SegmentPtr>> Collection::OpenSealed() {
     TRY(MakeLiveFile(disk_, paths_.live, name, rows));
     TRY(auto segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
     TRY(segment->Verify());
-    // A graph can be made again from the rows; what is damaged is left to that.
-    if (segment->OpenGraph(paths_.live, MappedFile::Access::kWrite) &&
-        !segment->NearGraph()->Verify()) {
-      ::unlink(GraphPath(paths_.live, state.number).c_str());
+    // Cells and graphs can be made again from the rows; what is damaged is left
+    // to that.
+    auto graph = segment->OpenGraph(paths_.live, MappedFile::Access::kWrite);
+    if (graph) graph = segment->NearGraph()->Verify();
+    auto cells = segment->OpenCells(paths_.live, schema_, MappedFile::Access::kWrite);
+    if (cells) cells = segment->RowCells()->Verify();
+    if (!graph) ::unlink(GraphPath(paths_.live, state.number).c_str());
+    if (!cells) ::unlink(CellsPath(paths_.live, state.number).c_str());
+    if (!graph || !cells) {
       TRY(segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
+      if (graph) TRY(segment->OpenGraph(paths_.live, MappedFile::Access::kWrite));
+      if (cells) TRY(segment->OpenCells(paths_.live, schema_, MappedFile::Access::kWrite));
     }
     for (std::uint64_t row : state.dead) {
       if (row >= segment->Capacity()) return Fail(Code::kInternal, path + " is damaged");
@@ -124,6 +131,7 @@ Result<std::vector<SegmentPtr>> Collection::OpenSealed() {
 }
 
 Result<void> Collection::Replay() {
+  TRY(NameStartedLog(disk_, paths_.kept));
   TRY(const auto files, LogFiles(paths_.kept));
   std::uint64_t expected = generation_ + 1;
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -155,6 +163,7 @@ void Collection::Sweep() const {
     named.insert(SegmentPath(paths_.live, segment->Name().number));
     named.insert(LivePath(paths_.live, segment->Name()));
     if (segment->NearGraph()) named.insert(GraphPath(paths_.live, segment->Name().number));
+    if (segment->RowCells()) named.insert(CellsPath(paths_.live, segment->Name().number));
   }
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(paths_.live, error)) {

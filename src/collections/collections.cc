@@ -362,7 +362,8 @@ void Collections::MakeGraphs() {
     lock.unlock();
     bool made = false;
     for (auto& [name, collection] : all) {
-      auto done = collection->MakeGraph();
+      auto done = collection->Merge();
+      if (done && !*done) done = collection->MakeGraph();
       made = made || (done && *done);
       if (!done) LogWarn("collection {}: search is slower for now: {}", name, done.error().message);
     }

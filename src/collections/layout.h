@@ -25,6 +25,7 @@ inline constexpr std::size_t kPatchFile = std::size_t{1} << kPatchBits;
 inline constexpr char kControlMagic[9] = "SMVCTL01";
 inline constexpr char kSegmentMagic[9] = "SMVSEG01";
 inline constexpr char kManifestMagic[9] = "SMVMAN02";
+inline constexpr char kCellsMagic[9] = "SMVCEL01";
 inline constexpr char kGraphMagic[9] = "SMVGRF01";
 
 using Word = std::atomic<std::uint64_t>;
@@ -116,8 +117,24 @@ struct Manifest {
 struct ManifestEntry {
   std::uint64_t segment;
   std::uint64_t live;   // E of live-N-E
-  std::uint64_t graph;  // 1: graph-N is there
+  std::uint64_t files;  // 1: graph-N is there; 2: cells-N
 };
+
+// The first page of `cells-N`: which rows of segment N lie around which centre. The rows of a cell
+// follow each other, and so do the cells.
+struct CellsHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t cells;
+  std::uint64_t segment;
+  std::uint64_t rows;
+  std::uint64_t centres_at;   // of floats, as a vector of f32 is stored; before them, from
+                              // kPage on, u32[cells]: the row behind the last of each
+  std::uint64_t facts_at;     // Facts[cells], to the end of the file
+  std::uint64_t body_hash;    // of all from kPage on
+  std::uint64_t header_hash;  // of the header up to here
+};
+static_assert(sizeof(CellsHeader) <= kPage);
 
 // The first page of `graph-N`: a graph of near rows over segment N, for search. What follows is
 // links, each to a row (level 0) or to a node of the same level; kNoLink fills up.

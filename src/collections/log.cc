@@ -44,6 +44,10 @@ bool AllZero(std::string_view bytes) {
   return std::ranges::all_of(bytes, [](char c) { return c == '\0'; });
 }
 
+std::string LogPath(const std::string& folder, std::uint64_t first) {
+  return fmt::format("{}/log-{:020}", folder, first);
+}
+
 std::string FileHeadBytes(std::uint64_t first) {
   FileHead head{};
   std::memcpy(head.magic, kMagic, 8);
@@ -56,7 +60,7 @@ std::string FileHeadBytes(std::uint64_t first) {
 
 Result<CollectionLog> CollectionLog::Create(Disk& disk, const std::string& folder,
                                             std::uint64_t first) {
-  const std::string path = fmt::format("{}/log-{:020}", folder, first);
+  const std::string path = LogPath(folder, first);
   TRY(Fd file, disk.Create(path));
   auto done = disk.Write(file.Get(), 0, FileHeadBytes(first), path);
   if (done) done = disk.Sync(file.Get(), path);
@@ -66,6 +70,39 @@ Result<CollectionLog> CollectionLog::Create(Disk& disk, const std::string& folde
     return std::unexpected(done.error());
   }
   return CollectionLog(disk, std::move(file), path, sizeof(FileHead));
+}
+
+Result<CollectionLog> CollectionLog::Prepare(Disk& disk, const std::string& folder) {
+  // First what was renamed before: so the name is free on the disk too.
+  TRY(disk.SyncFolder(folder));
+  const std::string path = folder + kNextLog;
+  TRY(Fd file, disk.Create(path));
+  TRY(disk.Sync(file.Get(), path));
+  TRY(disk.SyncFolder(folder));
+  return CollectionLog(disk, std::move(file), path, 0);
+}
+
+Result<void> CollectionLog::Start(const std::string& folder, std::uint64_t first) {
+  const std::string path = LogPath(folder, first);
+  TRY(disk_->Rename(path_, path));
+  path_ = path;
+  first_ = first;
+  return {};
+}
+
+Result<void> NameStartedLog(Disk& disk, const std::string& folder) {
+  const std::string path = folder + kNextLog;
+  const auto bytes = ReadFile(path);
+  if (!bytes && bytes.error().code == Code::kNotFound) return {};
+  TRY(bytes);
+  FileHead head{};
+  if (bytes->size() >= sizeof(head)) std::memcpy(&head, bytes->data(), sizeof(head));
+  if (head.hash == HashOf(head) && std::memcmp(head.magic, kMagic, 8) == 0) {
+    TRY(disk.Rename(path, LogPath(folder, head.first)));
+  } else {  // nothing in it was acknowledged
+    ::unlink(path.c_str());
+  }
+  return disk.SyncFolder(folder);
 }
 
 Result<CollectionLog> CollectionLog::Reopen(Disk& disk, const std::string& path,
@@ -81,7 +118,7 @@ Result<void> CollectionLog::Append(const std::vector<LogEntry>& entries) {
   if (broken_) {
     return Fail(Code::kUnavailable, path_ + " could not be mended after a failed write; restart");
   }
-  std::string bytes;
+  std::string bytes = size_ == 0 ? FileHeadBytes(first_) : "";
   for (const auto& entry : entries) {
     RecordHead head{.magic = kRecordMagic,
                     .size = static_cast<std::uint32_t>(entry.body.size()),

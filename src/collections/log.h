@@ -27,6 +27,10 @@ class CollectionLog {
  public:
   // A new file for generations from `first` on, durable when this returns.
   static Result<CollectionLog> Create(Disk& disk, const std::string& folder, std::uint64_t first);
+  // A new file whose first generation is not known yet, durable under the name kNextLog. Start()
+  // gives it its own; its first Append writes its head, so that Start needs no sync.
+  static Result<CollectionLog> Prepare(Disk& disk, const std::string& folder);
+  Result<void> Start(const std::string& folder, std::uint64_t first);
   // The file that was read to `size`, to go on in.
   static Result<CollectionLog> Reopen(Disk& disk, const std::string& path, std::uint64_t size);
 
@@ -44,8 +48,14 @@ class CollectionLog {
   Fd file_;
   std::string path_;
   std::uint64_t size_;
+  std::uint64_t first_ = 0;  // where its head is not written yet
   bool broken_ = false;
 };
+
+// Recovery: a log that was started without a sync may still have this name. It gets its own, or
+// goes where it has no head.
+inline constexpr const char* kNextLog = "/next-log";
+Result<void> NameStartedLog(Disk& disk, const std::string& folder);
 
 struct LogFileName {
   std::uint64_t first = 0;

@@ -118,5 +118,36 @@ TEST_F(LogTest, ALogThatCannotBeMendedTakesNothingMore) {
   EXPECT_EQ(log->Append({{5, "again"}}).error().code, Code::kUnavailable);
 }
 
+// Started without a sync: it may still have the name with which it was prepared.
+TEST_F(LogTest, ALogThatWasStartedIsFoundUnderEitherName) {
+  TestFolder folder;
+  Disk disk;
+  auto log = CollectionLog::Prepare(disk, folder.Path()).value();
+  ASSERT_TRUE(log.Start(folder.Path(), 5));
+  const std::string body = "changes";
+  ASSERT_TRUE(log.Append({{5, body}}));
+  ASSERT_TRUE(log.Append({{6, body}}));
+  const std::string path = LogFiles(folder.Path())->front().path;
+  const std::string next = folder.Path() + kNextLog;
+  for (const bool renamed : {true, false}) {
+    if (!renamed) std::filesystem::rename(path, next);
+    ASSERT_TRUE(NameStartedLog(disk, folder.Path()));
+    EXPECT_FALSE(std::filesystem::exists(next));
+    std::uint64_t expected = 5;
+    const std::string bytes = ReadFile(path).value();
+    EXPECT_EQ(ReadLogBytes(bytes, "log", true, expected,
+                           [&](std::uint64_t, std::string_view its) -> Result<void> {
+                             EXPECT_EQ(its, body);
+                             return {};
+                           }),
+              bytes.size());
+    EXPECT_EQ(expected, 7U);
+  }
+  // One that nobody began is no log.
+  ASSERT_TRUE(CollectionLog::Prepare(disk, folder.Path()));
+  ASSERT_TRUE(NameStartedLog(disk, folder.Path()));
+  EXPECT_EQ(LogFiles(folder.Path())->size(), 1U);
+}
+
 }  // namespace
 }  // namespace samovar

@@ -17,8 +17,9 @@ std::string EncodeManifest(const ManifestData& manifest) {
   head.first_generation = manifest.first_generation;
   head.count = manifest.segments.size();
   std::string bytes(reinterpret_cast<const char*>(&head), sizeof(head));
-  for (const auto& [name, graph] : manifest.segments) {
-    const layout::ManifestEntry entry{name.number, name.live, graph ? 1U : 0U};
+  for (const auto& [name, graph, cells] : manifest.segments) {
+    const layout::ManifestEntry entry{name.number, name.live,
+                                      (graph ? 1U : 0U) | (cells ? 2U : 0U)};
     bytes.append(reinterpret_cast<const char*>(&entry), sizeof(entry));
   }
   const std::uint64_t hash = Checksum(bytes);
@@ -41,7 +42,8 @@ Result<ManifestData> DecodeManifest(std::string_view bytes, const std::string& n
   for (std::uint64_t i = 0; i < head.count; ++i) {
     layout::ManifestEntry entry{};
     std::memcpy(&entry, bytes.data() + sizeof(head) + i * sizeof(entry), sizeof(entry));
-    manifest.segments.push_back({{entry.segment, entry.live}, entry.graph != 0});
+    manifest.segments.push_back(
+        {{entry.segment, entry.live}, (entry.files & 1) != 0, (entry.files & 2) != 0});
   }
   return manifest;
 }

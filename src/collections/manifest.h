@@ -15,6 +15,7 @@ struct ManifestData {
   struct Part {
     SegmentName name;
     bool graph = false;  // its graph is there
+    bool cells = false;
   };
   std::vector<Part> segments;
 };

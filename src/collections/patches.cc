@@ -41,6 +41,13 @@ Result<std::optional<std::string_view>> Patches::Read(std::uint64_t patch,
   return std::optional<std::string_view>();
 }
 
+Result<std::uint64_t> Patches::GenerationOf(std::uint64_t patch) const {
+  TRY(const char* at, At(patch));
+  PatchRecord record{};
+  std::memcpy(&record, at, sizeof(record));
+  return record.generation;
+}
+
 void Patches::RemoveBelow(std::uint64_t number) {
   std::lock_guard lock(mutex_);
   for (; first_ < std::min(number, number_); ++first_) {

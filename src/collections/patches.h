@@ -31,6 +31,9 @@ class Patches {
   // What the chain that begins at `patch` had at the generation; nullopt: nothing yet.
   Result<std::optional<std::string_view>> Read(std::uint64_t patch, std::uint64_t generation) const;
 
+  // That brought the record.
+  Result<std::uint64_t> GenerationOf(std::uint64_t patch) const;
+
   // For the writer. The number of the file that the first record goes to: one that never was.
   void StartAt(std::uint64_t number) {
     first_ = number;

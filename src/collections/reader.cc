@@ -53,7 +53,7 @@ Result<ViewPtr> CollectionReader::Load(std::uint64_t number) {
   // Files of patches are numbered through, so those that are mapped stay good.
   view->patches =
       view_ ? view_->patches : std::make_shared<Patches>(folder_, MappedFile::Access::kRead);
-  for (const auto& [name, graph] : manifest.segments) {
+  for (const auto& [name, graph, cells] : manifest.segments) {
     SegmentPtr known;
     for (const auto& old : view_ ? view_->segments : std::vector<SegmentPtr>()) {
       if (old->Name().number == name.number && old->Name().live == name.live) known = old;
@@ -61,6 +61,7 @@ Result<ViewPtr> CollectionReader::Load(std::uint64_t number) {
     if (!known) {
       TRY(known, Segment::Open(folder_, name, schema_, MappedFile::Access::kRead));
     }
+    if (cells) TRY(known->OpenCells(folder_, schema_, MappedFile::Access::kRead));
     if (graph) TRY(known->OpenGraph(folder_, MappedFile::Access::kRead));
     view->segments.push_back(std::move(known));
   }

@@ -10,9 +10,15 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kBlock = 256;       // rows that are compared before any is looked at
-constexpr std::size_t kLeastWidth = 80;   // of a walk: recall@10 above 0.95 (bench/collections)
-constexpr std::uint64_t kSample = 256;    // rows that tell how much a filter leaves
+constexpr std::size_t kBlock = 256;      // rows that are compared before any is looked at
+constexpr std::size_t kLeastWidth = 64;  // of a walk: recall@10 above 0.95 (bench/collections)
+constexpr std::uint64_t kSample = 256;   // rows that tell how much a filter leaves
+// In cells: so many rows and one of so many are compared, then until cells bring nothing new, at
+// most one row of four.
+constexpr std::uint64_t kLeastCompared = 1024;
+constexpr std::uint64_t kLeastPart = 32;
+constexpr std::uint64_t kMostPart = 4;
+constexpr int kQuietCells = 8;
 constexpr std::uint64_t kFewMatches = 4;  // of those: then every vector is compared
 
 struct Ranked {
@@ -49,9 +55,10 @@ class Best {
 // One search through the segments, one after the other.
 class Search {
  public:
-  Search(const Snapshot& snapshot, const QueryVector& query, std::size_t k, const Filter& filter,
-         const SearchOptions& options)
+  Search(const Snapshot& snapshot, std::span<const float> vector, const QueryVector& query,
+         std::size_t k, const Filter& filter, const SearchOptions& options)
       : snapshot_(snapshot),
+        vector_(vector),
         query_(query),
         filter_(filter),
         exact_(options.exact),
@@ -61,7 +68,9 @@ class Search {
   void Look(std::uint32_t index) {
     const auto& segment = *snapshot_.Parts().segments[index];
     const Graph* graph = exact_ ? nullptr : segment.NearGraph();
-    if (!graph || !Walked(index, segment, *graph)) Scan(index, 0, snapshot_.RowsOf(index));
+    if (graph && Walked(index, segment, *graph)) return;
+    const Cells* cells = exact_ ? nullptr : segment.RowCells();
+    if (!cells || !Compared(index, *cells)) Scan(index, 0, snapshot_.RowsOf(index));
   }
   Result<std::vector<Ranked>> Done() {
     if (unreadable_) return std::unexpected(*unreadable_);
@@ -78,22 +87,27 @@ class Search {
     return false;
   }
 
-  void Scan(std::uint32_t index, std::uint64_t from, std::uint64_t to) {
+  // Whether it found any of the best so far.
+  bool Scan(std::uint32_t index, std::uint64_t from, std::uint64_t to) {
     const auto& segment = *snapshot_.Parts().segments[index];
     std::array<float, kBlock> ranks{};
+    bool better = false;
     for (; from < to; from += kBlock) {
       const std::size_t count = std::min<std::uint64_t>(kBlock, to - from);
       query_.Rank(segment.Vector(from).data(), count, segment.Facts() + from, ranks.data());
       for (std::size_t i = 0; i < count; ++i) {
         const RowRef row{index, from + i};
-        if (best_.Wants(ranks[i]) && Admits(row)) best_.Add({ranks[i], row});
+        if (!best_.Wants(ranks[i]) || !Admits(row)) continue;
+        best_.Add({ranks[i], row});
+        better = true;
       }
     }
+    return better;
   }
 
   // False: the filter leaves so little that a walk would not find it.
   bool Walked(std::uint32_t index, const samovar::Segment& segment, const Graph& graph) {
-    if (!filter_.All() && LeavesLittle(index, graph.Rows())) return false;
+    if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
     const std::size_t limit = filter_.All() ? ~std::size_t{0} : graph.Rows() / 4;
     const NearRows near{&query_, segment.Vectors(), segment.Facts()};
     const bool whole = graph.Search(near, width_, limit, scratch_,
@@ -105,17 +119,44 @@ class Search {
     return true;
   }
 
-  bool LeavesLittle(std::uint32_t index, std::uint64_t rows) {
-    const std::uint64_t step = std::max<std::uint64_t>(1, rows / kSample);
-    std::uint64_t matches = 0;
-    for (std::uint64_t row = 0; row < rows && matches <= kFewMatches; row += step) {
-      matches += Matches({index, row}) ? 1 : 0;
+  // The rows of the nearest cells; false as for Walked.
+  bool Compared(std::uint32_t index, const Cells& cells) {
+    std::uint64_t matches = kSample;
+    if (!filter_.All()) matches = Matching(index, cells.Rows());
+    if (matches <= kFewMatches) return false;
+    const std::uint64_t least =
+        std::max({kLeastCompared, cells.Rows() / kLeastPart, std::uint64_t{8} * width_}) * kSample /
+        matches;
+    if (!of_centres_) {
+      const Schema& schema = snapshot_.Of();
+      auto query = QueryVector::Of({schema.dimension, schema.metric, Storage::kF32}, vector_);
+      if (!query) return false;
+      of_centres_ = std::move(*query);
     }
-    return matches <= kFewMatches;
+    std::uint64_t compared = 0;
+    int quiet = 0;
+    cells.Near(*of_centres_, [&](Cells::Range cell) {
+      quiet = Scan(index, cell.from, cell.to) ? 0 : quiet + 1;
+      compared += cell.to - cell.from;
+      return compared < least ||
+             (quiet < kQuietCells && compared < std::max(least, cells.Rows() / kMostPart));
+    });
+    return true;
+  }
+
+  // Of kSample rows of the segment.
+  std::uint64_t Matching(std::uint32_t index, std::uint64_t rows) {
+    std::uint64_t matches = 0;
+    for (std::uint64_t i = 0; i < kSample; ++i) {
+      matches += Matches({index, i * rows / kSample}) ? 1 : 0;
+    }
+    return matches;
   }
 
   const Snapshot& snapshot_;
+  const std::span<const float> vector_;
   const QueryVector& query_;
+  std::optional<QueryVector> of_centres_;
   const Filter& filter_;
   const bool exact_;
   const std::size_t width_;
@@ -135,7 +176,7 @@ Result<std::vector<Hit>> Snapshot::Search(std::span<const float> vector, std::si
     return Fail(Code::kInvalid, "candidates: at most " + std::to_string(kMaxHits));
   }
   TRY(const auto query, QueryVector::Of(view_->schema, vector));
-  samovar::Search search(*this, query, k, filter, options);
+  samovar::Search search(*this, vector, query, k, filter, options);
   for (std::uint32_t i = 0; i < view_->segments.size(); ++i) search.Look(i);
   TRY(const auto best, search.Done());
   std::vector<Hit> hits;

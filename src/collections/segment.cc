@@ -85,6 +85,14 @@ std::optional<std::uint64_t> Segment::Find(std::string_view id, std::uint64_t ge
   }
 }
 
+Result<void> Segment::OpenCells(const std::string& folder, const Schema& schema,
+                                MappedFile::Access access) {
+  if (cells_) return {};
+  TRY(cells_, Cells::Open(folder, name_.number, schema, Capacity(), access));
+  cells_now_.store(cells_.get(), std::memory_order_release);
+  return {};
+}
+
 Result<void> Segment::OpenGraph(const std::string& folder, MappedFile::Access access) {
   if (graph_) return {};
   TRY(graph_, Graph::Open(folder, name_.number, Capacity(), access));

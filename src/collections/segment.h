@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "collections/cells.h"
 #include "collections/graph.h"
 #include "collections/layout.h"
 #include "collections/mapped_file.h"
@@ -63,6 +64,9 @@ class Segment {
   int File() const { return file_.File(); }
   // Of a sealed one, once it was made: null until then.
   const Graph* NearGraph() const { return graph_now_.load(std::memory_order_acquire); }
+  const Cells* RowCells() const { return cells_now_.load(std::memory_order_acquire); }
+  Result<void> OpenCells(const std::string& folder, const Schema& schema,
+                         MappedFile::Access access);
   Result<void> OpenGraph(const std::string& folder, MappedFile::Access access);
   // How many rows there are from the first on; the rest of a sealed segment fills it up.
   std::uint64_t Filled() const;
@@ -100,6 +104,8 @@ class Segment {
   layout::Live* live_ = nullptr;
   std::uint64_t used_ = 0;
   std::uint64_t heap_used_ = 0;
+  std::unique_ptr<const Cells> cells_;  // set once
+  std::atomic<const Cells*> cells_now_ = nullptr;
   std::unique_ptr<const Graph> graph_;  // set once
   std::atomic<const Graph*> graph_now_ = nullptr;
 };

@@ -12,6 +12,8 @@ namespace {
 
 using layout::SegmentHeader;
 
+constexpr std::uint64_t kSyncedAtOnce = 8 << 20;
+
 std::uint64_t RoundUp(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
 
 // The regions in their order: rows, facts, slots, vectors, heap.
@@ -84,6 +86,10 @@ class CheckedWriter {
     TRY(disk_.Write(file_, at_, block_, path_));
     at_ += block_.size();
     block_.clear();
+    // In pieces, so that no sync of a log waits behind a hundred megabytes.
+    if (at_ / kSyncedAtOnce != (at_ - layout::kCheckBlock) / kSyncedAtOnce) {
+      return disk_.Sync(file_, path_);
+    }
     return {};
   }
   Disk& disk_;

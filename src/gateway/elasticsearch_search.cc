@@ -37,7 +37,7 @@ Result<Found> Nearest(const EsIndex& index, const Snapshot& snapshot, const es::
   if (!knn.filter.empty()) {
     TRY(filter, Filter::Parse(knn.filter));
   }
-  TRY(found.hits, snapshot.Search(knn.vector, knn.k, filter));
+  TRY(found.hits, snapshot.Search(knn.vector, knn.k, filter, {.candidates = knn.candidates}));
   const bool distance = index.mapping.similarity == es::Similarity::kL2Norm;
   if (knn.similarity) {
     std::erase_if(found.hits, [&](const Hit& hit) {

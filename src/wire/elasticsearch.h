@@ -66,6 +66,7 @@ struct Knn {
   std::string field;
   std::vector<float> vector;
   std::uint64_t k = 10;
+  std::uint64_t candidates = 0;      // 0: as the search likes
   std::string filter;                // as FilterOf
   std::optional<double> similarity;  // the least cosine or dot product, the most distance
   double boost = 1;

@@ -212,7 +212,8 @@ Result<Knn> ReadKnn(const json::value& value, std::uint64_t size) {
   if (!vector) return Wrong("[knn] expects a [query_vector]");
   knn.field = field->get_string();
   TRY(knn.vector, ReadVector(*vector, "query_vector"));
-  TRY(const auto candidates, Number(object, "num_candidates", 0));
+  TRY(knn.candidates, Number(object, "num_candidates", 0));
+  const std::uint64_t candidates = knn.candidates;
   TRY(knn.k, Number(object, "k", candidates ? std::min(size, candidates) : size));
   if (knn.k < 1 || knn.k > kMaxWindow) return Wrong("[k] must be from 1 to 10000");
   if (candidates > kMaxWindow) return Wrong("[num_candidates] cannot exceed [10000]");

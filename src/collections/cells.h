@@ -1,0 +1,82 @@
+#pragma once
+// Cells: the rows of a sealed segment in the order of nearness, in cells around centres, one after
+// the other. A search compares the rows of the nearest cells.
+//
+// Why      It costs ten microseconds a row, where a link in a graph costs some hundred: enough for
+//          what is being written, until a graph is there. A graph over rows in this order is made
+//          and walked faster, too.
+// How      k-means over a sample; then each row goes to its nearest centre (inverted file).
+// Errors   Open, Verify: kInternal for a file that is not in its format, kNotFound for none.
+// Threads  Immutable.
+// Source   J. Sivic, A. Zisserman, "Video Google", ICCV 2003, for the inverted file.
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "collections/disk.h"
+#include "collections/layout.h"
+#include "collections/mapped_file.h"
+#include "collections/vectors.h"
+
+namespace samovar {
+
+std::string CellsPath(const std::string& folder, std::uint64_t number);
+
+// Centres as they are found, of floats.
+struct CellCentres {
+  Schema schema;  // of a centre
+  std::string bytes;
+  std::vector<layout::Facts> facts;
+
+  std::size_t Count() const { return facts.size(); }
+  std::uint32_t Nearest(const QueryVector& row, std::vector<float>& ranks) const;
+};
+using VectorOf = std::function<std::vector<float>(std::uint64_t row)>;
+// Of `count` rows; no centre where there are too few rows for it to pay.
+CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorOf& vector,
+                        const std::function<bool()>& stopped);
+
+class Cells {
+ public:
+  // `ends[i]`: the row behind the last one of cell i. The file appears whole or
+  // not at all.
+  static Result<void> Write(Disk& disk, const std::string& folder, std::uint64_t number,
+                            const CellCentres& centres, const std::vector<std::uint32_t>& ends);
+  static Result<std::unique_ptr<Cells>> Open(const std::string& folder, std::uint64_t number,
+                                             const Schema& schema, std::uint64_t capacity,
+                                             MappedFile::Access access);
+  Result<void> Verify() const;
+
+  std::size_t Count() const { return header_->cells; }
+  std::uint64_t Rows() const { return header_->rows; }
+  struct Range {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+  };
+  // Calls `visit` with one cell after the other, the nearest first, until it
+  // answers false. `query` is of Schema {dimension, metric, kF32}.
+  template <class Visit>
+  void Near(const QueryVector& query, const Visit& visit) const {
+    auto order = Ranked(query);
+    for (std::size_t left = order.size(); left > 0; --left) {
+      std::pop_heap(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(left));
+      if (!visit(RangeOf(order[left - 1].second))) return;
+    }
+  }
+  std::size_t Bytes() const { return file_.Size(); }
+  int File() const { return file_.File(); }
+
+ private:
+  // Cells by rank, a heap.
+  std::vector<std::pair<float, std::uint32_t>> Ranked(const QueryVector& query) const;
+  Range RangeOf(std::uint32_t cell) const;
+
+  MappedFile file_;
+  const layout::CellsHeader* header_ = nullptr;
+};
+
+}  // namespace samovar

@@ -1,0 +1,30 @@
+#pragma once
+// What Collection's flushes and merges work on.
+
+#include "collections/cells.h"
+#include "collections/collection.h"
+
+namespace samovar {
+
+// Rows of several segments that become one sealed segment.
+struct Collection::Fresh {
+  Snapshot at;  // whose rows they are
+  std::uint64_t number = 0;
+  std::vector<SegmentPtr> sources;
+  std::vector<RowRef> rows;                       // in order; their segments are those of `at`
+  std::vector<std::vector<std::uint32_t>> moved;  // a source: where each row went
+  bool has_cells = false;
+  bool has_graph = false;
+  SegmentPtr segment;  // once it is adopted; none where no row is left
+};
+
+// A flush: what was collected is sealed, and a merge that is done is adopted with it.
+struct Collection::Job {
+  Snapshot at;
+  std::uint64_t next_number = 0;              // for the checkpoint
+  std::vector<SegmentPtr> kept;               // sealed ones that stay
+  std::vector<std::unique_ptr<Fresh>> fresh;  // the first is what was collected
+  bool checkpointed = false;                  // perhaps: a checkpoint may name the fresh ones
+};
+
+}  // namespace samovar
