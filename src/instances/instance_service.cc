@@ -195,7 +195,7 @@ bool InstanceService::MustGiveWay(const InstancePool& pool) const {
   auto now = clock_.Now();
   for (const InstancePool* other : wanting_) {
     if (other == &pool || other->starved_since == SteadyTime::max()) continue;
-    if (memory_used_ - ending_memory_ + other->StartMemory() <= options_.memory_budget) continue;
+    if (MemoryInUse() - ending_memory_ + other->StartMemory() <= options_.memory_budget) continue;
     if (pool.Size() > 1 || now - other->starved_since > kStarvedLong) return true;
   }
   return false;
@@ -237,7 +237,7 @@ void InstanceService::Tick() {
   for (auto& [key, pool] : pools_) pool->Tick(now, sample, sample_idle);
   StartWanted();
   // Instances may have grown past the budget.
-  if (memory_used_ - ending_memory_ > options_.memory_budget) MakeRoom({}, nullptr);
+  if (MemoryInUse() - ending_memory_ > options_.memory_budget) MakeRoom({}, nullptr);
   for (auto& [key, pool] : pools_) pool->KeepReady(now);
   ForgetRetiredPools();
 }
@@ -267,6 +267,7 @@ Task<void> InstanceService::Drain(Deadline deadline) {
     return std::ranges::all_of(pools_, [](auto& entry) { return entry.second->Unused(); });
   };
   while (!unused() && !last.Passed(clock_.Now())) co_await pause();
+  booted_kinds_.clear();  // they end with their host
   co_await tasks_.Stop();
   auto written = co_await books_.Flush(logs_.Pool());
   if (!written) LogError("the books are not written: {}", written.error().message);

@@ -120,7 +120,7 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
 
   std::vector<InstanceStatus> Instances() const;
   std::vector<TemplateStatus> Templates() const;
-  Bytes MemoryInUse() const { return memory_used_; }
+  Bytes MemoryInUse() const { return memory_used_ + BootedMemory(); }
   Bytes MemoryBudget() const { return options_.memory_budget; }
   void SetMemoryBudget(Bytes budget) { options_.memory_budget = budget; }
   std::size_t Queued() const { return queued_; }
@@ -156,7 +156,10 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   // A template that leaves no room for its own clone gives way to a fresh instance.
   void DropTemplateThatFillsTheBudget(InstancePool& pool);
   bool MayStart() const { return starting_ < options_.starts_at_a_time; }
-  bool Fits(Bytes need) const { return memory_used_ + need <= options_.memory_budget; }
+  bool Fits(Bytes need) const { return MemoryInUse() + need <= options_.memory_budget; }
+  // Whether the host may keep a process booted for starts like this one. What it may keep counts.
+  bool MayBootAhead(const SandboxSpec& spec);
+  Bytes BootedMemory() const;
   bool MaySpare(Bytes need) const;
   // Of a function that has no pool any more.
   void ForgetLimits(const std::string& function);
@@ -181,10 +184,11 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   std::uint64_t begun_ = 0;           // calls admitted
   std::size_t queued_ = 0;
   int starting_ = 0;
-  SteadyTime starts_moved_{};  // when a start last began or ended
-  Bytes memory_used_;          // by all instances
-  Bytes ending_memory_;        // of that, by those which are ending
-  bool starved_ = false;       // some pool has no instance, and no memory for one
+  SteadyTime starts_moved_{};            // when a start last began or ended
+  Bytes memory_used_;                    // by all instances
+  Bytes ending_memory_;                  // of that, by those which are ending
+  bool starved_ = false;                 // some pool has no instance, and no memory for one
+  std::list<std::string> booted_kinds_;  // of processes that the host keeps, the last used first
   std::int64_t log_allowance_ = 0;
   SteadyTime next_sample_;
   unsigned samples_ = 0;

@@ -117,6 +117,7 @@ InstanceStart InstancePool::Plan(const Order& order, const std::string& id) {
   if (!start.spec) return start;
   SandboxSpec& spec = *start.spec;
   SetInitType(spec.env, InitType(order));
+  if (spec.boot && !service_.MayBootAhead(spec)) spec.boot.reset();
   if (order.role == Role::kTemplate) return start;
   bool clonable = std::exchange(spec.clonable, false);
   std::erase(spec.env, kTemplateVariable);

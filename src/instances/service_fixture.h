@@ -68,6 +68,8 @@ class InstanceServiceTest : public LoopTest {
           spec.id = id;
           spec.channel = true;
           spec.clonable = clonable_;
+          spec.argv = {program_};
+          spec.boot = boot_;
           spec.env = {"ID=" + id, "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand"};
           if (clonable_) spec.env.push_back("SAMOVAR_TEMPLATE=1");
           return spec;
@@ -121,6 +123,8 @@ class InstanceServiceTest : public LoopTest {
   }
 
   bool clonable_ = false;  // whether the launch plan allows clones
+  std::string program_ = "/bin/runtime";
+  std::optional<GenericBoot> boot_;  // of the launch plan
   Version version_;
   InstanceOptions options_;
   MemoryStore store_;

@@ -96,7 +96,7 @@ std::string InstanceService::MetricsText() const {
         static_cast<double>(spare_memory.count));
   gauge("samovar_instances_memory_bytes",
         "Memory that instances count with, templates and spares included.",
-        static_cast<double>(memory_used_.count));
+        static_cast<double>(MemoryInUse().count));
   gauge("samovar_instances_memory_budget_bytes", "Memory that instances may use together.",
         static_cast<double>(options_.memory_budget.count));
   gauge("samovar_queued_invocations", "Invocations that wait for an instance.",
