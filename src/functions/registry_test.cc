@@ -73,8 +73,11 @@ TEST_F(RegistryTest, RefusesBadCreationsByAwsWords) {
       {R"({"MemorySize": 127})", "ValidationException: 1 validation error detected: Value '127'"},
       {R"({"FileSystemConfigs": [{"Arn": "a", "LocalMountPath": "/mnt/x"}]})",
        ": FileSystemConfigs is not supported"},
-      {R"({"PackageType": "Image"})", ": PackageType Image is not supported"},
-      {R"({"Code": {"ImageUri": "x"}})", ": ImageUri is not supported"},
+      {R"({"PackageType": "Image"})",
+       "InvalidParameterValueException: Please don't provide Handler or Runtime or Layers when the "
+       "intended function PackageType is Image."},
+      {R"({"Code": {"ImageUri": "x"}})",
+       "InvalidParameterValueException: Please don't provide ImageUri for the code of"},
       {R"({"Code": {"S3Bucket": "mine", "S3Key": "k"}})",
        "InvalidParameterValueException: S3Bucket mine is not reachable"},
       {R"({"Code": {"S3Bucket": "samovar-uploads", "S3Key": "k"}})",

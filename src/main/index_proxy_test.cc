@@ -44,9 +44,13 @@ class Index {
       for (;;) {
         const Fd client(accept(listener_.Get(), nullptr, nullptr));
         if (!client) return;
+        std::string said = "ASKED ";
         char buffer[4096];
-        const auto n = recv(client.Get(), buffer, sizeof buffer, 0);
-        const auto said = "ASKED " + std::string(buffer, n > 0 ? static_cast<std::size_t>(n) : 0);
+        while (!said.ends_with("\r\n\r\n")) {  // a head may come in pieces
+          const auto n = recv(client.Get(), buffer, sizeof buffer, 0);
+          if (n <= 0) break;
+          said.append(buffer, static_cast<std::size_t>(n));
+        }
         send(client.Get(), said.data(), said.size(), MSG_NOSIGNAL);
       }
     });
@@ -76,8 +80,8 @@ std::string Ask(const IndexProxy& proxy, const std::string& text) {
 TEST(IndexProxyTest, LeadsToTheIndexesAndNowhereElse) {
   const Index index;
   const auto proxy = IndexProxy::Start({index.Address(), "index.example"}, "").value();
-  EXPECT_EQ(Ask(*proxy, fmt::format("CONNECT {} HTTP/1.1\r\n\r\nhello", index.Address())),
-            "HTTP/1.1 200 Connection established\r\n\r\nASKED hello");
+  EXPECT_EQ(Ask(*proxy, fmt::format("CONNECT {} HTTP/1.1\r\n\r\nhello\r\n\r\n", index.Address())),
+            "HTTP/1.1 200 Connection established\r\n\r\nASKED hello\r\n\r\n");
   for (const char* other : {"localhost:22", "127.0.0.1:1", "evil.example:443",
                             "INDEX.example.evil:443", "169.254.169.254:80"}) {
     EXPECT_THAT(Ask(*proxy, fmt::format("CONNECT {} HTTP/1.1\r\n\r\n", other)),
