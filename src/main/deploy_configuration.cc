@@ -18,6 +18,7 @@ boost::json::value Default(std::string_view member) {
   if (member == "TracingConfig") return boost::json::object{{"Mode", "PassThrough"}};
   if (member == "SnapStart") return boost::json::object{{"ApplyOn", "None"}};
   if (member == "DeadLetterConfig") return boost::json::object{{"TargetArn", ""}};
+  if (member == "ImageConfig") return boost::json::object();
   return nullptr;
 }
 
@@ -30,6 +31,10 @@ boost::json::value OneMember(const boost::json::value& object, std::string_view 
 
 // The present value in the form in which UpdateFunctionConfiguration takes it.
 boost::json::value Present(std::string_view member, const boost::json::value& current) {
+  if (member == "ImageConfig") {
+    const auto& config = JsonMember(JsonMember(current, "ImageConfigResponse"), "ImageConfig");
+    return config.is_object() ? config : Default(member);
+  }
   const boost::json::object* fields = current.if_object();
   const boost::json::value* found = fields == nullptr ? nullptr : fields->if_contains(member);
   if (found == nullptr || found->is_null()) return Default(member);
@@ -62,7 +67,7 @@ boost::json::object ConfigurationChanges(const boost::json::object& wanted,
   boost::json::object all = wanted;
   for (const char* member :
        {"MemorySize", "Timeout", "Description", "Layers", "Environment", "EphemeralStorage",
-        "TracingConfig", "SnapStart", "DeadLetterConfig"}) {
+        "TracingConfig", "SnapStart", "DeadLetterConfig", "ImageConfig"}) {
     if (!partial && !all.contains(member)) all[member] = Default(member);
   }
   boost::json::object changes;

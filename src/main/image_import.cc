@@ -1,6 +1,8 @@
 #include "main/image_import.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -12,6 +14,7 @@
 #include "main/child_process.h"
 #include "main/image_archive.h"
 #include "main/progress.h"
+#include "os/fd.h"
 #include "wire/sha256.h"
 
 namespace samovar {
@@ -107,6 +110,12 @@ Result<ImportedImage> PullImage(const ApiClient& client, const Terminal& termina
   const fs::path folder = CacheFolder() / Sha256Hex(reference).substr(0, 32);
   std::error_code failed;
   fs::create_directories(folder.parent_path(), failed);
+  // skopeo inherits the lock: one that a killed pull left behind ends before the next begins.
+  const Fd lock(::open((folder.string() + ".lock").c_str(), O_CREAT | O_RDWR, 0600));
+  if (lock && ::flock(lock.Get(), LOCK_EX | LOCK_NB) != 0) {
+    Progress waiting(terminal, clock, "waiting for another pull of " + reference);
+    (void)::flock(lock.Get(), LOCK_EX);
+  }
   ChildCall call;
   call.argv = {"skopeo", "--override-os", "linux", "--override-arch", "amd64", "copy"};
   if (asked.insecure) call.argv.emplace_back("--src-tls-verify=false");

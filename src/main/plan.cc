@@ -89,7 +89,10 @@ boost::json::object FunctionJson(const FunctionPlan& function) {
   PutText(out, "version_description", function.version_description);
   if (!function.aliases.empty()) {
     boost::json::array aliases;
-    for (const AliasPlan& alias : function.aliases) aliases.emplace_back(alias.name);
+    for (const AliasPlan& alias : function.aliases) {
+      aliases.emplace_back(alias.name);
+      if (alias.provisioned > 0) out["provisioned"] = alias.provisioned;
+    }
     out["aliases"] = std::move(aliases);
   }
   if (function.url) {

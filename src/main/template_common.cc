@@ -66,6 +66,37 @@ Result<void> PutEphemeralStorage(Properties& properties, boost::json::object& ou
   return {};
 }
 
+// Texts also where the template has plain numbers.
+Result<boost::json::array> TextArray(const Properties& properties, const YamlNode& list,
+                                     const std::string& name) {
+  if (!list.IsList()) return properties.At(list.line, name, "expected a list");
+  boost::json::array texts;
+  for (const YamlNode& item : list.items) {
+    if (!item.IsScalar()) return properties.At(item.line, name, "expected a list of texts");
+    texts.emplace_back(item.scalar);
+  }
+  return texts;
+}
+
+Result<void> PutImageConfig(Properties& properties, boost::json::object& out) {
+  const YamlNode* node = properties.Take("ImageConfig");
+  if (node == nullptr) return {};
+  boost::json::object config;
+  for (const YamlField& field : node->fields) {
+    const std::string name = "ImageConfig." + field.name;
+    if (field.name == "EntryPoint" || field.name == "Command") {
+      TRY(config[field.name], TextArray(properties, field.value, name));
+    } else if (field.name == "WorkingDirectory" && field.value.IsScalar()) {
+      config[field.name] = field.value.scalar;
+    } else {
+      return properties.At(field.value.line, name,
+                           "expected EntryPoint, Command or WorkingDirectory, a text");
+    }
+  }
+  out["ImageConfig"] = std::move(config);
+  return {};
+}
+
 }  // namespace
 
 Result<void> ReadCommonConfiguration(Properties& properties, FunctionPlan& function) {
@@ -85,6 +116,11 @@ Result<void> ReadCommonConfiguration(Properties& properties, FunctionPlan& funct
   TRY(PutEnvironment(properties, out));
   TRY(PutEphemeralStorage(properties, out));
   TRY(function.tags, properties.TextMap("Tags"));
+  if (function.code.kind == CodeSource::Kind::kImage) {
+    TRY(PutImageConfig(properties, out));
+    // Globals may have what an image's function must not.
+    for (const char* name : {"Runtime", "Handler", "Layers"}) out.erase(name);
+  }
   properties.Ignore({"Role", "FunctionName", "PackageType", "RolePath", "AssumeRolePolicyDocument",
                      "PermissionsBoundary"});
   return {};

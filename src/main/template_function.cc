@@ -40,6 +40,18 @@ Result<void> ReadCode(Properties& properties, FunctionPlan& function) {
   return {};
 }
 
+Result<void> ReadImage(Properties& properties, FunctionPlan& function) {
+  function.code.kind = CodeSource::Kind::kImage;
+  TRY(function.code.path, properties.Text("ImageUri"));
+  if (function.code.path.empty()) {
+    return properties.At(properties.Line(), "ImageUri",
+                         "expected the name of an image that the server has; samovar image import "
+                         "and pull bring one");
+  }
+  properties.Ignore({"CodeUri", "InlineCode"});  // Globals may have them
+  return {};
+}
+
 // SAM lets everyone call a URL without authentication; the policy says so on the alias it is on.
 void AllowEveryone(FunctionPlan& function) {
   function.permissions.push_back({.statement_id = function.logical_id + "UrlPublicPermissions",
@@ -134,8 +146,6 @@ void WarnOfEvents(Properties& properties, Intrinsics& intrinsics, const Resource
 }
 
 void LeaveTheRest(Properties& properties) {
-  properties.Leave("ProvisionedConcurrencyConfig",
-                   "provisioned concurrency is not served yet; instances start on demand");
   properties.Leave("Policies", "ignored: functions need no IAM policy here");
   properties.Leave("DeploymentPreference",
                    "gradual deployment is not served yet; the alias moves at once");
@@ -147,12 +157,30 @@ void LeaveTheRest(Properties& properties) {
   properties.WarnOfRest();
 }
 
+Result<void> ReadProvisioned(Properties& properties, FunctionPlan& function) {
+  const YamlNode* node = properties.Take("ProvisionedConcurrencyConfig");
+  if (node == nullptr) return {};
+  const YamlNode* count = node->Find("ProvisionedConcurrentExecutions");
+  const std::optional<int> instances = count == nullptr ? std::nullopt : NodeNumber(*count);
+  if (!instances || *instances < 1) {
+    return properties.At(node->line, "ProvisionedConcurrencyConfig.ProvisionedConcurrentExecutions",
+                         "expected a whole number from 1");
+  }
+  if (function.aliases.empty()) {
+    return properties.At(node->line, "ProvisionedConcurrencyConfig",
+                         "it needs AutoPublishAlias, the alias whose version is kept ready");
+  }
+  function.aliases.front().provisioned = *instances;
+  return {};
+}
+
 Result<void> ReadSamOnly(Properties& properties, Intrinsics& intrinsics, FunctionPlan& function) {
   TRY(std::string alias, properties.Text("AutoPublishAlias"));
   if (!alias.empty()) {
     function.publish = true;
     function.aliases.push_back({.name = alias, .description = {}});
   }
+  TRY(ReadProvisioned(properties, function));
   TRY(function.version_description, properties.Text("VersionDescription"));
   TRY(function.reserved_concurrency, properties.Number("ReservedConcurrentExecutions"));
   TRY(std::string tracing, properties.Text("Tracing"));
@@ -176,20 +204,17 @@ Result<void> AddServerlessFunction(const Resource& resource, PartContext context
   TRY(YamlNode resolved, context.intrinsics.Resolve(resource.properties));
   Properties properties(resource, resolved, context.intrinsics);
   TRY(std::string package, properties.Text("PackageType", "Zip"));
-  if (package != "Zip" || resolved.Find("ImageUri") != nullptr) {
-    context.intrinsics.Warn(resource.line,
-                            fmt::format("{}: the function is left out: container images are "
-                                        "deployed by samovar deploy --image",
-                                        resource.id));
-    return {};
+  if (package != "Zip" && package != "Image") {
+    return properties.At(resource.line, "PackageType", "expected Zip or Image");
   }
+  const bool image = package == "Image";
   FunctionPlan function;
   function.logical_id = resource.id;
   function.line = resource.line;
   TRY(function.name, ResourceName(resource, context.input, context.intrinsics));
   function.configuration["Role"] = DummyRole(context.input);
-  TRY(ReadCode(properties, function));
-  function.code.build_method = resource.build_method;
+  TRY(image ? ReadImage(properties, function) : ReadCode(properties, function));
+  if (!image) function.code.build_method = resource.build_method;
   TRY(ReadCommonConfiguration(properties, function));
   TRY(ReadSamOnly(properties, context.intrinsics, function));
   WarnOfEvents(properties, context.intrinsics, resource);

@@ -18,6 +18,11 @@ Result<void> ReadLambdaCode(Properties& properties, FunctionPlan& function) {
   const YamlNode* text = code->Find("ZipFile");
   const YamlNode* bucket = code->Find("S3Bucket");
   const YamlNode* key = code->Find("S3Key");
+  if (const YamlNode* image = code->Find("ImageUri"); image != nullptr && image->IsScalar()) {
+    function.code.kind = CodeSource::Kind::kImage;
+    function.code.path = image->scalar;
+    return {};
+  }
   if (text != nullptr && text->IsScalar()) {
     function.code.kind = CodeSource::Kind::kInline;
     function.code.inline_text = text->scalar;
@@ -30,7 +35,7 @@ Result<void> ReadLambdaCode(Properties& properties, FunctionPlan& function) {
     return {};
   }
   return properties.At(code->line, "Code",
-                       "expected a path or ZipFile; code in S3 is not reached from here");
+                       "expected a path, ZipFile or ImageUri; code in S3 is not reached from here");
 }
 
 // "arn:aws:lambda:R:A:function:NAME[:QUALIFIER]" or "NAME[:QUALIFIER]".
@@ -108,12 +113,8 @@ Result<void> AddLambdaFunction(const Resource& resource, PartContext context) {
   TRY(YamlNode resolved, context.intrinsics.Resolve(resource.properties));
   Properties properties(resource, resolved, context.intrinsics);
   TRY(std::string package, properties.Text("PackageType", "Zip"));
-  if (package != "Zip") {
-    context.intrinsics.Warn(resource.line,
-                            fmt::format("{}: the function is left out: container images are "
-                                        "deployed by samovar deploy --image",
-                                        resource.id));
-    return {};
+  if (package != "Zip" && package != "Image") {
+    return properties.At(resource.line, "PackageType", "expected Zip or Image");
   }
   FunctionPlan function;
   function.logical_id = resource.id;
@@ -121,7 +122,12 @@ Result<void> AddLambdaFunction(const Resource& resource, PartContext context) {
   TRY(function.name, ResourceName(resource, context.input, context.intrinsics));
   function.configuration["Role"] = DummyRole(context.input);
   TRY(ReadLambdaCode(properties, function));
-  function.code.build_method = resource.build_method;
+  const bool image = function.code.kind == CodeSource::Kind::kImage;
+  if (image != (package == "Image")) {
+    return properties.At(resource.line, "PackageType",
+                         "Image goes with Code.ImageUri, Zip with any other code");
+  }
+  if (!image) function.code.build_method = resource.build_method;
   TRY(ReadCommonConfiguration(properties, function));
   TRY(function.reserved_concurrency, properties.Number("ReservedConcurrentExecutions"));
   for (const std::string_view name : {"DeadLetterConfig", "TracingConfig"}) {

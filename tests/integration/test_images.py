@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness import HTTP, ROLE, pack, unique, until
-from images import Layout, Registry, client_files
+from images import Layout, client_files
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -170,6 +170,20 @@ def test_the_configuration_replaces_the_images_own(server, lam, imported):
     assert server.invoke(name, {"read": ["/data/old"]}, Qualifier=version).payload["/data/old"] == "new"
 
 
+def test_a_template_deploys_an_image(server, name, imported, tmp_path):
+    image = imported("client")["name"]
+    (tmp_path / "template.yaml").write_text(f"""
+Resources:
+  Box:
+    Type: AWS::Serverless::Function
+    Properties: {{FunctionName: {name}, PackageType: Image, ImageUri: "{image}", ImageConfig: {{Command: [look.handler]}}}}
+""")
+    for changed in (True, False):
+        said = json.loads(server.samovar("deploy", tmp_path, "--json").stdout)
+        assert bool(said["changes"]) == changed, said
+    assert server.invoke(name, {"read": ["/data/old"]}).payload["/data/old"] == "1"
+
+
 def test_a_program_that_is_not_there_is_the_functions_error(server, imported):
     name = create(server, imported("client")["name"], ImageConfig={"EntryPoint": ["/no/such/program"]})
     answer = server.invoke(name, {})
@@ -231,18 +245,6 @@ def test_what_docker_saves_is_taken(server, layout, tmp_path):
     said = json.loads(server.samovar("image", "import", packed, "--tag", "client", "--json").stdout)
     assert said["name"] == "packed:client" and said["sent"] == 0
     assert server.invoke(create(server, said["name"]), {"n": 1}).error == ""
-
-
-def test_an_image_is_pulled_from_a_registry(server, layout, tmp_path):
-    with Registry(tmp_path) as registry:
-        reference = registry.push(layout, "client", f"team/{unique('p')}:1")
-        said = json.loads(server.samovar("image", "pull", reference, "--insecure", "--json",
-                                         XDG_CACHE_HOME=str(tmp_path / "cache")).stdout)
-        assert said["name"] == reference
-        missing = server.samovar("image", "pull", f"{registry.host}/team/none:1", "--insecure", check=False,
-                                 XDG_CACHE_HOME=str(tmp_path / "cache"))
-        assert missing.returncode == 2 and b"team/none" in missing.stderr
-    assert server.invoke(create(server, reference), {"n": 1}).error == ""
 
 
 def send_layer(server, entries):
