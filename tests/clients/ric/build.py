@@ -5,6 +5,7 @@ OUT/NAME.zip for python (awslambdaric), node (aws-lambda-ric), cpp (aws-lambda-c
 aws-lambda-ric carries) and rust (lambda_runtime). Each is built once and again when its sources change.
 """
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -127,13 +128,15 @@ def sources(name):
 
 
 def build(out, name):
-    """The zip of NAME, built if need be."""
+    """The zip of NAME, built if need be; another process that builds in OUT is waited for."""
     out = pathlib.Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     target, stamp = out / f"{name}.zip", out / f"{name}.stamp"
-    if not target.exists() or not stamp.exists() or stamp.read_text() != sources(name):
-        pack(target, {"python": python, "node": node, "cpp": cpp, "rust": rust}[name](out))
-        stamp.write_text(sources(name))
+    with open(out / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists() or not stamp.exists() or stamp.read_text() != sources(name):
+            pack(target, {"python": python, "node": node, "cpp": cpp, "rust": rust}[name](out))
+            stamp.write_text(sources(name))
     return target
 
 
