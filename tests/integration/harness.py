@@ -6,6 +6,7 @@ fails when a process, mount or cgroup of it is left. Everything waits by asking 
 
 import base64
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -45,6 +46,14 @@ def until(ask, seconds=30.0, what="the awaited state"):
             return answer
         assert time.monotonic() < end, f"{what} did not come within {seconds} s (last: {answer!r})"
         time.sleep(0.02)
+
+
+def bench(folder):
+    """bench/FOLDER/run.py as a module, under a name of its own: each folder there has one."""
+    spec = importlib.util.spec_from_file_location(f"bench_{folder}", ROOT / "bench" / folder / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def unique(stem="f"):

@@ -1,6 +1,7 @@
 """Container images for the tests: a Debian root of the packages that this machine has, put together by umoci."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -49,6 +50,12 @@ def copy_packages(root):
 
 def base():
     """An OCI layout with the image `base`, made once for each state of the machine's packages."""
+    with open(KEPT.with_suffix(".lock"), "w") as lock:  # tests run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return made_base()
+
+
+def made_base():
     versions = subprocess.run(["dpkg-query", "-W", *PACKAGES], check=True, capture_output=True).stdout
     made = KEPT / hashlib.sha256(versions + pathlib.Path(__file__).read_bytes()).hexdigest()[:16]
     if made.exists():

@@ -4,11 +4,12 @@ import json
 import os
 import sys
 
-from harness import ROOT, Server, unique
+from harness import ROOT, Server, bench, unique
 
 sys.path.insert(0, str(ROOT / "bench/packages"))
 import things  # noqa: E402
-from run import disk  # noqa: E402
+
+disk = bench("packages").disk
 
 FIVE = ["numpy", "pillow", "lxml", "cryptography", "shapely"]
 PINNED = (ROOT / "tests/packages/five.txt").read_text()

@@ -1,14 +1,10 @@
 """bench/keepalive: the replay runs, and the learned policy is worth what docs/keepalive.md says of it."""
 
-import pathlib
-import sys
-
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "bench/keepalive"))
+from harness import bench
 
-import run as keepalive  # noqa: E402
+keepalive = bench("keepalive")
 
 
 @pytest.fixture(scope="module")
