@@ -23,19 +23,9 @@ sys.path[:0] = [str(ROOT / "tests/integration"), str(ROOT / "bench/coldstart")]
 
 import things  # noqa: E402
 from calls import post  # noqa: E402
-from harness import BINARY, Server, run, until  # noqa: E402
+from harness import BINARY, Server, disk_of_packages, run, until  # noqa: E402
 
 RUNTIME = "python3.11"
-
-
-def disk(server):
-    """Bytes that packages take, each inode once."""
-    seen = {}
-    for folder, _, names in os.walk(server.data_dir / "packages"):
-        for name in names:
-            about = os.lstat(os.path.join(folder, name))
-            seen[about.st_ino] = about.st_blocks * 512
-    return sum(seen.values())
 
 
 def timed(do):
@@ -75,20 +65,20 @@ def clone_times(server, name, rounds, answer):
 
 def measure(server, thing, folder, cache, rounds):
     answer = things.write(folder / "first", thing, comment="the first")
-    before = disk(server)
+    before = disk_of_packages(server)
     first = "first-" + thing
     build, _ = timed(lambda: run([BINARY, "build", folder / "first", "--name", first, "--runtime", RUNTIME, "--handler",
                                   "app.handler"], UV_CACHE_DIR=str(cache)))
     send, done = timed(lambda: deploy(server, folder / "first", first, cache))
     assert "warning" not in done.err, done.err
-    alone = disk(server) - before
+    alone = disk_of_packages(server) - before
     begin, got = timed(lambda: call(server, first))
     assert got == answer, (thing, got, answer)
     clones = clone_times(server, first, rounds, answer)
     things.write(folder / "second", thing, comment="the second")
     second, done = timed(lambda: deploy(server, folder / "second", "second-" + thing, cache))
     assert call(server, "second-" + thing) == answer
-    added = disk(server) - before - alone
+    added = disk_of_packages(server) - before - alone
     for name in (first, "second-" + thing):
         server.samovar("delete", name, "--yes")
     return {"build": build, "send": send, "second": second, "alone": alone, "added": added, "first call": begin,

@@ -16,7 +16,8 @@ namespace {
 
 namespace json = boost::json;
 
-json::array Names(const std::vector<std::string>& names) {
+json::array Names(std::vector<std::string> names) {
+  std::ranges::sort(names);
   return json::array(names.begin(), names.end());
 }
 

@@ -4,12 +4,10 @@ import json
 import os
 import sys
 
-from harness import ROOT, Server, bench, unique
+from harness import ROOT, Server, disk_of_packages, unique
 
 sys.path.insert(0, str(ROOT / "bench/packages"))
 import things  # noqa: E402
-
-disk = bench("packages").disk
 
 FIVE = ["numpy", "pillow", "lxml", "cryptography", "shapely"]
 PINNED = (ROOT / "tests/packages/five.txt").read_text()
@@ -21,13 +19,13 @@ def test_five_heavy_libraries_run_give_no_alarm_and_are_kept_once(tmp_path):
     with Server() as server:
         sizes = []
         for thing in FIVE:
-            name, folder, before = unique(thing), tmp_path / thing, disk(server)
+            name, folder, before = unique(thing), tmp_path / thing, disk_of_packages(server)
             answer = things.write(folder, thing, PINNED, thing)
             done = server.samovar("deploy", folder, "--name", name, "--runtime", "python3.11", "--handler", "app.handler",
                                   "--memory", "1769", "--timeout", "60", UV_CACHE_DIR=str(CACHE))
             assert "uv installs" in done.err and "warning" not in done.err, done.err
             assert server.invoke(name).payload == answer
-            sizes.append(disk(server) - before)
+            sizes.append(disk_of_packages(server) - before)
         assert sizes[0] > 50 << 20 and max(sizes[1:]) < sizes[0] / 20, sizes
         listing = json.loads(server.samovar("packages", "--json").out)
         numpy = [row for row in listing["libraries"] if row["name"] == "numpy"]

@@ -16,7 +16,7 @@ import zipfile
 
 import pytest
 
-from harness import BINARY, ROLE, ROOT, clean_environment, pack, unique, until
+from harness import BINARY, ROLE, ROOT, clean_environment, disk_of_packages, pack, unique, until
 
 sys.path.insert(0, str(ROOT / "tests/packages"))
 import corpus  # noqa: E402
@@ -27,16 +27,6 @@ CODE = "import pathlib\ndef handler(e, c):\n    return [{0!r}, len((pathlib.Path
 
 def trees(server):
     return server.data_dir / "packages/trees"
-
-
-def disk(server):
-    """What packages take, each inode once."""
-    seen = {}
-    for folder, _, names in os.walk(server.data_dir / "packages"):
-        for name in names:
-            about = os.lstat(os.path.join(folder, name))
-            seen[about.st_ino] = about.st_blocks * 512
-    return sum(seen.values())
 
 
 def project(folder, text, library=LIBRARY):
@@ -61,7 +51,7 @@ def test_twenty_functions_cost_the_disk_of_one(fresh, tmp_path):
     server = fresh()
     names = [unique() for _ in range(20)]
     deploy(server, project(tmp_path / "app", names[0]), names[0])
-    alone = disk(server)
+    alone = disk_of_packages(server)
     for name in names[1:10]:
         deploy(server, project(tmp_path / "app", name), name)
     for name in names[10:]:  # the same library in a zip that was packed elsewhere, at another place
@@ -69,7 +59,7 @@ def test_twenty_functions_cost_the_disk_of_one(fresh, tmp_path):
                        "deep/library.so": LIBRARY}, name=name)
     libraries = list(trees(server).rglob("library.so"))
     assert len(libraries) == 20 and len({os.lstat(p).st_ino for p in libraries}) == 1
-    grown = disk(server) - alone
+    grown = disk_of_packages(server) - alone
     assert grown < 1.2 * len(LIBRARY), "once more as it is packed in zips, and nothing else of size"
     for name in names[10:]:  # each zip is given out as it came
         about = server.client().get_function(FunctionName=name)
@@ -136,10 +126,10 @@ def test_packages_lists_what_is_kept_and_prune_removes_the_rest(fresh, tmp_path)
         wheel_of(folder, "words", "1.2", "WORD = 1\n")
         deploy(server, folder, name)
     listing = json.loads(server.samovar("packages", "--json").out)
-    assert [sorted(p["used_by"]) for p in sorted(listing["packages"], key=lambda p: p["used_by"])] == [[n] for n in names]
+    assert [p["used_by"] for p in sorted(listing["packages"], key=lambda p: p["used_by"])] == [[n] for n in names]
     assert all(p["bytes"] > len(LIBRARY) > p["own_bytes"] and p["files"] == 4 for p in listing["packages"])
     (library,) = listing["libraries"]
-    assert (library["name"], library["version"], sorted(library["used_by"])) == ("words", "1.2", names)
+    assert (library["name"], library["version"], library["used_by"]) == ("words", "1.2", names)
     assert listing["kept"]["bytes"] < 1.1 * len(LIBRARY) < 1.9 * len(LIBRARY) < listing["kept"]["bytes_if_not_shared"]
     told = server.samovar("packages").out
     assert "words" in told and f"{names[0]}, {names[1]}" in told, told
@@ -153,7 +143,7 @@ def test_packages_lists_what_is_kept_and_prune_removes_the_rest(fresh, tmp_path)
     age(server)
     until(lambda: json.loads(server.samovar("packages", "prune", "--json").out)["freed_bytes"] > len(LIBRARY), 30,
           "the library's end")
-    assert disk(server) == 0
+    assert disk_of_packages(server) == 0
 
 
 @pytest.mark.parametrize("body, words", [
