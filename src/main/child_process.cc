@@ -1,14 +1,12 @@
 #include "main/child_process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <map>
-
-#include "net/http_client.h"  // LineSplitter
-#include "os/fd.h"
 
 extern char** environ;
 
@@ -39,12 +37,11 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-Result<int> RunChild(const ChildCall& call,
-                     const std::function<void(std::string_view line)>& on_line) {
+Result<ChildLines> ChildLines::Start(const ChildCall& call) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(ErrnoError("pipe"));
-  const Fd read_end(ends[0]);
-  Fd write_end(ends[1]);
+  Fd read_end(ends[0]);
+  const Fd write_end(ends[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -60,23 +57,55 @@ Result<int> RunChild(const ChildCall& call,
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0)
     return Fail(Code::kInvalid, ErrnoError("cannot run " + call.argv[0], failed).message);
-  write_end = Fd();
-  LineSplitter lines([&](std::string_view line) {
-    on_line(line);
-    return true;
-  });
-  char buffer[8192];
+  return ChildLines(child, std::move(read_end));
+}
+
+ChildLines::ChildLines(ChildLines&& other) noexcept
+    : child_(std::exchange(other.child_, -1)),
+      output_(std::move(other.output_)),
+      rest_(std::move(other.rest_)),
+      at_(other.at_) {}
+
+ChildLines::~ChildLines() {
+  if (child_ < 0) return;
+  kill(child_, SIGKILL);
+  Wait();
+}
+
+std::optional<std::string> ChildLines::Next() {
+  std::size_t searched = at_;
   for (;;) {
-    const ssize_t n = read(read_end.Get(), buffer, sizeof buffer);
+    if (const auto end = rest_.find('\n', searched); end != rest_.npos) {
+      std::string line = rest_.substr(at_, end - at_);
+      at_ = end + 1;
+      if (line.ends_with('\r')) line.pop_back();
+      return line;
+    }
+    rest_.erase(0, std::exchange(at_, 0));
+    searched = rest_.size();
+    char buffer[65536];
+    const ssize_t n = read(output_.Get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    lines({buffer, static_cast<std::size_t>(n)});
+    rest_.append(buffer, static_cast<std::size_t>(n));
   }
-  lines.Finish();
+  if (rest_.empty()) return std::nullopt;
+  return std::exchange(rest_, {});
+}
+
+int ChildLines::Wait() {
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
   }
+  child_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+Result<int> RunChild(const ChildCall& call,
+                     const std::function<void(std::string_view line)>& on_line) {
+  TRY(ChildLines child, ChildLines::Start(call));
+  while (const auto line = child.Next()) on_line(*line);
+  return child.Wait();
 }
 
 }  // namespace samovar

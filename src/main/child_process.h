@@ -1,15 +1,20 @@
 #pragma once
-// RunChild: runs a build tool (pip, npm, make) and hands its output on line by line.
-// Errors   kInvalid when the program is not there. How it ended is the answer, not an error.
-// Threads  One call, one thread; blocks until the program ends.
+// RunChild: runs a build tool (pip, npm, make) and hands its output on line by line. ChildLines:
+// the same for a reader that asks for one line after the other. Errors   kInvalid when the program
+// is not there. How it ended is the answer, not an error. Threads  One call, one thread; blocks
+// until the program ends, or has a line.
+
+#include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "os/fd.h"
 
 namespace samovar {
 
@@ -19,6 +24,27 @@ struct ChildCall {
   std::vector<std::pair<std::string, std::string>> environment;  // set beside the caller's
   bool in_place = false;                // it writes into the folder that it runs in (make)
   std::vector<std::string> readable{};  // what it reads elsewhere
+};
+
+// A program that runs. One that is dropped before its end is killed.
+class ChildLines {
+ public:
+  static Result<ChildLines> Start(const ChildCall& call);
+  ChildLines(ChildLines&&) noexcept;
+  ChildLines& operator=(ChildLines&&) = delete;
+  ~ChildLines();
+
+  // Without its end; nullopt when there are no more.
+  std::optional<std::string> Next();
+  int Wait();  // as RunChild's
+
+ private:
+  ChildLines(pid_t child, Fd output) : child_(child), output_(std::move(output)) {}
+
+  pid_t child_;
+  Fd output_;
+  std::string rest_;
+  std::size_t at_ = 0;  // of the next line in rest_
 };
 
 // The exit status; 128 + N for signal N. Standard output and error come mixed; input is empty.

@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 #include <cstdio>
 
 #include "base/encoding.h"
@@ -22,7 +23,8 @@ constexpr std::size_t kRowsABatch = 2000;
 constexpr std::size_t kBytesABatch = 4 << 20;
 
 struct Options {
-  std::string name, metric = "cosine", storage = "f32", file, ids, id, vector, attributes, filter;
+  std::string name, metric = "cosine", storage = "f32", id, vector, attributes, filter;
+  RowFile file;
   std::uint64_t dimension = 0;
   std::uint64_t k = 10;
   bool exact = false;
@@ -86,10 +88,26 @@ Result<json::value> Send(const ApiClient& client, const std::string& name, json:
   return client.Json("POST", PathOf(name, "/batch"), json::object{{"changes", std::move(changes)}});
 }
 
+// The server names a change of the batch ("changes[3]: ..."); people count rows of the file.
+std::unexpected<Error> Refused(const Error& error, const std::string& file, std::uint64_t before,
+                               std::size_t sent) {
+  const std::string& text = error.message;
+  constexpr std::string_view kStart = "changes[";
+  const auto end = text.find("]: ");
+  std::uint64_t index = 0;
+  if (text.starts_with(kStart) && end != text.npos &&
+      std::from_chars(text.data() + kStart.size(), text.data() + end, index).ec == std::errc()) {
+    return Fail(error.code,
+                fmt::format("{}: row {}: {}", file, before + index + 1, text.substr(end + 3)));
+  }
+  return Fail(error.code,
+              fmt::format("rows {} to {} of {}: {}", before + 1, before + sent, file, text));
+}
+
 Result<int> Load(const Session& session, const Options& options) {
-  TRY(auto rows, OpenRowSource(options.file, options.ids));
+  TRY(auto rows, OpenRowSource(options.file, session.err, session.clock));
   TRY(const ApiClient client, session.Client());
-  Progress progress(session.err, session.clock, "loading " + options.file);
+  Progress progress(session.err, session.clock, "loading " + options.file.path);
   std::uint64_t count = 0;
   json::value last = json::object();
   json::array changes;
@@ -106,9 +124,7 @@ Result<int> Load(const Session& session, const Options& options) {
       const std::size_t sent = changes.size();
       auto answer = Send(client, options.name, std::move(changes));
       if (!answer) {
-        return Fail(answer.error().code,
-                    fmt::format("rows {} to {} of {}: {}", count + 1, count + sent, options.file,
-                                answer.error().message));
+        return Refused(answer.error(), options.file.path, count, sent);
       }
       count += sent;
       last = std::move(*answer);
@@ -253,10 +269,22 @@ CLI::App* AddVerb(CLI::App* parent, Commands& commands, const std::shared_ptr<Op
   return sub;
 }
 
+void AddLoadOptions(CLI::App* load, RowFile& file) {
+  load->add_option("FILE", file.path, "A .jsonl, .csv, .parquet or .npy file")->required();
+  load->add_option("--ids", file.ids, "Ids of an .npy file's rows, one a line");
+  load->add_option("--id-column", file.id_column, "Of .csv and .parquet: where ids are (id)");
+  load->add_option("--vector-column", file.vector_column,
+                   "Of .csv and .parquet: where vectors are (vector)");
+  load->add_option("--python", file.python,
+                   "The Python to read .parquet with, or to make one with pyarrow from");
+  load->add_option("--cache", file.cache, "Where that one is kept (~/.cache/samovar/parquet)");
+}
+
 constexpr const char* kExamples =
     "  samovar collections create films --dimension 64 --metric cosine\n"
     "  samovar collections load films films.jsonl\n"
     "  samovar collections load films vectors.npy --ids ids.txt\n"
+    "  samovar collections load films films.parquet --id-column film --vector-column embedding\n"
     "  samovar collections put films heat --vector '[0.1, 0.2]' --attributes '{\"year\": 1995}'\n"
     "  samovar collections search films --id heat -k 5 --filter '{\"range\": {\"year\": {\"gte\": "
     "1990}}}'\n"
@@ -280,8 +308,7 @@ void AddCollectionsCommand(Commands& commands) {
   create->add_option("--storage", options->storage, "f32, f16 or i8 (f32)");
   verb("list", "List them", [](const Session& session, const Options&) { return List(session); });
   CLI::App* load = verb("load", "Put the rows of a file", Load);
-  load->add_option("FILE", options->file, "A .jsonl, .csv or .npy file")->required();
-  load->add_option("--ids", options->ids, "Ids of an .npy file's rows, one a line");
+  AddLoadOptions(load, options->file);
   CLI::App* put = verb("put", "Put a row, or change attributes of one", Put);
   put->add_option("ID", options->id, "The row")->required();
   put->add_option("--vector", options->vector, "JSON array");

@@ -49,7 +49,4 @@ struct ModelExported {
 Result<ModelExported> ExportModel(const ModelExport& asked, const Terminal& terminal,
                                   const Clock& clock);
 
-// The text of python/export_model.py.
-const char* ExportModelScript();
-
 }  // namespace samovar

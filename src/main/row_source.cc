@@ -1,5 +1,7 @@
 #include "main/row_source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
@@ -11,6 +13,7 @@
 #include "base/encoding.h"
 #include "main/csv_reader.h"
 #include "main/npy_rows.h"
+#include "main/parquet_rows.h"
 
 namespace samovar {
 
@@ -84,17 +87,22 @@ class JsonLines final : public RowSource {
 
 class CsvRows final : public RowSource {
  public:
-  CsvRows(std::string path, CsvReader reader) : path_(std::move(path)), reader_(std::move(reader)) {
+  explicit CsvRows(RowFile file) : file_(std::move(file)), reader_(file_.path) {
     std::error_code ignored;
-    total_ = std::filesystem::file_size(path_, ignored);
+    total_ = std::filesystem::file_size(file_.path, ignored);
   }
   Result<void> ReadHead() {
     TRY(const auto head, reader_.Next());
     if (head) names_ = *head;
-    for (const char* wanted : {"id"}) {
-      if (std::ranges::find(names_, wanted) == names_.end()) {
-        return Fail(Code::kInvalid, path_ + ":1: there is no column " + wanted);
-      }
+    const auto is_vector = [&](const std::string& name) {
+      return name == file_.vector_column || name.starts_with(file_.vector_column + "_");
+    };
+    if (std::ranges::find(names_, file_.id_column) == names_.end()) {
+      return Missing(file_.id_column + "; --id-column says which has the ids");
+    }
+    if (std::ranges::none_of(names_, is_vector)) {
+      return Missing(fmt::format("{} and none {}_0; --vector-column says which has the vectors",
+                                 file_.vector_column, file_.vector_column));
     }
     return {};
   }
@@ -120,13 +128,14 @@ class CsvRows final : public RowSource {
  private:
   Result<void> Take(const std::string& name, const std::string& cell, json::object& row,
                     std::vector<float>& vector, json::object& attributes) const {
-    if (name == "id") {
+    if (name == file_.id_column) {
       row["id"] = cell;
-    } else if (name == "vector") {
+    } else if (name == file_.vector_column) {
       auto numbers = ParseNumbers(cell);
       if (!numbers) return Wrong("vector: expected numbers");
       vector = std::move(*numbers);
-    } else if (name.starts_with("vector_")) {  // columns stand in the order of the components
+    } else if (name.starts_with(file_.vector_column +
+                                "_")) {  // they stand in the order of the components
       const auto number = ParseNumber(cell);
       if (!number) return Wrong(name + ": expected a number");
       vector.push_back(static_cast<float>(*number));
@@ -137,10 +146,13 @@ class CsvRows final : public RowSource {
     }
     return {};
   }
-  std::unexpected<Error> Wrong(const std::string& what) const {
-    return Fail(Code::kInvalid, path_ + ":" + std::to_string(reader_.Line()) + ": " + what);
+  std::unexpected<Error> Missing(const std::string& what) const {
+    return Fail(Code::kInvalid, file_.path + ":1: there is no column " + what);
   }
-  std::string path_;
+  std::unexpected<Error> Wrong(const std::string& what) const {
+    return Fail(Code::kInvalid, file_.path + ":" + std::to_string(reader_.Line()) + ": " + what);
+  }
+  RowFile file_;
   CsvReader reader_;
   std::vector<std::string> names_;
 };
@@ -180,7 +192,9 @@ std::string PackVector(const std::vector<float>& values) {
   return Base64Encode({reinterpret_cast<const char*>(values.data()), values.size() * 4});
 }
 
-Result<std::unique_ptr<RowSource>> OpenRowSource(const std::string& path, const std::string& ids) {
+Result<std::unique_ptr<RowSource>> OpenRowSource(const RowFile& file, const Terminal& terminal,
+                                                 const Clock& clock) {
+  const auto& [path, ids, id_column, vector_column, python, cache] = file;
   for (const std::string& name : {path, ids}) {
     std::error_code error;
     if (!name.empty() && !std::filesystem::is_regular_file(name, error)) {
@@ -194,7 +208,7 @@ Result<std::unique_ptr<RowSource>> OpenRowSource(const std::string& path, const 
     return std::make_unique<JsonLines>(path);
   }
   if (path.ends_with(".csv")) {
-    auto rows = std::make_unique<CsvRows>(path, CsvReader(path));
+    auto rows = std::make_unique<CsvRows>(file);
     TRY(rows->ReadHead());
     return rows;
   }
@@ -202,7 +216,10 @@ Result<std::unique_ptr<RowSource>> OpenRowSource(const std::string& path, const 
     TRY(auto rows, NpyRows::Open(path));
     return std::make_unique<MatrixRows>(path, std::move(rows), ids);
   }
-  return Fail(Code::kInvalid, path + ": expected a .jsonl, .csv or .npy file");
+  if (path.ends_with(".parquet") || path.ends_with(".pq")) {
+    return ParquetRows::Open(file, terminal, clock);
+  }
+  return Fail(Code::kInvalid, path + ": expected a .jsonl, .csv, .parquet or .npy file");
 }
 
 }  // namespace samovar

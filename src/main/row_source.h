@@ -1,12 +1,12 @@
 #pragma once
-// RowSource: the rows of a file that `samovar collections load` sends: .jsonl, .csv or .npy.
+// RowSource: the rows of a file that `samovar collections load` sends: .jsonl, .csv, .parquet or
+// .npy.
 //
-// How      .jsonl: {"id", "vector", "attributes"} a line. .csv: a column id; a column vector with
-// the
-//          numbers ("[1, 2]" or "1 2") or columns vector_0, vector_1, ...; all others are
-//          attributes. .npy: a matrix of floats; ids from a file with one a line, else the row's
-//          number.
-// Errors   kInvalid, with file and line.
+// How      .jsonl: {"id", "vector", "attributes"} a line. .csv and .parquet: a column id; a column
+//          vector with the numbers (in .csv "[1, 2]" or "1 2") or columns vector_0, vector_1, ...;
+//          all others are attributes. .npy: a matrix of floats; ids from a file with one a line,
+//          else the row's number.
+// Errors   kInvalid, with file and line or row.
 // Threads  One.
 
 #include <boost/json/object.hpp>
@@ -15,7 +15,9 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "main/terminal.h"
 
 namespace samovar {
 
@@ -35,8 +37,16 @@ class RowSource {
   std::uint64_t total_ = 0;
 };
 
-// By the file's name. `ids`: a file, for .npy; "" without.
-Result<std::unique_ptr<RowSource>> OpenRowSource(const std::string& path, const std::string& ids);
+struct RowFile {
+  std::string path;
+  std::string ids = {};  // a file, for .npy; "" without
+  std::string id_column = "id", vector_column = "vector";
+  std::string python = {}, cache = {};  // for .parquet: as `samovar model export` has them
+};
+
+// By the file's name.
+Result<std::unique_ptr<RowSource>> OpenRowSource(const RowFile& file, const Terminal& terminal,
+                                                 const Clock& clock);
 
 // base64 of f32, little-endian.
 std::string PackVector(const std::vector<float>& values);

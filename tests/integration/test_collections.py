@@ -226,7 +226,7 @@ def test_the_command_makes_loads_searches_and_exports(server, tmp_path):
     assert "rows         10" in stats and "recall@10    1.0000 of 10 searches" in stats
     assert name in server.samovar("collections", "list").out
     for arguments, code, message in [
-            (["load", name, tmp_path / "ids.txt"], 2, "expected a .jsonl, .csv or .npy file"),
+            (["load", name, tmp_path / "ids.txt"], 2, "expected a .jsonl, .csv, .parquet or .npy file"),
             (["load", name, tmp_path / "m.npy", "--ids", tmp_path / "wide.csv"], 0, ""),
             (["delete", name, "nobody"], 4, "there is no row nobody"),
             (["put", name, "nobody", "--attributes", "{}"], 4, "there is no row nobody"),
