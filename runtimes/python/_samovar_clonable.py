@@ -15,6 +15,7 @@ import time
 
 MOST_REASONS = 20
 PRIVATE_PLACES = ("/tmp/", "/dev/shm/")  # every clone gets its own copy of what lies there
+COLLECTIONS = "/var/samovar/collection"
 
 # Libraries that stop their threads around a fork and start them again when next used.
 SAFE_THREADS = (
@@ -196,6 +197,9 @@ def of_descriptor(plan, fd, target, status):
         return None  # null, zero, full and random have no state
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         return of_kernel_object(target, fd)
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    if target.startswith(COLLECTIONS) and flags & os.O_ACCMODE == os.O_RDONLY:
+        return None  # mapped, read-only; a merge may remove its name while the mapping is good
     if status.st_nlink == 0:
         return reason(
             "%s is open and deleted" % target.replace(" (deleted)", ""),
@@ -209,8 +213,8 @@ def of_descriptor(plan, fd, target, status):
         return reason(
             "%s is open and no longer found there" % target, "close it before initialisation is over"
         )
-    flags = fcntl.fcntl(fd, fcntl.F_GETFL) & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC)
     position = os.lseek(fd, 0, os.SEEK_CUR)
+    flags &= ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC)
     plan.files.append((fd, target, flags, position, os.get_inheritable(fd)))
     return None
 

@@ -316,6 +316,25 @@ def test_a_clone_sees_what_was_written_after_its_template_opened_the_collection(
     assert server.invoke(name, {}).payload == [2, ["a", "b"]]
 
 
+def test_clones_go_on_where_a_merge_removed_what_their_template_mapped(fresh):
+    server = fresh("keep_alive.policy=fixed", "keep_alive.fixed=0s", "clones.max_spares=0")
+    api = Api(server)
+    api("POST", body={"name": "films", "dimension": 3, "metric": "l2"}, status=201)
+    api("POST", "/films/batch", {"changes": [put("a", [1, 2, 3])]})
+    server.create("from samovar import collection\nFILMS = collection('films')\nKEPT = FILMS.snapshot()\n"
+                  "def handler(event, context):\n    return [len(KEPT), len(FILMS), KEPT.get('a').vector]\n", name="early")
+    assert server.invoke("early").payload == [1, 1, [1, 2, 3]]
+    assert [t["stage"] for t in server.get("/samovar/v1/instances")["templates"]] == ["clonable"]
+    live = server.data_dir / "collections/live/films"
+    mapped = {path.name for path in live.glob("segment-*")}
+    api("POST", "/films/batch", {"changes": [put("b", [9, 9, 9])]})
+    server.create(name="pins", Tags={"samovar:collections": "films:r@pinned"}, Publish=True)  # which seals what is open
+    assert mapped.isdisjoint(path.name for path in live.glob("segment-*"))
+    for _ in range(3):
+        answer = server.invoke("early")
+        assert answer.payload == [1, 2, [1, 2, 3]], answer.payload
+
+
 def test_a_tag_says_which_collections_a_function_sees(server, api, films):
     name, other = unique("tagged"), unique("other")
     api("POST", body={"name": other, "dimension": 2}, status=201)
