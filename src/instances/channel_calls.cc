@@ -2,13 +2,49 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "wire/channel.h"
 
 namespace samovar {
+namespace {
 
-Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFrame invoke) {
+constexpr std::size_t kTogether = 16;         // so many events wait for no more
+constexpr std::size_t kKeptMemory = 1 << 20;  // of a write, for the next
+
+}  // namespace
+
+struct ChannelCalls::Soon {
+  explicit Soon(ChannelCalls& owner) : calls(owner) { calls.soon_ = true; }
+  Soon(const Soon&) = delete;
+  ~Soon() {
+    calls.soon_ = false;
+    if (!done) calls.PassOn();
+  }
+
+  ChannelCalls& calls;
+  bool done = false;
+};
+
+// A writer that is ended in mid-frame leaves the channel of no use to the others.
+struct ChannelCalls::Writing {
+  explicit Writing(ChannelCalls& owner) : calls(owner) { calls.writing_ = true; }
+  Writing(const Writing&) = delete;
+  ~Writing() {
+    calls.writing_ = false;
+    calls.written_ += done.value_or(calls.in_flight_);
+    calls.in_flight_ = 0;
+    if (!done) calls.channel_.Close();
+    calls.PassOn();
+  }
+
+  ChannelCalls& calls;
+  std::optional<std::size_t> done = {};
+};
+
+Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFrame invoke,
+                                             std::string_view payload) {
   struct Entry {
     std::unordered_map<std::string, Call*>& calls;
     const std::string& id;
@@ -23,51 +59,83 @@ Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFram
   if (!entry.made) {
     co_return Answer{Fail(Code::kConflict, "a call of the same id is under way"), false};
   }
-  auto written = co_await WriteInTurn(std::move(invoke));
-  if (!written) co_return Answer{std::unexpected(std::move(written.error())), false};
-  while (!call.answer && !ended_) co_await call.changed.Wait();
-  if (!call.answer) co_return Answer{std::unexpected(*ended_)};
+  auto appended = channel_.Append(out_, invoke, payload);
+  if (!appended) co_return Answer{std::unexpected(std::move(appended.error())), false};
+  call.end = written_ + in_flight_ + out_.size();
+  ++events_;
+  while (!call.answer && !ended_) {
+    const bool mine = Waits(call) && !writing_;
+    if (mine && (calls_.size() == 1 || events_ >= kTogether)) {
+      co_await Write();
+    } else if (mine && !soon_) {
+      co_await WriteSoon();
+    } else {
+      co_await call.changed.Wait();
+    }
+  }
+  if (!call.answer) co_return Answer{std::unexpected(*ended_), call.end <= written_};
   co_return Answer{std::move(*call.answer)};
 }
 
-Task<Result<void>> ChannelCalls::WriteInTurn(ChannelFrame frame) {
-  // A writer that is ended in mid-frame leaves the channel of no use to the others.
-  struct Turn {
-    ChannelCalls& calls;
-    bool done = false;
-    ~Turn() {
-      calls.writing_ = false;
-      calls.written_.Notify();
-      if (!done) calls.channel_.Close();
-    }
-  };
-  while (writing_) co_await written_.Wait();
-  if (ended_) co_return std::unexpected(*ended_);
-  writing_ = true;
-  Turn turn{*this};
-  auto written = co_await channel_.Write(std::move(frame));
-  turn.done = true;
-  co_return written;
+// Behind all that the event loop has to do now, which may bring more events.
+Task<void> ChannelCalls::WriteSoon() {
+  {
+    Soon soon(*this);
+    co_await asio::post(loop_, asio::use_awaitable_t<Executor>());
+    soon.done = true;
+  }
+  if (!writing_ && !out_.empty() && !ended_) co_await Write();
 }
 
-Task<void> ChannelCalls::Read() {
+Task<void> ChannelCalls::Write() {
+  std::string bytes = std::exchange(out_, std::exchange(spare_, {}));
+  in_flight_ = bytes.size();
+  events_ = 0;
+  Writing writing(*this);
+  auto sent = co_await channel_.Send(bytes);
+  writing.done = sent.size;
+  if (!sent.all) {
+    End(std::move(sent.all.error()));
+  } else if (bytes.capacity() <= kKeptMemory) {
+    bytes.clear();
+    spare_ = std::move(bytes);
+  }
+}
+
+// Lets one of the calls whose events wait write them.
+void ChannelCalls::PassOn() {
+  if (out_.empty() || ended_) return;
+  for (auto& [id, call] : calls_) {
+    if (Waits(*call)) return call->changed.Notify();
+  }
+}
+
+Task<void> ChannelCalls::Read(std::function<void()> came) {
   while (!ended_) {
     auto frame = co_await channel_.Read();
-    if (!frame) {
-      End(std::move(frame.error()));
-      break;
+    came();
+    while (frame && Give(std::move(*frame))) {
+      auto next = channel_.TakeWhole();
+      if (!next) break;
+      frame = std::move(*next);
     }
-    const auto type = static_cast<FrameType>(frame->type);
-    if (type != FrameType::kResponse && type != FrameType::kError) {
-      End({Code::kInvalid,
-           fmt::format("the runtime sent a frame of type {} out of turn", frame->type)});
-      break;
-    }
-    const auto waiting = calls_.find(std::string(MetaField(frame->meta, 1)));
-    if (waiting == calls_.end()) continue;
-    waiting->second->answer = std::move(*frame);
-    waiting->second->changed.Notify();
+    if (!frame) End(std::move(frame.error()));
   }
+}
+
+// Whether the channel can go on.
+bool ChannelCalls::Give(ChannelFrame frame) {
+  const auto type = static_cast<FrameType>(frame.type);
+  if (type != FrameType::kResponse && type != FrameType::kError) {
+    End({Code::kInvalid,
+         fmt::format("the runtime sent a frame of type {} out of turn", frame.type)});
+    return false;
+  }
+  const auto waiting = calls_.find(std::string(MetaField(frame.meta, 1)));
+  if (waiting == calls_.end()) return true;
+  waiting->second->answer = std::move(frame);
+  waiting->second->changed.Notify();
+  return true;
 }
 
 void ChannelCalls::End(Error why) {

@@ -1,14 +1,19 @@
 #pragma once
 // ChannelCalls: the calls under way on one channel whose runtime takes several at a time.
 //
-// How      Each INVOKE is written in turn; one reader gives every answer to the call whose id it
-//          carries. An answer that nobody waits for any more is dropped.
+// How      INVOKEs that come in one turn of the event loop are written together, and what comes
+//          while the channel takes them is the next write. One reader gives every answer to the
+//          call whose id it carries. An answer that nobody waits for any more is dropped.
+// Why      A write wakes the runtime; one for many events costs both sides as much as for one.
 // Errors   Ask: kUnavailable once the channel has ended, also for the calls that wait then.
 // Threads  The event loop only.
 // Source   docs/formats/channel.md, version 2.
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/task.h"
@@ -19,33 +24,46 @@ namespace samovar {
 
 class ChannelCalls {
  public:
-  ChannelCalls(const Executor& loop, FrameChannel& channel)
-      : loop_(loop), channel_(channel), written_(loop) {}
+  ChannelCalls(const Executor& loop, FrameChannel& channel) : loop_(loop), channel_(channel) {}
 
   struct Answer {
     Result<ChannelFrame> frame;
     bool sent = true;  // false: the runtime never had the whole event
   };
-  // Sends an INVOKE and waits for its RESPONSE or ERROR.
-  Task<Answer> Ask(std::string request_id, ChannelFrame invoke);
-  // Reads answers until the channel ends, and then ends the calls.
-  Task<void> Read();
+  // Sends an INVOKE and waits for its RESPONSE or ERROR. `invoke` has no payload of its own.
+  Task<Answer> Ask(std::string request_id, ChannelFrame invoke, std::string_view payload);
+  // Reads answers until the channel ends, and then ends the calls. `came` is called with each
+  // receive, before the calls learn of the answers in it.
+  Task<void> Read(std::function<void()> came);
 
  private:
   struct Call {
     explicit Call(const Executor& loop) : changed(loop) {}
     std::optional<ChannelFrame> answer;
+    std::uint64_t end = 0;  // of its event, in all bytes that go down the channel
     Signal changed;
   };
 
-  Task<Result<void>> WriteInTurn(ChannelFrame frame);
+  struct Soon;
+  struct Writing;
+
+  bool Waits(const Call& call) const { return call.end > written_ + in_flight_; }
+  Task<void> WriteSoon();
+  Task<void> Write();
+  void PassOn();
+  bool Give(ChannelFrame frame);
   void End(Error why);
 
   Executor loop_;
   FrameChannel& channel_;
   std::unordered_map<std::string, Call*> calls_;
+  std::string out_;            // events that wait to be written
+  std::string spare_;          // the last one's memory
+  std::size_t events_ = 0;     // in out_
+  std::uint64_t written_ = 0;  // bytes
+  std::size_t in_flight_ = 0;  // what is being written
   bool writing_ = false;
-  Signal written_;
+  bool soon_ = false;  // a call will write at the end of this turn of the loop
   std::optional<Error> ended_;
 };
 

@@ -92,13 +92,14 @@ Task<WorkerReply> ChannelWorker::Invoke(Invocation& invocation, WallTime deadlin
   co_return co_await ReadAnswer(sink);
 }
 
-Task<void> ChannelWorker::ReadAnswers() { co_await calls_->Read(); }
+Task<void> ChannelWorker::ReadAnswers(std::function<void()> came) {
+  co_await calls_->Read(std::move(came));
+}
 
-// The event is copied whatever its size: another call's fault may make it go elsewhere.
+// The event stays with its call, whatever its size: another's fault may make it go elsewhere.
 Task<WorkerReply> ChannelWorker::InvokeBeside(Invocation& invocation, ChannelFrame frame,
                                               ResponseSink* sink) {
-  frame.payload = invocation.payload;
-  auto answer = co_await calls_->Ask(invocation.request_id, std::move(frame));
+  auto answer = co_await calls_->Ask(invocation.request_id, std::move(frame), invocation.payload);
   if (!answer.frame) {
     WorkerReply reply = Gone(answer.frame.error().message);
     if (!answer.sent && answer.frame.error().code != Code::kTooLarge) {

@@ -3,6 +3,7 @@
 // Errors   A frame that is unknown, malformed or out of turn is kGone: the instance is of no use.
 // Threads  The event loop only.
 
+#include <functional>
 #include <memory>
 
 #include "instances/channel_calls.h"
@@ -22,7 +23,7 @@ class ChannelWorker final : public Worker {
   Task<WorkerReply> Init() override;
   Task<WorkerReply> Invoke(Invocation& invocation, WallTime deadline, ResponseSink* sink) override;
   int Capacity() const override { return capacity_; }
-  Task<void> ReadAnswers() override;
+  Task<void> ReadAnswers(std::function<void()> came) override;
   Task<bool> AskToEnd(std::string reason) override;
   void Close() override {
     channel_.Close();

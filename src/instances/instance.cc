@@ -152,7 +152,8 @@ Task<void> Instance::ReadLog() {
 
 Task<void> Instance::ReadAnswers() {
   Use use(*this);
-  co_await worker_->ReadAnswers();
+  // What was printed before an answer was sent is in the pipe when the answer has come.
+  co_await worker_->ReadAnswers([this] { log_->Drain(); });
   ended_with_ = calls_;  // they learn of the end after this
 }
 
@@ -283,7 +284,7 @@ Task<std::optional<InvocationResult>> Instance::Run(Invocation& call, ResponseSi
   SteadyTime end = context_.clock.Now();
   auto duration = end - begin;
   deadline.reset();
-  log_->Drain();
+  if (!beside || reply.ending == Ending::kGone) log_->Drain();
   usable_ = usable_ && reply.usable;
   if (reply.ending == Ending::kGone && EndedByAnother(until)) {
     call.alone = true;

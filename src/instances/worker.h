@@ -9,6 +9,7 @@
 // Threads  The event loop only.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -47,8 +48,9 @@ class Worker {
                                    ResponseSink* sink) = 0;
   // How many calls it takes at a time; known once Init() has answered.
   virtual int Capacity() const { return 1; }
-  // REQUIRES: a capacity above 1. Runs beside the calls, until the conversation ends.
-  virtual Task<void> ReadAnswers() { co_return; }
+  // REQUIRES: a capacity above 1. Runs beside the calls, until the conversation ends. Calls `came`
+  // when answers have come, before the calls learn of them.
+  virtual Task<void> ReadAnswers(std::function<void()> /*came*/) { co_return; }
   // Asks the runtime to end by itself; false where there is no way to ask.
   virtual Task<bool> AskToEnd(std::string reason) = 0;
   // Ends the conversation; whoever waits gets kGone.

@@ -26,8 +26,8 @@ std::uint32_t Load32(const char* at) {
   return b[0] | b[1] << 8 | b[2] << 16 | static_cast<std::uint32_t>(b[3]) << 24;
 }
 
-std::array<char, kHeadSize> EncodeHead(const ChannelFrame& frame) {
-  std::size_t length = 4 + frame.meta.size() + frame.payload.size();
+std::array<char, kHeadSize> EncodeHead(const ChannelFrame& frame, std::size_t payload) {
+  std::size_t length = 4 + frame.meta.size() + payload;
   return {static_cast<char>(length),
           static_cast<char>(length >> 8),
           static_cast<char>(length >> 16),
@@ -69,21 +69,40 @@ void FrameChannel::Close() {
 Task<Result<ChannelFrame>> FrameChannel::Read() {
   if (buffer_.empty()) buffer_.resize(kBufferSize);
   CO_TRY(co_await Fill(kHeadSize));
-  std::size_t length = Load32(&buffer_[begin_]);
   ChannelFrame frame;
-  frame.type = static_cast<std::uint8_t>(buffer_[begin_ + 4]);
-  frame.flags = static_cast<std::uint8_t>(buffer_[begin_ + 5]);
-  std::size_t meta = static_cast<unsigned char>(buffer_[begin_ + 6]) |
-                     static_cast<unsigned char>(buffer_[begin_ + 7]) << 8;
-  if (length > max_frame_) {
-    co_return Fail(Code::kTooLarge, "a frame of " + std::to_string(length) + " bytes came");
-  }
-  if (length < 4 + meta) co_return Fail(Code::kInvalid, "a frame shorter than its head came");
-  begin_ += kHeadSize;
+  std::size_t meta = 0;
+  CO_TRY(const std::size_t length, TakeHead(frame, meta));
   CO_TRY(co_await ReadRest(frame.meta, meta));
   CO_TRY(co_await ReadRest(frame.payload, length - 4 - meta));
-  read_last_ = true;
   co_return frame;
+}
+
+std::optional<Result<ChannelFrame>> FrameChannel::TakeWhole() {
+  const std::size_t have = end_ - begin_;
+  if (have < kHeadSize || have - 4 < Load32(&buffer_[begin_])) return std::nullopt;
+  ChannelFrame frame;
+  std::size_t meta = 0;
+  auto length = TakeHead(frame, meta);
+  if (!length) return std::unexpected(std::move(length.error()));
+  frame.meta.assign(&buffer_[begin_], meta);
+  frame.payload.assign(&buffer_[begin_] + meta, *length - 4 - meta);
+  begin_ += *length - 4;
+  return frame;
+}
+
+// Reads the head that the buffer holds; answers the length that it says.
+Result<std::size_t> FrameChannel::TakeHead(ChannelFrame& frame, std::size_t& meta) {
+  const std::size_t length = Load32(&buffer_[begin_]);
+  frame.type = static_cast<std::uint8_t>(buffer_[begin_ + 4]);
+  frame.flags = static_cast<std::uint8_t>(buffer_[begin_ + 5]);
+  meta = static_cast<unsigned char>(buffer_[begin_ + 6]) |
+         static_cast<unsigned char>(buffer_[begin_ + 7]) << 8;
+  if (length > max_frame_) {
+    return Fail(Code::kTooLarge, "a frame of " + std::to_string(length) + " bytes came");
+  }
+  if (length < 4 + meta) return Fail(Code::kInvalid, "a frame shorter than its head came");
+  begin_ += kHeadSize;
+  return length;
 }
 
 // Waits until the buffer holds `want` bytes.
@@ -101,16 +120,17 @@ Task<Result<void>> FrameChannel::Fill(std::size_t want) {
 }
 
 Task<Result<std::size_t>> FrameChannel::Receive(char* to, std::size_t size) {
-  if (std::exchange(read_last_, false)) {
+  if (std::exchange(filled_, false)) {
     ssize_t n = ::recv(socket_.native_handle(), to, size, MSG_DONTWAIT);
     if (n > 0) {
-      read_last_ = true;
+      filled_ = static_cast<std::size_t>(n) == size;
       co_return static_cast<std::size_t>(n);
     }
   }
   // The reactor also tries the call before it waits, so no other try is made here.
   auto [error, n] = co_await socket_.async_receive(asio::buffer(to, size), kTuple);
   if (error) co_return ChannelFailed(error);
+  filled_ = n == size;
   co_return n;
 }
 
@@ -142,7 +162,7 @@ Task<Result<void>> FrameChannel::Write(ChannelFrame frame) {
   if (frame.meta.size() > 0xffff || 4 + frame.meta.size() + frame.payload.size() > max_frame_) {
     co_return Fail(Code::kTooLarge, "the frame is larger than the channel allows");
   }
-  auto head = EncodeHead(frame);
+  auto head = EncodeHead(frame, frame.payload.size());
   std::array<asio::const_buffer, 3> parts{asio::buffer(head), asio::buffer(frame.meta),
                                           asio::buffer(frame.payload)};
   std::array<iovec, 3> pieces;
@@ -154,7 +174,6 @@ Task<Result<void>> FrameChannel::Write(ChannelFrame frame) {
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
-  read_last_ = false;
   ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) {
     co_return ChannelFailed({errno, boost::system::system_category()});
@@ -169,6 +188,33 @@ Task<Result<void>> FrameChannel::Write(ChannelFrame frame) {
   auto [error, n] = co_await asio::async_write(socket_, parts, kTuple);
   if (error) co_return ChannelFailed(error);
   co_return Result<void>();
+}
+
+Result<void> FrameChannel::Append(std::string& bytes, const ChannelFrame& frame,
+                                  std::string_view payload) {
+  if (frame.meta.size() > 0xffff || 4 + frame.meta.size() + payload.size() > max_frame_) {
+    return Fail(Code::kTooLarge, "the frame is larger than the channel allows");
+  }
+  auto head = EncodeHead(frame, payload.size());
+  bytes.append(head.data(), head.size()).append(frame.meta).append(payload);
+  return {};
+}
+
+Task<FrameChannel::Sent> FrameChannel::Send(const std::string& bytes) {
+  Sent sent;
+  ssize_t n =
+      ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) {
+    sent.all = ChannelFailed({errno, boost::system::system_category()});
+    co_return sent;
+  }
+  sent.size = n > 0 ? static_cast<std::size_t>(n) : 0;
+  if (sent.size == bytes.size()) co_return sent;
+  auto [error, more] = co_await asio::async_write(
+      socket_, asio::buffer(bytes.data() + sent.size, bytes.size() - sent.size), kTuple);
+  sent.size += more;
+  if (error) sent.all = ChannelFailed(error);
+  co_return sent;
 }
 
 }  // namespace samovar

@@ -14,7 +14,9 @@
 #include <array>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -39,7 +41,19 @@ class FrameChannel {
   FrameChannel(FrameChannel&&) = default;
 
   Task<Result<ChannelFrame>> Read();
+  // The next frame where all of it has come already, as Read() would answer; else nothing.
+  std::optional<Result<ChannelFrame>> TakeWhole();
   Task<Result<void>> Write(ChannelFrame frame);
+
+  // Several frames in one sendmsg: first their bytes, one behind the other, then Send.
+  // `frame` has no payload of its own. kTooLarge adds nothing.
+  Result<void> Append(std::string& bytes, const ChannelFrame& frame, std::string_view payload);
+  struct Sent {
+    std::size_t size = 0;  // what the socket took before it failed
+    Result<void> all = {};
+  };
+  // `bytes` lives until this returns.
+  Task<Sent> Send(const std::string& bytes);
 
   // Wakes whoever waits; every later call answers kUnavailable.
   void Close();
@@ -48,13 +62,14 @@ class FrameChannel {
   Task<Result<void>> Fill(std::size_t want);
   Task<Result<std::size_t>> Receive(char* to, std::size_t size);
   Task<Result<void>> ReadRest(std::string& payload, std::size_t size);
+  Result<std::size_t> TakeHead(ChannelFrame& frame, std::size_t& meta);
 
   asio::basic_stream_socket<asio::local::stream_protocol, Executor> socket_;
   std::size_t max_frame_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0;  // what was received and not yet taken: [begin_, end_) of buffer_
   std::size_t end_ = 0;
-  bool read_last_ = false;  // more may be there already: try before waiting
+  bool filled_ = false;  // the last receive took all it could: try before waiting
 };
 
 }  // namespace samovar

@@ -63,6 +63,28 @@ TEST(FrameChannel, WritesTheBytesOfTheFormat) {
             std::string("\x09\0\0\0\x01\0\x02\0idxyz", 13));
 }
 
+TEST(FrameChannel, SendsSeveralFramesAtOnce) {
+  Pair pair;
+  auto left = pair.Left();
+  auto right = pair.Right();
+  std::string bytes;
+  ASSERT_TRUE(left.Append(bytes, {1, 2, "first", ""}, "payload"));
+  ASSERT_TRUE(left.Append(bytes, {3, 0, "", ""}, ""));
+  ASSERT_FALSE(left.Append(bytes, {3, 0, std::string(70'000, 'm'), ""}, ""));
+  auto sent = pair.Run(left.Send(bytes));
+  EXPECT_TRUE(sent.all);
+  EXPECT_EQ(sent.size, 8u + 5u + 7u + 8u);
+  EXPECT_FALSE(right.TakeWhole());
+  auto first = pair.Run(right.Read());
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->meta, "first");
+  EXPECT_EQ(first->payload, "payload");
+  auto second = right.TakeWhole();
+  ASSERT_TRUE(second && *second);
+  EXPECT_EQ((*second)->type, 3);
+  EXPECT_FALSE(right.TakeWhole());
+}
+
 TEST(FrameChannel, TakesSeveralFramesFromOneReceive) {
   Pair pair;
   auto right = pair.Right();

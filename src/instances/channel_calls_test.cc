@@ -1,0 +1,124 @@
+#include "instances/channel_calls.h"
+
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <deque>
+
+#include "wire/channel.h"
+
+namespace samovar {
+namespace {
+
+class ChannelCallsTest : public testing::Test {
+ protected:
+  ChannelCallsTest() {
+    int fds[2];
+    CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    ours_.emplace(loop_.get_executor(), Fd(fds[0]));
+    fd_ = fds[1];
+    theirs_.emplace(loop_.get_executor(), Fd(fds[1]));
+    calls_.emplace(loop_.get_executor(), *ours_);
+    asio::co_spawn(loop_, calls_->Read([this] { ++receives_; }), asio::detached);
+  }
+
+  ~ChannelCallsTest() override {
+    ours_->Close();
+    loop_.restart();
+    loop_.run();
+  }
+
+  Task<void> AskOne(std::string id, std::string payload, std::optional<ChannelCalls::Answer>& to) {
+    ChannelFrame invoke{static_cast<std::uint8_t>(FrameType::kInvoke), 0, id, {}};
+    to = co_await calls_->Ask(id, std::move(invoke), payload);
+  }
+
+  void Ask(std::string id, std::string payload) {
+    auto& answer = answers_.emplace_back();
+    asio::co_spawn(loop_, AskOne(std::move(id), std::move(payload), answer), asio::detached);
+  }
+
+  // Answers `count` events with what they hold, together.
+  Task<void> AnswerAll(int count) {
+    std::string bytes;
+    for (int i = 0; i < count; ++i) {
+      auto frame = co_await theirs_->Read();
+      CHECK(frame.has_value());
+      ChannelFrame response{static_cast<std::uint8_t>(FrameType::kResponse), 0, {}, {}};
+      response.meta = std::string(1, '\0') + frame->meta;
+      CHECK(theirs_->Append(bytes, response, frame->payload).has_value());
+    }
+    auto sent = co_await theirs_->Send(bytes);
+    CHECK(sent.all.has_value());
+  }
+
+  void Poll() {
+    loop_.restart();
+    loop_.poll();
+  }
+
+  asio::io_context loop_{1};
+  std::optional<FrameChannel> ours_, theirs_;
+  int fd_ = -1;
+  std::optional<ChannelCalls> calls_;
+  std::deque<std::optional<ChannelCalls::Answer>> answers_;
+  int receives_ = 0;
+};
+
+TEST_F(ChannelCallsTest, WritesTheEventsOfOneTurnTogether) {
+  for (int i = 0; i < 5; ++i) Ask(std::to_string(i), "event");
+  // The first knows of no others; they go with one write when the turn is over.
+  loop_.poll_one();
+  loop_.poll_one();
+  char buffer[4096];
+  const ssize_t first = ::recv(fd_, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
+  Poll();
+  const ssize_t all = ::recv(fd_, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
+  EXPECT_EQ(all, 5 * (8 + 1 + 5));
+  EXPECT_LT(first, all);
+  asio::co_spawn(loop_, AnswerAll(5), asio::detached);
+  Poll();
+  EXPECT_EQ(receives_, 1);
+  for (const auto& answer : answers_) {
+    ASSERT_TRUE(answer && answer->frame);
+    EXPECT_EQ(answer->frame->payload, "event");
+  }
+}
+
+TEST_F(ChannelCallsTest, GivesEachCallItsOwnAnswerThoughTheChannelIsFull) {
+  constexpr int kCalls = 40;
+  const std::string large(300'000, 'p');
+  for (int i = 0; i < kCalls; ++i) Ask(std::to_string(i), large + std::to_string(i));
+  Poll();
+  asio::co_spawn(loop_, AnswerAll(kCalls), asio::detached);
+  Poll();
+  for (int i = 0; i < kCalls; ++i) {
+    const auto& answer = answers_[static_cast<std::size_t>(i)];
+    ASSERT_TRUE(answer && answer->frame);
+    EXPECT_EQ(answer->frame->payload.substr(large.size()), std::to_string(i));
+  }
+}
+
+TEST_F(ChannelCallsTest, TellsWhichEventsTheRuntimeNeverHad) {
+  const std::string large(3'000'000, 'p');  // more than a socket holds
+  Ask("0", "small");
+  Poll();
+  Ask("1", large);
+  Ask("2", "small");
+  Poll();
+  theirs_->Close();
+  Poll();
+  for (const auto& answer : answers_) {
+    ASSERT_TRUE(answer);
+    EXPECT_FALSE(answer->frame);
+  }
+  EXPECT_TRUE(answers_[0]->sent);
+  EXPECT_FALSE(answers_[1]->sent);
+  EXPECT_FALSE(answers_[2]->sent);
+}
+
+}  // namespace
+}  // namespace samovar
