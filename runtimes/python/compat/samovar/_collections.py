@@ -308,6 +308,8 @@ class Collection:
     def __init__(self, name, folder=None):
         handle, error = c_void_p(), _Error()
         self._handle = None
+        if "\0" in name:  # where C would stop reading
+            raise NotFound("there is no such collection: its name has a NUL")
         _check(_c().samovar_collection_open(folder and os.fsencode(folder), name.encode(), byref(handle),
                                             byref(error)), error)
         self._handle, self.name = handle, name
