@@ -49,11 +49,12 @@ def upload(server, zip_):
 class Function:
     """One function of a server."""
 
-    def __init__(self, server, name, zip_, memory_size=1769, tags=None, environment=None, layers=()):
+    def __init__(self, server, name, zip_, memory_size=1769, tags=None, environment=None, layers=(),
+                 handler="app.handler", runtime="python3.11"):
         self.server, self.name = server, name
         self.address = ("127.0.0.1", server.port)
         server.client().create_function(
-            FunctionName=name, Runtime="python3.11", Role=ROLE, Handler="app.handler", Timeout=60, MemorySize=memory_size,
+            FunctionName=name, Runtime=runtime, Role=ROLE, Handler=handler, Timeout=60, MemorySize=memory_size,
             Code=upload(server, zip_), Tags=tags or {}, Environment={"Variables": environment or {}}, Layers=list(layers))
         server.active(name)
 

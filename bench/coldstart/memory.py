@@ -30,6 +30,15 @@ def group(pid):
     return [int(p) for p in os.listdir("/proc") if p.isdigit() and cgroup(p) == own]
 
 
+def depth(pid):
+    """How many process-id namespaces it is in: 2 in a sandbox, 3 in a clone; 0 where it is the first of one, or has ended."""
+    try:
+        ids = re.search(r"^NSpid:(.*)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1].split()
+    except OSError:
+        return 0
+    return len(ids) if ids[-1] != "1" else 0
+
+
 def cgroup(pid):
     try:
         found = re.search(r":(/\S*samovar-[0-9a-f]+/\S+)", pathlib.Path(f"/proc/{pid}/cgroup").read_text())

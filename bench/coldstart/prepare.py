@@ -11,6 +11,7 @@ import zipfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build/bench/coldstart"
+CODE = ("app.py", "primed.py")
 sys.path.insert(0, str(ROOT / "bench/invoke"))
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
@@ -18,9 +19,9 @@ import run as invoke  # noqa: E402  (bench/invoke: the venv with FastAPI and aws
 
 
 def package():
-    """The function's folder: pandas, scikit-learn, the model, app.py, byte code. Answers (folder, answers)."""
+    """The function's folder: pandas, scikit-learn, the model, the code, byte code. Answers (folder, answers)."""
     folder, stamp = BUILD / "package", BUILD / "package.txt"
-    wanted = "".join((HERE / name).read_text() for name in ("requirements.txt", "train.py", "app.py"))
+    wanted = "".join((HERE / name).read_text() for name in ("requirements.txt", "train.py", *CODE))
     python = invoke.python311()
     if not stamp.exists() or stamp.read_text() != wanted:
         print("installing pandas and scikit-learn for the function, training its model ...", flush=True)
@@ -30,7 +31,8 @@ def package():
                      "--no-compile", "--target", folder, "-r", HERE / "requirements.txt")
         invoke.quiet(python, HERE / "train.py", BUILD, env={**os.environ, "PYTHONPATH": str(folder)})
         shutil.move(BUILD / "model.pickle", folder / "model.pickle")
-        shutil.copy(HERE / "app.py", folder)
+        for name in CODE:
+            shutil.copy(HERE / name, folder)
         # By content, not by time, which a zip does not keep.
         invoke.quiet(python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder)
         stamp.write_text(wanted)

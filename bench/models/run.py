@@ -95,7 +95,9 @@ class Limit:
         return statistics.median(run[what] for run in self.runs)
 
 
-def prepare(bin_):
+def trained():
+    """The folder with the models, and the environment that they were made with."""
+    bin_ = environment("models-venv", HERE / "requirements.txt")
     folder = BUILD / "models"
     stamp = folder / "made"
     wanted = (HERE / "make_models.py").read_text() + (HERE / "requirements.txt").read_text()
@@ -104,6 +106,10 @@ def prepare(bin_):
         folder.mkdir(parents=True, exist_ok=True)
         invoke.quiet(bin_ / "python", HERE / "make_models.py", folder)
         stamp.write_text(wanted)
+    return folder, bin_
+
+
+def prepare(folder):
     program = folder / "in_process"
     invoke.quiet("clang++-19", "-std=c++23", "-O2", "-o", program, HERE / "in_process.cc", f"-I{ORT}/include",
                  f"-L{ORT}/lib", "-lonnxruntime", f"-Wl,-rpath,{ORT}/lib")
@@ -113,7 +119,7 @@ def prepare(bin_):
         (folder / f"{model}.v2").write_text("".join(json.dumps({"inputs": [
             {"name": "X", "datatype": "FP32", "shape": [1, 100], "data": row}]}) + "\n" for row in rows))
     (folder / "empty.events").write_text('{"instances":[0]}\n')
-    return folder, program
+    return program
 
 
 def first(answer):
@@ -203,8 +209,8 @@ def table(by, limits, models):
 
 
 def gather(stack, asked, models):
-    bin_ = environment("models-venv", HERE / "requirements.txt")
-    folder, program = prepare(bin_)
+    folder, bin_ = trained()
+    program = prepare(folder)
     by = samovar(stack, folder, models) if "samovar" in asked else {}
     for model in models:
         for library in ("onnx", "sklearn"):

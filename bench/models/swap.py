@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from run import BUILD, HERE, environment, prepare  # also sets the path
+from run import BUILD, HERE, prepare, trained  # also sets the path
 
 from harness import Server, pack  # noqa: E402
 from models import ask, deploy, files_of  # noqa: E402
@@ -62,7 +62,8 @@ def main():
     options.add_argument("--rounds", type=int, default=1)
     args = options.parse_args()
     BUILD.mkdir(parents=True, exist_ok=True)
-    folder, _ = prepare(environment("models-venv", HERE / "requirements.txt"))
+    folder, _ = trained()
+    prepare(folder)
     model, events = (folder / "forest.onnx").read_bytes(), folder / "forest.events"
     rounds = []
     with Server("grpc_listen=off") as server:

@@ -102,6 +102,38 @@ def test_clones_see_their_network_interfaces_as_fresh_instances_do(server):
     assert answers == [[[1, "lo"]]] * 2
 
 
+def test_a_function_that_primes_itself_as_the_documentation_has_it_is_primed_in_each_clone(server, name):
+    text = (pathlib.Path(__file__).parents[2] / "docs/clones.md").read_text()
+    snippet = text.split("<!-- the tests run this -->\n```python\n")[1].split("```")[0]
+    server.create("import time\nSEEN = []\ndef predict(row):\n    SEEN.append(row)\n    time.sleep(row[0])\n"
+                  "    return [len(SEEN), sum(SEEN[0])]\n" + snippet, name=name)
+    answers = at_once(server, name, 3, {"row": [0.5]})
+    assert answers == [[2, 0]] * 3  # once before the snapshot, once in each clone
+    assert {i["kind"] for i in instances(server, name) if i["state"] in ("idle", "busy")} == {"clone"}
+
+
+def test_c_code_in_a_clone_is_refused_its_interfaces_by_rtnetlink_and_gets_them_by_ioctl(server):
+    code = """
+import ctypes, errno, fcntl, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def handler(event, context):
+    found = ctypes.c_void_p()
+    code = 0 if libc.getifaddrs(ctypes.byref(found)) == 0 else ctypes.get_errno()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:  # SIOCGIFCONF, SIOCGIFADDR
+        room = ctypes.create_string_buffer(1024)
+        size = struct.unpack("iP", fcntl.ioctl(link, 0x8912, struct.pack("iP", 1024, ctypes.addressof(room))))[0]
+        name = room.raw[:16].split(b"\\0")[0].decode()
+        address = socket.inet_ntoa(fcntl.ioctl(link, 0x8915, struct.pack("256s", name.encode()))[20:24])
+    return [errno.errorcode.get(code, code), size, name, address]
+"""
+    cloned, fresh = unique(), unique()
+    server.create(code, name=cloned)
+    server.create(code, name=fresh, Tags={"samovar:clone": "off"})
+    assert server.invoke(fresh, {}).payload == [0, 40, "lo", "127.0.0.1"]
+    assert server.invoke(cloned, {}).payload == ["EPERM", 40, "lo", "127.0.0.1"]
+    assert [i["kind"] for i in instances(server, cloned) if i["state"] == "idle"] == ["clone"]
+
+
 def test_files_that_initialisation_left_in_tmp_are_copied(server, name):
     code = "import os\nopen('/tmp/model', 'w').write('weights')\ndef handler(e, c):\n" \
            "    text = open('/tmp/model').read()\n    open('/tmp/model', 'w').write(str(e))\n    return text\n"
