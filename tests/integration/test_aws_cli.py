@@ -3,6 +3,7 @@
 import json
 
 from harness import ROLE, pack, unique
+from models import deploy, publish, scaled
 
 
 def test_a_day_with_the_aws_cli(server, tmp_path):
@@ -34,6 +35,38 @@ def test_a_day_with_the_aws_cli(server, tmp_path):
     assert gone.returncode != 0 and "ResourceNotFoundException" in gone.err
     aws("delete-function", "--function-name", name)
     assert name not in aws("list-functions").out
+
+
+def test_a_model_behind_an_endpoint_with_the_aws_cli(server, tmp_path):
+    function, one, two, config, endpoint = (unique(stem) for stem in ("model", "one", "two", "config", "endpoint"))
+    row, out = tmp_path / "row.csv", tmp_path / "out.csv"
+    row.write_text("1,2\n")
+    aws = lambda *args: server.aws("sagemaker", *args)  # noqa: E731
+    call = lambda *args: json.loads(server.aws(  # noqa: E731
+        "sagemaker-runtime", "invoke-endpoint", "--content-type", "text/csv", "--body", f"fileb://{row}", *args, out).out)
+    deploy(server, scaled(2.0), name=function)
+    assert publish(server, function, scaled(2.0)) == "1"
+    assert publish(server, function, scaled(3.0)) == "2"
+    call("--endpoint-name", function)  # never created: the function of that name, as it is now
+    assert out.read_text().split() == ["3,6"]
+    for model, version in ((one, 1), (two, 2)):
+        aws("create-model", "--model-name", model, "--primary-container", f"Image={function}:{version}",
+            "--execution-role-arn", ROLE)
+    variant = "VariantName={0},ModelName={0},InitialVariantWeight=1,InstanceType=ml.m5.large,InitialInstanceCount=1"
+    aws("create-endpoint-config", "--endpoint-config-name", config, "--production-variants", variant.format(one))
+    aws("create-endpoint-config", "--endpoint-config-name", config + "-half", "--production-variants",
+        variant.format(one), variant.format(two))
+    aws("create-endpoint", "--endpoint-name", endpoint, "--endpoint-config-name", config)
+    aws("wait", "endpoint-in-service", "--endpoint-name", endpoint)
+    assert call("--endpoint-name", endpoint)["InvokedProductionVariant"] == one
+    assert out.read_text().split() == ["2,4"]
+    aws("update-endpoint", "--endpoint-name", endpoint, "--endpoint-config-name", config + "-half")
+    aws("wait", "endpoint-in-service", "--endpoint-name", endpoint)
+    assert call("--endpoint-name", endpoint, "--target-variant", two)["InvokedProductionVariant"] == two
+    assert out.read_text().split() == ["3,6"]
+    shares = json.loads(aws("describe-endpoint", "--endpoint-name", endpoint).out)["ProductionVariants"]
+    assert [share["CurrentWeight"] for share in shares] == [1, 1]
+    aws("delete-endpoint", "--endpoint-name", endpoint)
 
 
 def test_a_function_error_is_told(server, tmp_path):
