@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "instances/instance_pool.h"
+#include "sandbox/cpu_share.h"
 
 namespace samovar {
 namespace {
@@ -22,7 +23,6 @@ constexpr std::chrono::seconds kStarvedLong{1};
 constexpr std::chrono::seconds kStartsStand{1};  // all under way, and none begins or ends
 constexpr std::int64_t kLogAllowance = 1 << 20;  // of all instances in a tick
 constexpr int kMaxTries = 3;
-constexpr Bytes kWholeCpu = Bytes::MiB(1769);
 constexpr std::chrono::seconds kKillWait{5};
 
 }  // namespace
@@ -88,7 +88,7 @@ Task<Result<InvocationResult>> InstanceService::Invoke(Invocation invocation, Re
 // function with less than a whole one would look its share away.
 bool InstanceService::MayBusyPoll(const Version& version) const {
   return options_.busy_poll && 2 * limits_.Running() <= options_.cores &&
-         version.memory >= kWholeCpu;
+         version.memory >= kMemoryOfOneCpu;
 }
 
 Task<Result<InvocationResult>> InstanceService::InvokeAdmitted(Invocation& invocation,

@@ -7,6 +7,7 @@
 
 #include "main/guess.h"
 #include "models/model_file.h"
+#include "sandbox/cpu_share.h"
 
 namespace samovar {
 
@@ -16,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1 << 20;
 // One whole CPU. What counts on the server is what is used, so room that stays empty costs nothing.
-constexpr std::uint64_t kLeastMemory = 1769;
+constexpr std::uint64_t kLeastMemory = kMemoryOfOneCpu.WholeMiB();
 constexpr std::uint64_t kMostMemory = 10240;
 
 }  // namespace

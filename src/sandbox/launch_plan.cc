@@ -8,10 +8,11 @@
 #include <filesystem>
 #include <map>
 
+#include "sandbox/cpu_share.h"
+
 namespace samovar {
 namespace {
 
-constexpr double kMebibytesPerCpu = 1769;
 constexpr const char* kSystemPath = "/usr/local/bin:/usr/bin:/bin";
 // As containers have it where their image says nothing.
 constexpr const char* kImagePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -73,7 +74,7 @@ void AddDefaults(Environment& env, const Version& version, const Runtime& runtim
   env["PATH"] = layers ? path + ":/opt/bin" : path;
   if (version.log_format == "JSON") env["AWS_LAMBDA_LOG_LEVEL"] = "INFO";
   // Numeric libraries start a thread a core of the host; the function has a share of them.
-  const auto share = std::lround(static_cast<double>(version.memory.WholeMiB()) / kMebibytesPerCpu);
+  const auto share = std::lround(CpuShare(version.memory));
   const auto threads = std::clamp<long>(share, 1, std::max(1, options.host_cpus));
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
     env[name] = std::to_string(threads);
@@ -289,7 +290,7 @@ Result<SandboxSpec> PlanLaunch(const Version& version, const Runtime& runtime,
   spec.id = instance_id;
   spec.memory = version.memory;
   spec.tmp_size = version.tmp_size;
-  spec.cpus = static_cast<double>(version.memory.WholeMiB()) / kMebibytesPerCpu;
+  spec.cpus = CpuShare(version.memory);
   spec.network =
       version.egress || options.egress_by_default ? Network::kEgress : Network::kLoopback;
   AddMounts(spec, version, runtime);
