@@ -6,6 +6,7 @@
 
 #include "collections/checksum.h"
 #include "collections/graph_levels.h"
+#include "collections/graph_reach.h"
 
 namespace samovar {
 namespace {
@@ -56,6 +57,7 @@ class Builder {
       const auto next = static_cast<std::uint32_t>(levels_.size());
       std::erase_if(all, [&](std::uint32_t row) { return LevelOf(row) < next; });
     }
+    entry_ = levels_.back()->RowOf(0);
   }
 
   void Build(const GraphSeed& seed) {
@@ -65,10 +67,17 @@ class Builder {
       return std::pair(-static_cast<int>(LevelOf(row)), row * 0x9e3779b1U);
     };
     std::ranges::sort(upper_, [&](auto a, auto b) { return key(a) < key(b); });
-    Each(upper_.size(), [this](Hand& hand, std::size_t i) { Insert(hand, upper_[i]); });
-    Each(rows_, [this](Hand& hand, std::size_t row) {
-      if (LevelOf(row) == 0) Insert(hand, static_cast<std::uint32_t>(row));
+    // Where walks begin has its links first: an insertion that came before would link to it alone
+    // and be cut off when it gets them.
+    Hand hand(schema_);
+    Insert(hand, entry_);
+    Each(upper_.size(), [this](Hand& its, std::size_t i) {
+      if (upper_[i] != entry_) Insert(its, upper_[i]);
     });
+    Each(rows_, [this](Hand& its, std::size_t row) {
+      if (LevelOf(row) == 0 && row != entry_) Insert(its, static_cast<std::uint32_t>(row));
+    });
+    for (const auto& level : levels_) Connect(hand, *level);
   }
 
   Result<void> Write(Disk& disk, const std::string& path) const;
@@ -154,6 +163,7 @@ class Builder {
   }
 
   void Insert(Hand& hand, std::uint32_t row);
+  void Connect(Hand& hand, GraphLevel& level);
   void Inherit(const GraphSeed& seed);
   void Repair(Hand& hand, const GraphSeed& seed, std::uint32_t old);
 
@@ -163,7 +173,9 @@ class Builder {
   const GraphOptions& options_;
   std::vector<std::unique_ptr<GraphLevel>> levels_;
   std::vector<std::uint32_t> upper_;     // rows that stand above level 0
+  std::uint32_t entry_ = 0;              // the row that every walk begins at
   std::vector<std::uint8_t> inherited_;  // rows whose links in level 0 are there already
+  std::uint32_t root_ = kNoLink;         // one of them
 };
 
 void Builder::Insert(Hand& hand, std::uint32_t row) {
@@ -180,6 +192,9 @@ void Builder::Insert(Hand& hand, std::uint32_t row) {
     const std::uint32_t self = l <= own ? level.NodeOf(row) : kNoLink;
     scratch.Begin();
     scratch.Start(at, Near(hand.row).One(level.RowOf(at)), at != self);
+    if (l == 0 && row == entry_ && root_ != kNoLink) {
+      scratch.Start(root_, Near(hand.row).One(root_));  // the first to come joins what is there
+    }
     const bool links = l <= own && !(l == 0 && inherited);
     Walk(level, Near(hand.row), links ? options_.width : 1, ~std::size_t{0}, scratch,
          [self](std::uint32_t node) { return node != self; });
@@ -208,6 +223,29 @@ void Builder::Insert(Hand& hand, std::uint32_t row) {
   }
 }
 
+// A way from the entry to every node.
+void Builder::Connect(Hand& hand, GraphLevel& level) {
+  const std::uint32_t root = level.NodeOf(entry_);
+  GraphReach reach(level, root);
+  auto attach = [&](std::uint32_t node) {
+    Become(hand.row, level.RowOf(node));
+    hand.scratch.Begin();
+    hand.scratch.Start(root, Near(hand.row).One(entry_));
+    Walk(level, Near(hand.row), options_.width, ~std::size_t{0}, hand.scratch,
+         [](std::uint32_t) { return true; });
+    std::ranges::sort(hand.scratch.best, kNearerFirst);
+    for (const RankedNode& near : hand.scratch.best) {
+      if (reach.Attach(near.node, node)) return;
+    }
+    for (std::uint32_t any = 0; any < level.Count(); ++any) {
+      if (reach.Has(any) && reach.Attach(any, node)) return;
+    }
+  };
+  for (std::uint32_t node = 0; node < level.Count() && !options_.stopped(); ++node) {
+    if (!reach.Has(node)) attach(node);
+  }
+}
+
 void Builder::Inherit(const GraphSeed& seed) {
   inherited_.assign(rows_, 0);
   Each(seed.graph->Rows(), [&](Hand& hand, std::size_t old) {
@@ -216,6 +254,8 @@ void Builder::Inherit(const GraphSeed& seed) {
     inherited_[row] = 1;
     Repair(hand, seed, static_cast<std::uint32_t>(old));
   });
+  const auto first = std::ranges::find(inherited_, 1);
+  if (first != inherited_.end()) root_ = static_cast<std::uint32_t>(first - inherited_.begin());
 }
 
 void Builder::Repair(Hand& hand, const GraphSeed& seed, std::uint32_t old) {

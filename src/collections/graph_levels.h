@@ -41,6 +41,9 @@ class GraphLevel {
     for (const auto& link : links) At(node, i++).store(link.node, std::memory_order_relaxed);
     for (; i < degree_; ++i) At(node, i).store(layout::kNoLink, std::memory_order_relaxed);
   }
+  void SetOne(std::uint32_t node, std::size_t place, std::uint32_t link) {
+    At(node, place).store(link, std::memory_order_relaxed);
+  }
   std::mutex& Lock(std::uint32_t node) { return locks_[node % kLocks]; }
   const std::vector<std::uint32_t>& Words() const { return links_; }
 

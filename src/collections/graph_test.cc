@@ -80,6 +80,36 @@ class Rows {
     return static_cast<double>(found) / (10 * kQueries);
   }
 
+  // How many rows there is a way to from the first of level 0.
+  std::size_t WithinReach() const {
+    const Graph& graph = *segment_->NearGraph();
+    std::vector<bool> met(points_.size());
+    std::vector<std::uint32_t> open{0};
+    met[0] = true;
+    std::size_t count = 0;
+    for (; !open.empty(); ++count) {
+      const std::uint32_t* links = graph.Links(open.back());
+      open.pop_back();
+      for (std::size_t i = 0; i < layout::kLinks && links[i] != layout::kNoLink; ++i) {
+        if (!met[links[i]]) open.push_back(links[i]);
+        met[links[i]] = true;
+      }
+    }
+    return count;
+  }
+  // How many rows a walk for themselves meets.
+  std::size_t ThatFindThemselves() const {
+    std::size_t count = 0;
+    for (std::uint32_t row = 0; row < points_.size(); ++row) {
+      const auto query = QueryVector::Of(schema_, points_[row]).value();
+      const NearRows near{&query, segment_->Vectors(), segment_->Facts()};
+      WalkScratch scratch;
+      segment_->NearGraph()->Search(near, 64, ~std::size_t{0}, scratch, [](auto) { return true; });
+      count += std::ranges::count(scratch.best, row, &RankedNode::node) > 0 ? 1 : 0;
+    }
+    return count;
+  }
+
   const std::string& Folder() const { return folder_.Path(); }
   const std::vector<std::vector<float>>& Points() const { return points_; }
   const Segment& Its() const { return *segment_; }
@@ -154,6 +184,38 @@ TEST(Graph, LinksOfAnotherSegmentsGraphAreTakenOver) {
   Rows merged(schema, 2, std::move(points));
   merged.Build({old.Its().NearGraph(), &moved});
   EXPECT_GE(merged.Recall(random, 80, kAll), 0.95);
+}
+
+// As merges see them: rows in clusters that lie far apart, cluster after cluster, half of them with
+// links already.
+TEST(Graph, EveryRowIsWithinReachAfterAMergeOfRowsInClusters) {
+  const Schema schema{96, Metric::kCosine, Storage::kF32};
+  std::normal_distribution<float> normal;
+  for (std::size_t each : {14U, 15U}) {
+    std::mt19937 random(10);
+    std::vector<std::vector<float>> points;
+    std::vector<std::vector<float>> before;
+    std::vector<std::uint32_t> moved;
+    for (int cluster = 0; cluster < 300; ++cluster) {
+      std::vector<float> middle(96);
+      for (float& value : middle) value = normal(random);
+      for (std::size_t i = 0; i < each; ++i) {
+        std::vector<float> point = middle;
+        for (float& value : point) value += normal(random);
+        if (random() % 2 == 0) {
+          moved.push_back(static_cast<std::uint32_t>(points.size()));
+          before.push_back(point);
+        }
+        points.push_back(std::move(point));
+      }
+    }
+    Rows old(schema, 1, std::move(before));
+    old.Build({}, 1);
+    Rows merged(schema, 2, std::move(points));
+    merged.Build({old.Its().NearGraph(), &moved}, 1);
+    EXPECT_EQ(merged.WithinReach(), 300 * each);
+    EXPECT_EQ(merged.ThatFindThemselves(), 300 * each);
+  }
 }
 
 TEST(Graph, DamageIsFound) {
