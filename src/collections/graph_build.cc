@@ -13,9 +13,9 @@ namespace {
 
 using layout::kNoLink;
 
-constexpr std::size_t kChosen = 16;   // links that a new node looks for in a level
-constexpr std::size_t kWeighed = 64;  // of what it met, so many are weighed for these
-constexpr std::size_t kPart = 64;     // nodes that a thread takes at once
+constexpr std::size_t kChosen = 16;    // links that a new node looks for in a level
+constexpr std::size_t kWeighed = 100;  // of what it met, so many are weighed for these
+constexpr std::size_t kPart = 64;      // nodes that a thread takes at once
 
 // How many levels above level 0 a row stands in: each has a sixteenth of the one below.
 std::uint32_t LevelOf(std::uint64_t row) {
