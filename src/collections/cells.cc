@@ -15,7 +15,6 @@ namespace {
 
 using layout::CellsHeader;
 
-constexpr std::uint64_t kFewRows = 1024;  // are compared all as fast
 constexpr std::size_t kMostCells = 2048;
 constexpr std::size_t kSampled = 12;  // rows a centre that k-means looks at
 constexpr int kRounds = 4;
@@ -48,6 +47,8 @@ std::string CellsPath(const std::string& folder, std::uint64_t number) {
   return fmt::format("{}/cells-{}", folder, number);
 }
 
+std::uint64_t CellCentres::Hash() const { return Checksum(bytes); }
+
 std::uint32_t CellCentres::Nearest(const QueryVector& row, std::vector<float>& ranks) const {
   ranks.resize(Count());
   row.Rank(bytes.data(), Count(), facts.data(), ranks.data());
@@ -58,7 +59,7 @@ CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorO
                         const std::function<bool()>& stopped) {
   CellCentres centres;
   centres.schema = ForAssigning(schema);
-  if (count < kFewRows) return centres;
+  if (count < kRowsForCells) return centres;
   const std::size_t cells =
       std::min(kMostCells, 4 * static_cast<std::size_t>(std::sqrt(static_cast<double>(count))));
   const std::size_t sampled = std::min<std::size_t>(count, cells * kSampled);
@@ -134,7 +135,11 @@ Result<std::unique_ptr<Cells>> Cells::Open(const std::string& folder, std::uint6
                     h.centres_at >= layout::kPage + h.cells * sizeof(std::uint32_t) &&
                     h.facts_at == h.centres_at + h.cells * OfCentres(schema).RowBytes() &&
                     h.facts_at + h.cells * sizeof(layout::Facts) == cells->file_.Size();
-  if (good) return cells;
+  if (good) {
+    cells->centres_hash_ =
+        Checksum({base + h.centres_at, h.cells * OfCentres(schema).RowBytes()});
+    return cells;
+  }
   return Fail(Code::kInternal, path + " is damaged at offset 0: it is none of the segment");
 }
 
@@ -149,16 +154,26 @@ Result<void> Cells::Verify() const {
               fmt::format("cells-{} is damaged: it has another checksum", header_->segment));
 }
 
-std::vector<std::pair<float, std::uint32_t>> Cells::Ranked(const QueryVector& query) const {
+void Cells::Rank(const QueryVector& query, CellOrder& order) const {
   const std::size_t count = header_->cells;
   const char* base = file_.Data();
   std::vector<float> ranks(count);
   query.Rank(base + header_->centres_at, count,
              reinterpret_cast<const layout::Facts*>(base + header_->facts_at), ranks.data());
-  std::vector<std::pair<float, std::uint32_t>> order(count);
-  for (std::uint32_t i = 0; i < count; ++i) order[i] = {ranks[i], i};
-  std::ranges::make_heap(order);
-  return order;
+  order.centres_ = centres_hash_;
+  order.sorted_.clear();
+  order.heap_.resize(count);
+  for (std::uint32_t i = 0; i < count; ++i) order.heap_[i] = {ranks[i], i};
+  std::ranges::make_heap(order.heap_);
+}
+
+std::uint32_t CellOrder::At(std::size_t place) {
+  while (sorted_.size() <= place) {
+    std::ranges::pop_heap(heap_);
+    sorted_.push_back(heap_.back().second);
+    heap_.pop_back();
+  }
+  return sorted_[place];
 }
 
 Cells::Range Cells::RangeOf(std::uint32_t cell) const {

@@ -5,7 +5,9 @@
 // Why      It costs ten microseconds a row, where a link in a graph costs some hundred: enough for
 //          what is being written, until a graph is there. A graph over rows in this order is made
 //          and walked faster, too.
-// How      k-means over a sample; then each row goes to its nearest centre (inverted file).
+// How      k-means over a sample; then each row goes to its nearest centre (inverted file). Segments
+//          that follow each other share their centres: then a row's cell is looked for once in its
+//          life, and a search ranks the centres once for all of them.
 // Errors   Open, Verify: kInternal for a file that is not in its format, kNotFound for none.
 // Threads  Immutable.
 // Source   J. Sivic, A. Zisserman, "Video Google", ICCV 2003, for the inverted file.
@@ -24,6 +26,8 @@
 
 namespace samovar {
 
+inline constexpr std::uint64_t kRowsForCells = 1024;  // fewer are compared all as fast
+
 std::string CellsPath(const std::string& folder, std::uint64_t number);
 
 // Centres as they are found, of floats.
@@ -33,12 +37,26 @@ struct CellCentres {
   std::vector<layout::Facts> facts;
 
   std::size_t Count() const { return facts.size(); }
+  std::uint64_t Hash() const;  // as Cells::CentresHash
   std::uint32_t Nearest(const QueryVector& row, std::vector<float>& ranks) const;
 };
 using VectorOf = std::function<std::vector<float>(std::uint64_t row)>;
 // Of `count` rows; no centre where there are too few rows for it to pay.
 CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorOf& vector,
                         const std::function<bool()>& stopped);
+
+// Cells by their nearness to a query, the nearest first; kept from one segment to the next while
+// they share their centres.
+class CellOrder {
+ public:
+  std::uint32_t At(std::size_t place);
+
+ private:
+  friend class Cells;
+  std::uint64_t centres_ = 0;  // their hash
+  std::vector<std::pair<float, std::uint32_t>> heap_;
+  std::vector<std::uint32_t> sorted_;
+};
 
 class Cells {
  public:
@@ -57,26 +75,26 @@ class Cells {
     std::uint64_t from = 0;
     std::uint64_t to = 0;
   };
-  // Calls `visit` with one cell after the other, the nearest first, until it
-  // answers false. `query` is of Schema {dimension, metric, kF32}.
+  Range RangeOf(std::uint32_t cell) const;
+  // The same for segments with the same centres, of which each has cells of its own.
+  std::uint64_t CentresHash() const { return centres_hash_; }
+  // Calls `visit` with one cell after the other, the nearest first, until it answers false. `query`
+  // is of Schema {dimension, metric, kF32}; `order` is of that query, or new.
   template <class Visit>
-  void Near(const QueryVector& query, const Visit& visit) const {
-    auto order = Ranked(query);
-    for (std::size_t left = order.size(); left > 0; --left) {
-      std::pop_heap(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(left));
-      if (!visit(RangeOf(order[left - 1].second))) return;
+  void Near(const QueryVector& query, CellOrder& order, const Visit& visit) const {
+    if (order.centres_ != centres_hash_) Rank(query, order);
+    for (std::size_t i = 0; i < Count() && visit(RangeOf(order.At(i))); ++i) {
     }
   }
   std::size_t Bytes() const { return file_.Size(); }
   int File() const { return file_.File(); }
 
  private:
-  // Cells by rank, a heap.
-  std::vector<std::pair<float, std::uint32_t>> Ranked(const QueryVector& query) const;
-  Range RangeOf(std::uint32_t cell) const;
+  void Rank(const QueryVector& query, CellOrder& order) const;
 
   MappedFile file_;
   const layout::CellsHeader* header_ = nullptr;
+  std::uint64_t centres_hash_ = 0;
 };
 
 }  // namespace samovar

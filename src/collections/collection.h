@@ -170,8 +170,11 @@ class Collection {
   void Abandon(const Job& job, const Error& error);
 
   // Fresh segments.
-  Result<void> WriteFresh(Fresh& fresh, const std::vector<std::uint32_t>& sources);
-  CellCentres SortByCell(Fresh& fresh, std::vector<std::uint32_t>& ends) const;
+  void GatherFresh(Fresh& fresh, const std::vector<std::uint32_t>& sources) const;
+  Result<void> WriteFresh(Fresh& fresh, const CellCentres& centres);
+  CellCentres LearnCentres(const Fresh& fresh) const;
+  const CellCentres& CentresFor(const Fresh& fresh);
+  std::vector<std::uint32_t> SortByCell(Fresh& fresh, const CellCentres& centres) const;
   Result<void> Adopt(Fresh& fresh, std::uint64_t live);
   Result<void> CarryRow(const Fresh& fresh, std::size_t source, std::uint64_t row) const;
   Result<void> CarryOver(const Fresh& fresh) const;
@@ -210,6 +213,9 @@ class Collection {
   std::vector<Retired> retired_;
   std::vector<std::uint64_t> orphans_;  // segments of flushes that failed at their end
   std::uint64_t flushes_ = 0;
+  std::unique_ptr<CellCentres> centres_;  // of what flushes make
+  std::uint64_t learned_rows_ = 0;        // that they were found with
+  std::uint64_t sorted_rows_ = 0;         // that went around them since
   std::set<std::uint64_t> merging_;  // segments that a merge reads, until it is adopted
   std::unique_ptr<Fresh> merged_;    // done, to be adopted by the next flush
   std::uint64_t idle_generation_ = 0;

@@ -157,7 +157,8 @@ std::vector<std::uint32_t> Collection::ChooseSources(Job& job) {
 
 Result<void> Collection::Build(Job& job) {
   const auto sources = ChooseSources(job);
-  TRY(WriteFresh(*job.fresh[0], sources));
+  GatherFresh(*job.fresh[0], sources);
+  TRY(WriteFresh(*job.fresh[0], CentresFor(*job.fresh[0])));
   for (const auto& fresh : job.fresh) TRY(Adopt(*fresh, job.at.Parts().manifest + 1));
   TRY(disk_.SyncFolder(paths_.live));
   TRY(disk_.SyncFolder(paths_.kept));  // the log's name

@@ -12,11 +12,45 @@ namespace samovar {
 namespace {
 
 constexpr auto kNowhere = layout::kNoLink;
+constexpr std::uint64_t kOutgrown = 4;  // times as many rows as centres were found with
+constexpr std::uint64_t kStale = 32;
+
+// Which cell a row belongs to. In a segment around the same centres it stands in its cell already.
+class CellFinder {
+ public:
+  CellFinder(const Snapshot& at, const CellCentres& centres)
+      : at_(at), centres_(centres), hash_(centres.Hash()) {}
+
+  // REQUIRES: rows of one segment come in order, one segment after the other.
+  std::uint32_t Of(RowRef row) {
+    if (row.segment != segment_) {
+      segment_ = row.segment;
+      const Cells* cells = at_.Parts().segments[segment_]->RowCells();
+      cells_ = cells && cells->CentresHash() == hash_ ? cells : nullptr;
+      cell_ = 0;
+    }
+    if (cells_ && row.row < cells_->Rows()) {
+      while (cells_->RangeOf(cell_).to <= row.row) ++cell_;
+      return cell_;
+    }
+    const auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
+    return query ? centres_.Nearest(*query, ranks_) : 0;
+  }
+
+ private:
+  const Snapshot& at_;
+  const CellCentres& centres_;
+  const std::uint64_t hash_;
+  std::uint32_t segment_ = ~std::uint32_t{0};
+  const Cells* cells_ = nullptr;
+  std::uint32_t cell_ = 0;
+  std::vector<float> ranks_;
+};
 
 }  // namespace
 
-// The rows that are there, of the segments `sources` of fresh.at; near ones together.
-Result<void> Collection::WriteFresh(Fresh& fresh, const std::vector<std::uint32_t>& sources) {
+// The rows that are there, of the segments `sources` of fresh.at.
+void Collection::GatherFresh(Fresh& fresh, const std::vector<std::uint32_t>& sources) const {
   const auto& segments = fresh.at.Parts().segments;
   for (const std::uint32_t source : sources) {
     fresh.sources.push_back(segments[source]);
@@ -24,17 +58,22 @@ Result<void> Collection::WriteFresh(Fresh& fresh, const std::vector<std::uint32_
       if (fresh.at.Visible({source, row})) fresh.rows.push_back({source, row});
     }
   }
+}
+
+// Near ones together.
+Result<void> Collection::WriteFresh(Fresh& fresh, const CellCentres& centres) {
+  const auto& segments = fresh.at.Parts().segments;
   const auto stopped = [this] { return stopping_.load(); };
-  std::vector<std::uint32_t> ends;
-  const CellCentres centres = SortByCell(fresh, ends);
-  std::map<std::uint32_t, std::size_t> place;
-  for (const std::uint32_t source : sources) {
-    place[source] = fresh.moved.size();
-    fresh.moved.emplace_back(fresh.at.RowsOf(source), kNowhere);
+  const auto ends = SortByCell(fresh, centres);
+  std::map<std::uint64_t, std::size_t> place;
+  for (const SegmentPtr& source : fresh.sources) {
+    place[source->Name().number] = fresh.moved.size();
+    fresh.moved.emplace_back(source->Capacity(), kNowhere);
   }
   for (std::size_t i = 0; i < fresh.rows.size(); ++i) {
     const RowRef from = fresh.rows[i];
-    fresh.moved[place[from.segment]][from.row] = static_cast<std::uint32_t>(i);
+    const std::uint64_t number = segments[from.segment]->Name().number;
+    fresh.moved[place[number]][from.row] = static_cast<std::uint32_t>(i);
   }
   if (fresh.rows.empty()) return {};
   std::optional<Error> unreadable;
@@ -57,28 +96,46 @@ Result<void> Collection::WriteFresh(Fresh& fresh, const std::vector<std::uint32_
   return {};
 }
 
-CellCentres Collection::SortByCell(Fresh& fresh, std::vector<std::uint32_t>& ends) const {
+CellCentres Collection::LearnCentres(const Fresh& fresh) const {
+  return FindCentres(
+      schema_, fresh.rows.size(), [&](std::uint64_t i) { return fresh.at.Vector(fresh.rows[i]); },
+      [this] { return stopping_.load(); });
+}
+
+// Found anew where there are many more rows than they were found with, and after so many rows that
+// it costs little beside sorting them, as what is written may change.
+const CellCentres& Collection::CentresFor(const Fresh& fresh) {
+  const std::uint64_t rows = fresh.rows.size();
+  sorted_rows_ += rows;
+  const bool good = centres_ && (rows < kRowsForCells || (rows < kOutgrown * learned_rows_ &&
+                                                          sorted_rows_ < kStale * learned_rows_));
+  if (!good) {
+    centres_ = std::make_unique<CellCentres>(LearnCentres(fresh));
+    learned_rows_ = centres_->Count() > 0 ? rows : 0;
+    sorted_rows_ = 0;
+  }
+  return *centres_;
+}
+
+// Answers the row behind the last one of each cell; empty where there are none.
+std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentres& centres) const {
   const std::size_t count = fresh.rows.size();
   const auto stopped = [this] { return stopping_.load(); };
-  auto vector = [&](std::uint64_t i) { return fresh.at.Vector(fresh.rows[i]); };
-  CellCentres centres = FindCentres(schema_, count, vector, stopped);
-  if (centres.Count() == 0) return centres;
+  std::vector<std::uint32_t> ends(centres.Count());
+  if (ends.empty() || count < kRowsForCells) return {};
   std::vector<std::uint32_t> cell(count);
-  std::vector<std::uint32_t> sizes(centres.Count());
-  std::vector<float> ranks;
+  CellFinder finder(fresh.at, centres);
   for (std::size_t i = 0; i < count && !stopped(); ++i) {
-    const auto query = QueryVector::Of(centres.schema, vector(i));
-    if (query) cell[i] = centres.Nearest(*query, ranks);
-    ++sizes[cell[i]];
+    cell[i] = finder.Of(fresh.rows[i]);
+    ++ends[cell[i]];
   }
-  ends.resize(sizes.size());
-  std::partial_sum(sizes.begin(), sizes.end(), ends.begin());
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
   std::vector<std::uint32_t> next(ends.size());
   for (std::size_t i = 1; i < next.size(); ++i) next[i] = ends[i - 1];
   std::vector<RowRef> sorted(count);
   for (std::size_t i = 0; i < count && !stopped(); ++i) sorted[next[cell[i]]++] = fresh.rows[i];
   fresh.rows = std::move(sorted);
-  return centres;
+  return ends;
 }
 
 // Its live file and what happened to its rows since fresh.at. While a flush runs, so that what

@@ -15,7 +15,7 @@ constexpr std::size_t kLeastWidth = 64;  // of a walk: recall@10 above 0.95 (ben
 constexpr std::uint64_t kSample = 256;   // rows that tell how much a filter leaves
 // In cells: so many rows and one of so many are compared, then until cells bring nothing new, at
 // most one row of four.
-constexpr std::uint64_t kLeastCompared = 1024;
+constexpr std::uint64_t kLeastCompared = 512;
 constexpr std::uint64_t kLeastPart = 32;
 constexpr std::uint64_t kMostPart = 4;
 constexpr int kQuietCells = 8;
@@ -135,7 +135,7 @@ class Search {
     }
     std::uint64_t compared = 0;
     int quiet = 0;
-    cells.Near(*of_centres_, [&](Cells::Range cell) {
+    cells.Near(*of_centres_, order_, [&](Cells::Range cell) {
       quiet = Scan(index, cell.from, cell.to) ? 0 : quiet + 1;
       compared += cell.to - cell.from;
       return compared < least ||
@@ -157,6 +157,7 @@ class Search {
   const std::span<const float> vector_;
   const QueryVector& query_;
   std::optional<QueryVector> of_centres_;
+  CellOrder order_;
   const Filter& filter_;
   const bool exact_;
   const std::size_t width_;
