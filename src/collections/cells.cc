@@ -136,8 +136,7 @@ Result<std::unique_ptr<Cells>> Cells::Open(const std::string& folder, std::uint6
                     h.facts_at == h.centres_at + h.cells * OfCentres(schema).RowBytes() &&
                     h.facts_at + h.cells * sizeof(layout::Facts) == cells->file_.Size();
   if (good) {
-    cells->centres_hash_ =
-        Checksum({base + h.centres_at, h.cells * OfCentres(schema).RowBytes()});
+    cells->centres_hash_ = Checksum({base + h.centres_at, h.cells * OfCentres(schema).RowBytes()});
     return cells;
   }
   return Fail(Code::kInternal, path + " is damaged at offset 0: it is none of the segment");

@@ -216,8 +216,8 @@ class Collection {
   std::unique_ptr<CellCentres> centres_;  // of what flushes make
   std::uint64_t learned_rows_ = 0;        // that they were found with
   std::uint64_t sorted_rows_ = 0;         // that went around them since
-  std::set<std::uint64_t> merging_;  // segments that a merge reads, until it is adopted
-  std::unique_ptr<Fresh> merged_;    // done, to be adopted by the next flush
+  std::set<std::uint64_t> merging_;       // segments that a merge reads, until it is adopted
+  std::unique_ptr<Fresh> merged_;         // done, to be adopted by the next flush
   std::uint64_t idle_generation_ = 0;
   int idle_turns_ = 0;
   std::mutex merge_mutex_;           // held while a merge or a graph is made

@@ -40,6 +40,8 @@ bool Kept(const Segment& segment) {
   return ::fstat(segment.File(), &file) == 0 && file.st_nlink > 0;
 }
 
+constexpr std::uint64_t kWorthRoom = 256 << 10;  // bytes of a log
+constexpr std::uint64_t kMostRoom = 16 << 20;
 constexpr std::uint64_t kWorthSealing = 256;  // rows, when nobody writes
 
 bool Contains(const std::vector<SegmentPtr>& segments, std::uint64_t number) {
@@ -63,15 +65,18 @@ bool Collection::WantsFlush() const {
 Result<Collection::Job> Collection::Begin() {
   OpenRoom room;
   SegmentName name;
+  std::uint64_t log_room = 0;
   {
     std::lock_guard lock(write_mutex_);
     name.number = next_number_++;
     room.rows = next_rows_;
+    // As much as the last one took, where there is much to write.
+    log_room = log_->Size() < kWorthRoom ? 0 : std::min(log_->Size() * 3 / 2, kMostRoom);
   }
   room.heap_bytes = room.rows * kHeapARow;
   TRY(MakeOpenSegment(disk_, paths_.live, name, schema_, hash_seed_, room));
   auto spare = Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite);
-  auto log = CollectionLog::Prepare(disk_, paths_.kept);
+  auto log = CollectionLog::Prepare(disk_, paths_.kept, log_room);
   Result<Job> job = std::unexpected(Error{});
   if (spare && log) {
     job = BeginNow(*spare, *log);

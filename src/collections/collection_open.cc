@@ -149,7 +149,7 @@ Result<void> Collection::Replay() {
                        TRY(Apply(generation, body));
                        return {};
                      }));
-    if (size < bytes.size()) {
+    if (last && size < bytes.size()) {
       TRY(CollectionLog::Reopen(disk_, files[i].path, size));
     }
   }

@@ -17,6 +17,9 @@ namespace {
 
 constexpr char kMagic[9] = "SMVLOG01";
 constexpr std::uint32_t kRecordMagic = 0x43455253;  // "SREC"
+constexpr std::uint32_t kBeginsWrite = 1U << 31;    // in a record's size
+constexpr std::size_t kSector = 512;                // a disk writes it whole or not at all
+constexpr std::uint64_t kZerosAtOnce = 1 << 20;
 
 struct FileHead {
   char magic[8];
@@ -42,6 +45,33 @@ std::uint64_t HashOf(const RecordHead& head) { return Checksum(BytesOf(head, 24)
 
 bool AllZero(std::string_view bytes) {
   return std::ranges::all_of(bytes, [](char c) { return c == '\0'; });
+}
+
+// Whether some sector of bytes [from, to) is zero, as far as it is theirs: it was never written.
+bool LacksSector(std::string_view bytes, std::size_t from, std::size_t to) {
+  while (from < to) {
+    const std::size_t end = std::min(to, (from / kSector + 1) * kSector);
+    if (AllZero(bytes.substr(from, end - from))) return true;
+    from = end;
+  }
+  return false;
+}
+
+bool IsHead(const RecordHead& head) {
+  return head.magic == kRecordMagic && head.head_hash == HashOf(head);
+}
+
+// Whether a write that begins past `at`, with a generation above, is there: then all before it was
+// synced.
+bool LaterWrite(std::string_view bytes, std::size_t at, std::uint64_t generation) {
+  const auto magic = BytesOf(kRecordMagic);
+  while ((at = bytes.find(magic, at)) != bytes.npos && bytes.size() - at >= sizeof(RecordHead)) {
+    RecordHead head{};
+    std::memcpy(&head, bytes.data() + at, sizeof(head));
+    if (IsHead(head) && (head.size & kBeginsWrite) && head.generation > generation) return true;
+    ++at;
+  }
+  return false;
 }
 
 std::string LogPath(const std::string& folder, std::uint64_t first) {
@@ -72,11 +102,17 @@ Result<CollectionLog> CollectionLog::Create(Disk& disk, const std::string& folde
   return CollectionLog(disk, std::move(file), path, sizeof(FileHead));
 }
 
-Result<CollectionLog> CollectionLog::Prepare(Disk& disk, const std::string& folder) {
+Result<CollectionLog> CollectionLog::Prepare(Disk& disk, const std::string& folder,
+                                             std::uint64_t room) {
   // First what was renamed before: so the name is free on the disk too.
   TRY(disk.SyncFolder(folder));
   const std::string path = folder + kNextLog;
   TRY(Fd file, disk.Create(path));
+  const std::string zeros(std::min(room, kZerosAtOnce), '\0');
+  for (std::uint64_t at = 0; at < room; at += zeros.size()) {
+    TRY(disk.Write(file.Get(), at, zeros, path));
+    TRY(disk.Sync(file.Get(), path));
+  }
   TRY(disk.Sync(file.Get(), path));
   TRY(disk.SyncFolder(folder));
   return CollectionLog(disk, std::move(file), path, 0);
@@ -120,8 +156,9 @@ Result<void> CollectionLog::Append(const std::vector<LogEntry>& entries) {
   }
   std::string bytes = size_ == 0 ? FileHeadBytes(first_) : "";
   for (const auto& entry : entries) {
+    const std::uint32_t begins = &entry == &entries.front() ? kBeginsWrite : 0;
     RecordHead head{.magic = kRecordMagic,
-                    .size = static_cast<std::uint32_t>(entry.body.size()),
+                    .size = static_cast<std::uint32_t>(entry.body.size()) | begins,
                     .generation = entry.generation,
                     .body_hash = Checksum(entry.body),
                     .head_hash = 0};
@@ -167,10 +204,15 @@ Result<std::uint64_t> ReadLogBytes(std::string_view bytes, const std::string& na
     if (last) return 0;
     return damaged(0, "the file is cut short");
   }
+  // A crash may leave any sectors of the last write out. Then one is zero that is none, and no
+  // write follows.
+  auto torn = [&](std::size_t from, std::size_t to) {
+    return last && LacksSector(bytes, from, to) && !LaterWrite(bytes, from, expected);
+  };
   FileHead file{};
   std::memcpy(&file, bytes.data(), sizeof(file));
-  if (last && AllZero(bytes)) return 0;
   if (file.hash != HashOf(file) || std::memcmp(file.magic, kMagic, 8) != 0) {
+    if (torn(0, sizeof(file))) return 0;
     return damaged(0, "the head is not that of a log of format 1");
   }
   if (file.first != expected) {
@@ -179,29 +221,34 @@ Result<std::uint64_t> ReadLogBytes(std::string_view bytes, const std::string& na
   std::size_t at = sizeof(FileHead);
   while (at < bytes.size()) {
     const std::string_view rest = bytes.substr(at);
-    if (last && (rest.size() < sizeof(RecordHead) || AllZero(rest))) return at;
+    if (last && rest.size() < sizeof(RecordHead)) return at;
+    if (AllZero(rest)) return at;  // room that was not used; what comes next is in the next file
     if (rest.size() < sizeof(RecordHead)) return damaged(at, "a record is cut short");
     RecordHead head{};
     std::memcpy(&head, rest.data(), sizeof(head));
-    if (head.magic != kRecordMagic || head.head_hash != HashOf(head)) {
+    if (!IsHead(head)) {
+      if (torn(at, at + sizeof(head))) return at;
       return damaged(at, "the head of a record has another checksum");
     }
-    if (head.generation != expected || head.size == 0 || head.size > kMaxBatch) {
+    const std::size_t size = head.size & ~kBeginsWrite;
+    if (head.generation != expected || size == 0 || size > kMaxBatch) {
       return damaged(at, fmt::format("generation {}, where {} comes", head.generation, expected));
     }
-    const std::string_view body = rest.substr(sizeof(head), head.size);
-    if (body.size() < head.size) {
+    const std::string_view body = rest.substr(sizeof(head), size);
+    if (body.size() < size) {
       if (last) return at;
       return damaged(at, "a record is cut short");
     }
     if (Checksum(body) != head.body_hash) {
-      // No record ends in a zero, so one that does was not written to its end.
-      if (last && body.back() == '\0' && AllZero(rest.substr(sizeof(head) + head.size))) return at;
-      return damaged(at + sizeof(head), "a record has another checksum");
+      const std::size_t from = at + sizeof(head);
+      if (torn((from + kSector - 1) / kSector * kSector, from + size)) return at;
+      // No record ends in a zero.
+      if (last && body.back() == '\0' && AllZero(rest.substr(sizeof(head) + size))) return at;
+      return damaged(from, "a record has another checksum");
     }
     TRY(visit(head.generation, body));
     ++expected;
-    at += sizeof(head) + head.size;
+    at += sizeof(head) + size;
   }
   return at;
 }

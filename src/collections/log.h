@@ -29,7 +29,10 @@ class CollectionLog {
   static Result<CollectionLog> Create(Disk& disk, const std::string& folder, std::uint64_t first);
   // A new file whose first generation is not known yet, durable under the name kNextLog. Start()
   // gives it its own; its first Append writes its head, so that Start needs no sync.
-  static Result<CollectionLog> Prepare(Disk& disk, const std::string& folder);
+  // `room` bytes of it are zeros: a sync of what is written over them changes no file's size or
+  // blocks, so that it waits for no other file.
+  static Result<CollectionLog> Prepare(Disk& disk, const std::string& folder,
+                                       std::uint64_t room = 0);
   Result<void> Start(const std::string& folder, std::uint64_t first);
   // The file that was read to `size`, to go on in.
   static Result<CollectionLog> Reopen(Disk& disk, const std::string& path, std::uint64_t size);
@@ -67,7 +70,8 @@ Result<std::vector<LogFileName>> LogFiles(const std::string& folder);
 using LogVisitor = std::function<Result<void>(std::uint64_t generation, std::string_view body)>;
 
 // The records of one file's bytes, from `expected` on, which is moved on. The size of what is
-// whole: less than all only where `last` allows the end to be torn. `name` is for messages.
+// whole: less than all only where the rest is zeros, or `last` allows the end to be torn. `name` is
+// for messages.
 Result<std::uint64_t> ReadLogBytes(std::string_view bytes, const std::string& name, bool last,
                                    std::uint64_t& expected, const LogVisitor& visit);
 

@@ -94,6 +94,54 @@ TEST_F(LogTest, AnyFlippedBitIsRefusedWithFileAndOffset) {
   }
 }
 
+// A disk may write the sectors of one write in any order, and a crash come in between.
+TEST_F(LogTest, InRoomMadeAheadTheLastWriteMayLackAnySectorsAndNoOtherMay) {
+  Disk disk;
+  auto log = CollectionLog::Prepare(disk, folder_.Path(), 3 << 20).value();
+  ASSERT_TRUE(log.Start(folder_.Path(), 5));
+  const std::vector<std::string> bodies{std::string(1500, 'a'), std::string(1200, 'b'),
+                                        std::string(900, 'c')};
+  ASSERT_TRUE(log.Append({{5, bodies[0]}}));
+  const std::size_t first = log.Size();
+  ASSERT_TRUE(log.Append({{6, bodies[1]}, {7, bodies[2]}}));
+  const std::size_t end = log.Size();
+  const std::string bytes = ReadFile(LogFiles(folder_.Path())->at(0).path).value();
+  ASSERT_EQ(bytes.size(), 3U << 20);
+  for (const bool last : {true, false}) {  // a flush may come long before the room is used
+    const auto whole = Read(bytes, last);
+    ASSERT_TRUE(whole.size);
+    EXPECT_EQ(*whole.size, end);
+    EXPECT_EQ(whole.records.size(), 3U);
+  }
+  auto without = [&](std::size_t from, std::size_t sector) {
+    std::string part = bytes;
+    const std::size_t begin = std::max(from, sector * 512);
+    const std::size_t behind = std::min(part.size(), (sector + 1) * 512);
+    if (begin < behind) std::fill(part.begin() + begin, part.begin() + behind, '\0');
+    return part;
+  };
+  const std::size_t sectors = end / 512 - first / 512 + 1;
+  for (std::size_t lost = 1; lost < std::size_t{1} << sectors; ++lost) {
+    std::string part = bytes;
+    for (std::size_t i = 0; i < sectors; ++i) {
+      if (lost >> i & 1) {
+        const std::string one = without(first, first / 512 + i);
+        for (std::size_t j = 0; j < part.size() && j < end; ++j) part[j] &= one[j];
+      }
+    }
+    const auto read = Read(part, true);
+    ASSERT_TRUE(read.size) << lost << ": " << read.size.error().message;
+    ASSERT_GE(*read.size, first);
+    ASSERT_GE(read.records.size(), 1U);
+    EXPECT_EQ(read.records[0].body, bodies[0]);
+  }
+  for (std::size_t sector = 0; sector <= first / 512; ++sector) {
+    std::string part = without(0, sector);
+    std::copy(bytes.begin() + first, bytes.begin() + end, part.begin() + first);
+    EXPECT_FALSE(Read(part, true).size) << "sector " << sector << " was synced";
+  }
+}
+
 TEST_F(LogTest, AFailedAppendLeavesNothingBehind) {
   for (int fail = 1; fail <= 2; ++fail) {
     TestFolder folder;
