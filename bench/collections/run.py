@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Collections side by side with libraries in process, and under writes: bench/collections/run [--rows N] [--only a|b]
+"""Collections side by side with libraries in process, and under writes: bench/collections/run [--rows N] [--only PART]
 
 a: N x 128 floats, cosine: searches a second at recall@10 of at least 0.95, from inside a function and over HTTP, beside
    hnswlib, USearch and FAISS in process, each on one thread and one after the other.
 b: searches while rows are replaced, at each of --rates for so many seconds.
+c: start time with collections of 10 MB to 8 GB. d: memory of 1, 10 and 50 instances that read 1 GB. (state.py)
+e: the same recommender with its embeddings in Redis. (recommender.py)
 Results go to build/bench/collections.json; exits 1 where a bar is missed.
 """
 
@@ -151,22 +153,13 @@ def part_b(server, rows, queries, rate, seconds, idle):
     return result
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--only", choices=["a", "b"])
-    parser.add_argument("--library", action="append", choices=["hnswlib", "usearch", "faiss", "none"])
-    parser.add_argument("--rates", default="10000:30,1000:300", help="rows a second : seconds, ...")
-    options = parser.parse_args()
-    options.library = [n for n in options.library or ["hnswlib", "usearch", "faiss"] if n != "none"]
-    environment()
-    sys.path[:0] = [str(ROOT / "tests/integration"), str(HERE)]
+def parts_a_and_b(options, results):
+    """Fills in results; answers what missed its bar."""
     from data import points
     from harness import Server
 
     rows, queries = points(options.rows, 2), points(1000, 3)
-    results, missed = {"rows": options.rows}, []
+    missed = []
     with Server() as server:
         results["load"] = loaded(server, "bench", rows)
         server.create((HERE / "function.py").read_text(), name="search", Timeout=900, MemorySize=3538)
@@ -190,7 +183,44 @@ def main():
         best = max((r["qps"] for r in results["libraries"].values() if r["recall"] >= 0.95), default=0)
         if inside["qps"] < 0.9 * best:
             missed.append(f"{inside['qps']:.0f} searches/s in a function, {best:.0f} in the best library")
+    return missed
+
+
+def parts_c_to_e(options, results):
+    from recommender import part_e
+    from state import part_c, part_d
+
+    for part, measure in (("c", part_c), ("d", part_d), ("e", part_e)):
+        if options.only in (None, part):
+            results[part] = measure(options)
+    held = {promise: kept for part in "cde" for promise, kept in results.get(part, {}).get("held", {}).items()}
+    print("\n".join(f"  {'held' if kept else 'MISSED'}: {promise}" for promise, kept in held.items()))
+    return [promise for promise, kept in held.items() if not kept]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--only", choices=list("abcde"))
+    parser.add_argument("--library", action="append", choices=["hnswlib", "usearch", "faiss", "none"])
+    parser.add_argument("--rates", default="10000:30,1000:300", help="rows a second : seconds, ...")
+    parser.add_argument("--rounds", type=int, default=11, help="starts of each function in c and e")
+    parser.add_argument("--largest", type=float, default=8, help="GB of the largest collection in c")
+    parser.add_argument("--films", type=int, default=100_000, help="in e")
+    parser.add_argument("--keep", type=pathlib.Path, help="a folder where the collections of c and d stay for another run")
+    parser.add_argument("--settle", type=float, default=30, help="seconds that c and d wait for one graph")
+    parser.add_argument("--prepare", action="store_true", help="only fill it")
+    options = parser.parse_args()
+    options.library = [n for n in options.library or ["hnswlib", "usearch", "faiss"] if n != "none"]
+    environment()
+    sys.path[:0] = [str(ROOT / "tests/integration"), str(HERE)]
     BUILD.mkdir(parents=True, exist_ok=True)
+    results, missed = {"rows": options.rows}, []
+    if options.only in (None, "a", "b"):
+        missed += parts_a_and_b(options, results)
+    if options.only in (None, "c", "d", "e"):
+        missed += parts_c_to_e(options, results)
     (BUILD / "collections.json").write_text(json.dumps(results, indent=1))
     for line in missed:
         print("missed:", line)
