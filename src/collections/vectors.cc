@@ -160,9 +160,12 @@ Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> 
   } else {
     float largest = 0;
     for (float value : values) largest = std::max(largest, std::abs(value));
-    out.scale = largest > 0 ? largest / 127 : 1;
+    // Whole numbers that fit are kept as they are, so bytes come back the same.
+    const bool bytes = std::ranges::all_of(
+        values, [](float v) { return v >= -128 && v <= 127 && v == std::nearbyint(v); });
+    out.scale = bytes || largest == 0 ? 1 : largest / 127;
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const float steps = std::clamp(std::nearbyint(values[i] / out.scale), -127.0F, 127.0F);
+      const float steps = std::clamp(std::nearbyint(values[i] / out.scale), -128.0F, 127.0F);
       out.bytes[i] = static_cast<char>(static_cast<std::int8_t>(steps));
     }
   }

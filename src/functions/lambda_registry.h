@@ -43,7 +43,7 @@ class LambdaRegistry final : public Registry {
                                     const std::string& qualifier) const override;
   std::string CodeDir(const std::string& name, const std::string& qualifier) const override;
   void CollectSoon() override { ScheduleCollect(options_.collect_delay); }
-  std::set<std::string> Pins() const override;
+  std::map<std::string, std::vector<std::string>> Pins() const override;
   std::vector<std::string> Names() const override;
   std::map<std::string, std::vector<std::string>> PackageUsers() override;
 

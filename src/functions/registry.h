@@ -146,8 +146,9 @@ class Registry {
   // Something may have become unused: what no version uses is removed in a while.
   virtual void CollectSoon() {}
   // Names of all functions, sorted.
-  // Generations of collections that a version or a tag names, as "films@123".
-  virtual std::set<std::string> Pins() const { return {}; }
+  // Generations of collections that versions and tags name, as "films@123", and by whom:
+  // "recommend:2", "recommend" for its tag.
+  virtual std::map<std::string, std::vector<std::string>> Pins() const { return {}; }
   virtual std::vector<std::string> Names() const = 0;
 };
 

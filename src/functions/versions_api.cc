@@ -57,18 +57,21 @@ Task<Result<CollectionPins>> LambdaRegistry::PinAll(std::optional<std::string> t
   co_return pins;
 }
 
-std::set<std::string> LambdaRegistry::Pins() const {
-  std::set<std::string> used;
-  auto add = [&](const std::string& name, std::uint64_t generation) {
-    used.insert(CollectionAccess{.name = name, .generation = generation}.Stored());
+std::map<std::string, std::vector<std::string>> LambdaRegistry::Pins() const {
+  std::map<std::string, std::vector<std::string>> used;
+  auto add = [&](const std::string& name, std::uint64_t generation, std::string user) {
+    used[CollectionAccess{.name = name, .generation = generation}.Stored()].push_back(
+        std::move(user));
   };
   for (const auto& [name, function] : functions_) {
     for (const auto& [number, version] : function->versions) {
-      for (const auto& [collection, generation] : version->pins) add(collection, generation);
+      for (const auto& [collection, generation] : version->pins) {
+        add(collection, generation, name + ":" + std::to_string(number));
+      }
     }
     const auto access = ParseCollectionAccess(function->Collections().value_or(""));
     for (const auto& one : access.value_or(std::vector<CollectionAccess>())) {
-      if (one.generation != 0) add(one.name, one.generation);
+      if (one.generation != 0) add(one.name, one.generation, name);
     }
   }
   return used;

@@ -149,14 +149,14 @@ Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const s
   const std::string_view rest = slash == path.npos ? "" : path.substr(slash + 1);
   if (rights) CO_TRY(CheckRights(*rights, request.method, *name, rest));
   co_return co_await RouteOne(request, rights ? rights->Stored(*name) : *name, rest,
-                              std::move(body), id);
+                              std::move(body), id, rights != nullptr);
 }
 
 Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std::string name,
                                                       std::string_view rest, std::string body,
-                                                      const std::string& id) {
+                                                      const std::string& id, bool inside) {
   const std::string& method = request.method;
-  if (rest.empty() && method == "GET") co_return co_await Describe(std::move(name), id);
+  if (rest.empty() && method == "GET") co_return co_await Describe(std::move(name), id, inside);
   if (rest.empty() && method == "DELETE") co_return co_await Delete(std::move(name), id);
   if (method == "POST" && rest == "batch") {
     co_return co_await Write(std::move(name), std::move(body), id);
@@ -183,10 +183,34 @@ Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std:
   co_return NoSuchPath(request);
 }
 
+// With who keeps a generation, which is no business of a function's (`inside`).
+json::object CollectionsApi::Shown(const CollectionInfo& info, bool inside) const {
+  json::object object = InfoJson(info);
+  if (inside) return object;
+  const auto users = core_.parts.registry.Pins();
+  auto of = [&](const std::string& pin) {
+    const auto found = users.find(pin);
+    return found == users.end() ? json::array()
+                                : json::array(found->second.begin(), found->second.end());
+  };
+  if (IsPinName(info.name)) {
+    object["pinned_by"] = of(info.name);
+    return object;
+  }
+  json::array pins;
+  for (const auto& other : collections_.List()) {
+    if (other.name.starts_with(info.name + "@")) {
+      pins.push_back(json::object{{"name", other.name}, {"pinned_by", of(other.name)}});
+    }
+  }
+  if (!pins.empty()) object["pins"] = std::move(pins);
+  return object;
+}
+
 HttpResponse CollectionsApi::List(const std::string& id, const CollectionRights* rights) const {
   json::array rows;
   for (const auto& info : collections_.List()) {
-    if (!rights || rights->MayRead(info.name)) rows.push_back(InfoJson(info));
+    if (!rights || rights->MayRead(info.name)) rows.push_back(Shown(info, rights != nullptr));
   }
   return JsonReply(200, {{"collections", std::move(rows)}}, id);
 }
@@ -200,9 +224,10 @@ Task<CollectionsApi::Answer> CollectionsApi::Create(std::string body, const std:
   co_return JsonReply(201, InfoJson(made), id);
 }
 
-Task<CollectionsApi::Answer> CollectionsApi::Describe(std::string name, const std::string& id) {
+Task<CollectionsApi::Answer> CollectionsApi::Describe(std::string name, const std::string& id,
+                                                      bool inside) {
   CO_TRY(const auto info, collections_.Describe(name));
-  json::object object = InfoJson(info);
+  json::object object = Shown(info, inside);
   if (const auto found = collections_.Find(name)) {
     // A writer may hold what counts for the time of a sync.
     auto look = [collection = *found] { return collection->Stats(); };

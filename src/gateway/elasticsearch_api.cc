@@ -202,7 +202,8 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::MakeIndex(Asked& asked) {
   const std::string name = asked.path[0];
   CO_TRY(const auto body, EsBody(asked.body));
   CO_TRY(const auto mapping, es::ReadIndex(body));
-  const Schema schema{mapping.dimension, MetricOf(mapping.similarity), Storage::kF32};
+  const Schema schema{mapping.dimension, MetricOf(mapping.similarity),
+                      mapping.bytes ? Storage::kI8 : Storage::kF32};
   auto make = [this, name, schema, about = es::WriteMapping(mapping)] {
     return collections_.Create(name, schema, about);
   };

@@ -224,7 +224,7 @@ void MergeInto(json::object& into, const json::object& change) {
 Result<EsDocument> ReadDocument(const es::Mapping& mapping, json::object source) {
   EsDocument document;
   if (const auto* vector = source.if_contains(mapping.field)) {
-    TRY(document.vector, es::ReadVector(*vector, mapping.field));
+    TRY(document.vector, es::ReadVector(*vector, mapping.field, mapping.bytes));
     source.erase(mapping.field);
   }
   document.attributes = std::move(source);

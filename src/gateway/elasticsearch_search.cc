@@ -103,9 +103,15 @@ Result<json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, Ro
       if (choice.Shows(name)) source[name] = std::move(value);
     }
   }
-  if (choice.Shows(index.mapping.field)) {
+  if (choice.ShowsVector(index.mapping.field)) {
     json::array values;
-    for (const float value : snapshot.Vector(row)) values.emplace_back(value);
+    for (const float value : snapshot.Vector(row)) {
+      if (index.mapping.bytes) {
+        values.emplace_back(static_cast<std::int64_t>(value));
+      } else {
+        values.emplace_back(value);
+      }
+    }
     source[index.mapping.field] = std::move(values);
   }
   return source;

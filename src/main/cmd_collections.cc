@@ -219,6 +219,17 @@ Result<int> Export(const Session& session, const Options& options) {
   return kExitOk;
 }
 
+// "recommend:1, recommend:2"
+std::string UsersText(const json::value& kept) {
+  std::string out;
+  const json::value& users = JsonMember(kept, "pinned_by");
+  if (!users.is_array() || users.as_array().empty()) return "nobody any more";
+  for (const auto& user : users.as_array()) {
+    out += (out.empty() ? "" : ", ") + std::string(user.as_string());
+  }
+  return out;
+}
+
 Result<int> Stats(const Session& session, const Options& options) {
   TRY(const ApiClient client, session.Client());
   TRY(json::value answer, client.Json("GET", PathOf(options.name)));
@@ -242,12 +253,18 @@ Result<int> Stats(const Session& session, const Options& options) {
   if (const std::string error = JsonText(answer, "error"); !error.empty()) {
     return Fail(Code::kInternal, error);
   }
+  std::string pins;
+  if (const auto& list = JsonMember(answer, "pins"); list.is_array()) {
+    for (const auto& pin : list.as_array()) {
+      pins += fmt::format("pinned       {} by {}\n", JsonText(pin, "name"), UsersText(pin));
+    }
+  }
   session.Print(fmt::format(
       "rows         {}\ngeneration   {}\ndimension    {}\nmetric       {}\nstorage      {}\n"
-      "segments     {}\nstored rows  {}\nin graphs    {}\nshared       {}\nlog          {}\n{}",
+      "segments     {}\nstored rows  {}\nin graphs    {}\nshared       {}\nlog          {}\n{}{}",
       number("rows"), number("generation"), JsonNumber(answer, "dimension"),
       JsonText(answer, "metric"), JsonText(answer, "storage"), number("segments"),
-      number("stored_rows"), number("graph_rows"), size("shared_bytes"), size("log_bytes"),
+      number("stored_rows"), number("graph_rows"), size("shared_bytes"), size("log_bytes"), pins,
       recall));
   return kExitOk;
 }

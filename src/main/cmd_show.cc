@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <boost/json/array.hpp>
+#include <map>
 #include <sstream>
 
 #include "main/commands.h"
@@ -24,7 +25,8 @@ const boost::json::array& ListIn(const std::optional<boost::json::value>& answer
 struct Facts {
   boost::json::value function;
   std::optional<boost::json::value> versions, aliases, urls, retries, policy, warnings, lock;
-  boost::json::array templates;  // of its versions
+  boost::json::array templates;             // of its versions
+  std::map<std::string, std::string> pins;  // by version: the generations that it keeps
 };
 
 Result<Facts> Ask(const ApiClient& client, const std::string& name) {
@@ -43,6 +45,16 @@ Result<Facts> Ask(const ApiClient& client, const std::string& name) {
   for (const auto& row : ListIn(instances, "templates")) {
     if (JsonText(row, "function") == function) facts.templates.push_back(row);
   }
+  TRY(auto collections, client.JsonIfThere("/samovar/v1/collections"));
+  for (const auto& kept : ListIn(collections, "collections")) {
+    const boost::json::value& users = JsonMember(kept, "pinned_by");
+    for (const auto& user : users.is_array() ? users.as_array() : boost::json::array()) {
+      const std::string_view text = user.as_string();
+      if (!text.starts_with(function + ":")) continue;
+      std::string& of = facts.pins[std::string(text.substr(function.size() + 1))];
+      of += (of.empty() ? "" : ", ") + JsonText(kept, "name");
+    }
+  }
   return facts;
 }
 
@@ -54,6 +66,9 @@ boost::json::object AsJson(const Facts& facts) {
   if (facts.retries) out["event_invoke_config"] = *facts.retries;
   if (facts.policy) out["policy"] = *facts.policy;
   out["templates"] = facts.templates;
+  boost::json::object pins;
+  for (const auto& [version, kept] : facts.pins) pins[version] = kept;
+  out["pins"] = std::move(pins);
   if (facts.lock) out["lock"] = JsonText(*facts.lock, "lock");
   out["warnings"] = ListIn(facts.warnings, "warnings");
   return out;
@@ -188,12 +203,21 @@ std::string VersionsAndAliases(const Terminal& t, const Facts& facts) {
         {JsonText(alias, "Name"), JsonText(alias, "FunctionVersion"), WeightsText(weights)});
   }
   if (!aliases.Empty()) out += "\n" + aliases.Render(t);
-  Table versions({{"VERSION"}, {"CHANGED"}, {"RUNTIME"}, {"CODE", true}, {"DESCRIPTION"}});
+  std::vector<Table::Column> columns{{"VERSION"}, {"CHANGED"}, {"RUNTIME"}, {"CODE", true}};
+  if (!facts.pins.empty()) columns.push_back({"COLLECTIONS"});
+  columns.push_back({"DESCRIPTION"});
+  Table versions(std::move(columns));
   for (const auto& version : ListIn(facts.versions, "Versions")) {
-    versions.Add({JsonText(version, "Version"), JsonText(version, "LastModified").substr(0, 19),
-                  JsonText(version, "Runtime"),
-                  HumanSize(static_cast<std::uint64_t>(JsonNumber(version, "CodeSize"))),
-                  JsonText(version, "Description")});
+    const std::string number = JsonText(version, "Version");
+    std::vector<Cell> cells{number, JsonText(version, "LastModified").substr(0, 19),
+                            JsonText(version, "Runtime"),
+                            HumanSize(static_cast<std::uint64_t>(JsonNumber(version, "CodeSize")))};
+    if (!facts.pins.empty()) {
+      const auto pins = facts.pins.find(number);
+      cells.emplace_back(pins == facts.pins.end() ? "newest" : pins->second);
+    }
+    cells.emplace_back(JsonText(version, "Description"));
+    versions.Add(std::move(cells));
   }
   if (!versions.Empty()) out += "\n" + versions.Render(t);
   return out;

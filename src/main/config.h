@@ -93,6 +93,7 @@ struct Config {
 
   struct CollectionAccessOptions {
     bool all = true;  // collections.default_access = all
+    std::chrono::milliseconds keep_unnamed{0};
   } collections;
 
   // The suffix of function URLs: url_suffix, or "localhost:PORT" of the port bound.

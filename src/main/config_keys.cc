@@ -316,6 +316,10 @@ void AddOtherKeys(std::vector<ConfigKey>& keys) {
       "collections.default_access", "all",
       "Collections that functions without the tag samovar:collections see, read-only: all or none.",
       FIELD(collections.all), {{"all", true}, {"none", false}}));
+  keys.push_back(DurationKey(
+      "collections.keep_unnamed", "15m",
+      "How long a generation of a collection stays that no version of a function names any more.",
+      FIELD(collections.keep_unnamed), std::chrono::milliseconds(1), std::chrono::hours(240)));
   keys.push_back(ChoiceKey<Config::DefaultNetwork>(
       "network.default", "loopback",
       "Network of functions without the tag samovar:network. loopback: none but the platform's. "

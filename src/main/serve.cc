@@ -47,6 +47,7 @@ Task<void> Server::UntilSignalled() {
 Task<void> Server::Stop() {
   const Deadline deadline = Deadline::After(clock_, config_.drain_timeout);
   co_await http_->Stop(deadline);
+  co_await tasks_.Stop();
   if (grpc_) co_await grpc_->Stop(deadline);
   co_await async_->Stop(deadline);
   co_await instances_->Drain(deadline);
@@ -63,6 +64,7 @@ int Server::Run() {
   instances_->Start();
   instances_->SetTargets(registry_->Provisioned());
   async_->Start();
+  tasks_.Spawn(DropPinsInTime());
   asio::co_spawn(
       loop_,
       [this]() -> asio::awaitable<void> {

@@ -54,6 +54,7 @@ class Server {
   Task<Result<std::uint64_t>> Pin(std::string collection);
   // Lets go of generations that no version has named for so long.
   void DropPins(std::chrono::nanoseconds grace);
+  Task<void> DropPinsInTime();
   void OpenInstances();
   Result<void> OpenGateway(bool loopback);
   Result<void> OpenGrpc();
@@ -93,6 +94,7 @@ class Server {
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<GrpcDoor> grpc_;
   std::unique_ptr<HttpServer> http_;
+  TaskGroup tasks_{loop_.get_executor()};
 };
 
 }  // namespace samovar

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <filesystem>
 
 #include "base/ids.h"
@@ -10,9 +13,9 @@
 namespace samovar {
 namespace {
 
-// A call that runs may still read what its version named, and a version that is being published
-// names it soon.
-constexpr std::chrono::minutes kPinGrace{15};
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 }  // namespace
 
@@ -85,8 +88,20 @@ Task<Result<std::uint64_t>> Server::Pin(std::string collection) {
   auto pin = [this, collection] { return collections_->Pin(collection); };
   auto generation = co_await RunBlocking(pool_, std::move(pin));
   if (generation) unpinned_[PinName(collection, *generation)] = clock_.Now();  // until it is named
-  DropPins(kPinGrace);
   co_return generation;
+}
+
+Task<void> Server::DropPinsInTime() {
+  // A call that runs may still read what its version named, and a version that is being published
+  // names it soon.
+  const std::chrono::nanoseconds grace = config_.collections.keep_unnamed;
+  Timer timer(loop_.get_executor());
+  while (true) {
+    timer.expires_after(std::clamp<std::chrono::nanoseconds>(
+        grace / 4, std::chrono::milliseconds(50), std::chrono::minutes(1)));
+    co_await timer.async_wait(kTuple);
+    DropPins(grace);
+  }
 }
 
 void Server::DropPins(std::chrono::nanoseconds grace) {
@@ -150,7 +165,6 @@ void Server::OpenInstances() {
   registry_->OnRetired([this](const std::string& key) {
     instances_->Retire(key);
     async_->DropIfDeleted(key);
-    DropPins(kPinGrace);
   });
   registry_->OnProvisionedChanged([this] { instances_->SetTargets(registry_->Provisioned()); });
 }

@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <cmath>
 
 namespace samovar::es {
 
@@ -45,9 +46,13 @@ Result<void> ReadVectorField(std::string name, const json::object& field, Mappin
   if (error || number == 0) {
     return Wrong("[dims] of the field [" + name + "] has to be a number from 1 on", kMapper);
   }
-  if (const auto type = TextIn(field, "element_type"); type == "bit") {
-    return Wrong("the field [" + name + "]: element_type [bit] is not supported", kMapper);
+  const auto type = TextIn(field, "element_type");
+  if (!type.empty() && type != "float" && type != "byte") {
+    return Wrong("the field [" + name + "]: element_type [" + std::string(type) +
+                     "] is not supported, only [float] and [byte]",
+                 kMapper);
   }
+  mapping.bytes = type == "byte";
   const auto similarity = TextIn(field, "similarity");
   const auto known = ParseSimilarity(similarity.empty() ? "cosine" : similarity);
   if (!known) {
@@ -168,9 +173,16 @@ std::optional<Mapping> ReadMapping(std::string_view text) {
   if (TextIn(object, "field").empty() || !similarity || !mappings || !mappings->is_object()) {
     return std::nullopt;
   }
-  return Mapping{.field = std::string(TextIn(object, "field")),
-                 .similarity = *similarity,
-                 .mappings = mappings->get_object()};
+  Mapping mapping{.field = std::string(TextIn(object, "field")),
+                  .similarity = *similarity,
+                  .mappings = mappings->get_object()};
+  const auto* properties = Find(mapping.mappings, "properties");
+  const auto* field = properties && properties->is_object()
+                          ? Find(properties->get_object(), mapping.field)
+                          : nullptr;
+  mapping.bytes =
+      field && field->is_object() && TextIn(field->get_object(), "element_type") == "byte";
+  return mapping;
 }
 
 Result<SourceChoice> SourceChoice::Of(const json::value& value) {
@@ -188,7 +200,10 @@ Result<SourceChoice> SourceChoice::Of(const json::value& value) {
       TRY(AddNames(choice.includes_, names));
     } else if (name == "excludes" || name == "exclude") {
       TRY(AddNames(choice.excludes_, names));
-    } else if (name != "exclude_vectors") {
+    } else if (name == "exclude_vectors") {
+      if (!names.is_bool()) return Wrong("[exclude_vectors] has to be true or false");
+      choice.vectors_ = !names.get_bool();
+    } else {
       return Wrong("unknown key [" + std::string(name) + "] in [_source]");
     }
   }
@@ -207,13 +222,24 @@ bool SourceChoice::Shows(std::string_view field) const {
   return !excluded && (includes_.empty() || std::ranges::any_of(includes_, fits));
 }
 
-Result<std::vector<float>> ReadVector(const json::value& value, std::string_view field) {
+Result<std::vector<float>> ReadVector(const json::value& value, std::string_view field,
+                                      bool bytes) {
   std::vector<float> vector;
   if (!value.is_array()) return Wrong("[" + std::string(field) + "] expects an array of numbers");
   for (const auto& element : value.get_array()) {
+    if (element.is_array()) {
+      return Wrong("[" + std::string(field) +
+                   "] expects numbers: a document has one vector here, not several");
+    }
     boost::system::error_code error;
-    vector.push_back(static_cast<float>(element.to_number<double>(error)));
+    const auto number = element.to_number<double>(error);
     if (error) return Wrong("[" + std::string(field) + "] expects numbers");
+    if (bytes && !(number >= -128 && number <= 127 && number == std::nearbyint(number))) {
+      return Wrong("[" + std::string(field) +
+                       "]: element_type [byte] vectors only support integers between [-128, 127]",
+                   "illegal_argument_exception");
+    }
+    vector.push_back(static_cast<float>(number));
   }
   return vector;
 }

@@ -33,6 +33,7 @@ struct Mapping {
   std::string field = "vector";  // the one dense_vector
   std::uint32_t dimension = 0;
   Similarity similarity = Similarity::kCosine;
+  bool bytes = false;                 // element_type byte: whole numbers from -128 to 127
   boost::json::object mappings = {};  // as they were given
 };
 // The body of an index's creation.
@@ -52,12 +53,14 @@ class SourceChoice {
   static Result<SourceChoice> Of(const boost::json::value& value);
   bool Any() const { return any_; }
   bool Shows(std::string_view field) const;
+  bool ShowsVector(std::string_view field) const { return vectors_ && Shows(field); }
   void Include(std::string_view names);  // separated by commas
   void Exclude(std::string_view names);
   void Nothing() { any_ = false; }
 
  private:
   bool any_ = true;
+  bool vectors_ = true;
   std::vector<std::string> includes_;
   std::vector<std::string> excludes_;
 };
@@ -83,7 +86,8 @@ struct Search {
 Result<Search> ReadSearch(const boost::json::object& body);
 
 // An array of numbers.
-Result<std::vector<float>> ReadVector(const boost::json::value& value, std::string_view field);
+Result<std::vector<float>> ReadVector(const boost::json::value& value, std::string_view field,
+                                      bool bytes = false);
 
 // {"error": {"type", "reason", "root_cause": [..]}, "status": n}
 boost::json::object ErrorBody(const Error& error);

@@ -156,7 +156,45 @@ def test_bulk_tells_of_each_action(client, index):
     assert client.get(index=index, id="a")["_source"] == {"embedding": [0, 1, 0, 0]} and client.count(index=index)["count"] == 2
 
 
+def test_byte_vectors_come_back_as_they_were(client, server):
+    name, chance = unique("bytes"), random.Random(8)
+    client.indices.create(index=name, mappings={"properties": {
+        "v": {"type": "dense_vector", "dims": 6, "element_type": "byte", "similarity": "l2_norm"}}})
+    rows = {str(i): [chance.randint(-128, 127) for _ in range(6)] for i in range(50)}
+    rows["edge"] = [-128, 127, 0, 1, -1, 64]
+    helpers.bulk(client, ({"_index": name, "_id": id, "v": row} for id, row in rows.items()))
+    query = [1, 2, 3, 4, 5, 6]
+    hits = client.search(index=name, knn={"field": "v", "query_vector": query, "k": 51, "num_candidates": 60}, size=51)["hits"]["hits"]
+    assert {hit["_id"]: hit["_source"]["v"] for hit in hits} == rows
+    assert all(hit["_score"] == pytest.approx(1 / (1 + sum((a - b) ** 2 for a, b in zip(rows[hit["_id"]], query))), rel=1e-4)
+               for hit in hits)
+    assert json.loads(server.raw("GET", f"/samovar/v1/collections/{name}").data)["storage"] == "i8"
+    for wrong in ([1.5, 0, 0, 0, 0, 0], [128, 0, 0, 0, 0, 0]):
+        with pytest.raises(BadRequestError, match="only support integers"):
+            client.index(index=name, id="x", document={"v": wrong})
+    client.indices.delete(index=name)
+
+
+def test_source_shows_what_is_asked_for(client, index):
+    one = {"title": "Heat", "year": 1995, "about": {"country": "US", "length": 170}, "embedding": [1, 0.5, 0, 0]}
+    client.index(index=index, id="heat", document=one)
+    knn = {"field": "embedding", "query_vector": [1, 0, 0, 0], "k": 1, "num_candidates": 5}
+    for source, shown in [
+            (True, one), (["title", "y*"], {"title": "Heat", "year": 1995}), ({"includes": ["*"], "excludes": ["a*", "embedding"]},
+             {"title": "Heat", "year": 1995}), ({"exclude_vectors": True}, {n: v for n, v in one.items() if n != "embedding"}),
+            ("year", {"year": 1995})]:
+        (hit,) = client.search(index=index, knn=knn, source=source)["hits"]["hits"]
+        assert hit["_source"] == shown, source
+
+
 @pytest.mark.parametrize("call, message", [
+    (lambda c, i: c.indices.create(index="x", mappings={"properties": {
+        "v": {"type": "dense_vector", "dims": 4}, "w": {"type": "dense_vector", "dims": 4}}}), r"one field of type \[dense_vector\]"),
+    (lambda c, i: c.indices.create(index="x", mappings={"properties": {"v": {"type": "dense_vector", "dims": 4, "element_type": "bit"}}}),
+     r"element_type \[bit\] is not supported"),
+    (lambda c, i: c.index(index=i, id="a", document={"embedding": [[1, 0, 0, 0], [0, 1, 0, 0]]}), "one vector here, not several"),
+    (lambda c, i: c.search(index=i, query={"match_all": {}}, knn={"field": "embedding", "query_vector": [1, 2, 3, 4], "k": 1,
+                                                                 "num_candidates": 1}), "hybrid"),
     (lambda c, i: c.indices.create(index=i), "already_exists|dense_vector"),
     (lambda c, i: c.indices.create(index=i, mappings={"properties": {"v": {"type": "dense_vector", "dims": 4}}}), "already exists"),
     (lambda c, i: c.indices.create(index="Big", mappings={"properties": {"v": {"type": "dense_vector", "dims": 4}}}), "name: expected"),

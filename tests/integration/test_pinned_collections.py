@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import unique
+from harness import unique, until
 
 ROOT_PATH = "/samovar/v1/collections"
 READER = """
@@ -134,6 +134,38 @@ def test_node_reads_what_is_pinned_and_nobody_writes_it(fresh):
     assert "can be read, not written" in answer["error"]
     assert "goes with it" in films.ask("DELETE", f"/films@{kept}", status=409)["error"]
     assert films.ask("GET", f"/films@{kept}/rows/a")["vector"] == [1, 0]
+
+
+def test_new_embeddings_get_a_share_of_the_calls_and_one_command_goes_back(fresh):
+    """As docs/collections.md tells it: the command shows who keeps what, boto3 shifts an alias, and back."""
+    server = fresh("collections.keep_unnamed=200ms")
+    films, lam = Films(server), server.client()
+    old = films.put(a=1)
+    server.create(READER, name="recommend", Tags={"samovar:collections": "films:r@pinned"})
+    lam.publish_version(FunctionName="recommend")
+    lam.create_alias(FunctionName="recommend", Name="live", FunctionVersion="1")
+    new = films.put(a=2)
+    lam.publish_version(FunctionName="recommend")
+    lam.update_alias(FunctionName="recommend", Name="live", RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}})
+    seen = [value(server, "recommend", "live") for _ in range(150)]
+    assert 1 <= seen.count(2) <= 45 and seen.count(1) + seen.count(2) == 150, seen.count(2)
+    shown = server.samovar("show", "recommend").out
+    assert f"films@{old}" in shown and f"films@{new}" in shown and "version 2: 10 %" in shown, shown
+    assert json.loads(server.samovar("show", "recommend", "--json").out)["pins"] == {"1": f"films@{old}", "2": f"films@{new}"}
+    stats = server.samovar("collections", "stats", "films").out
+    assert f"pinned       films@{old} by recommend:1\npinned       films@{new} by recommend:2\n" in stats, stats
+    assert films.ask("GET", f"/films@{new}")["pinned_by"] == ["recommend:2"]
+    # One command goes back: all calls to version 1 and its data.
+    server.aws("lambda", "update-alias", "--function-name", "recommend", "--name", "live", "--routing-config",
+               "AdditionalVersionWeights={}")
+    assert {value(server, "recommend", "live") for _ in range(60)} == {1}
+    # And forward for good; what nobody names any more goes by itself, without a restart or another change.
+    lam.update_alias(FunctionName="recommend", Name="live", FunctionVersion="2")
+    lam.delete_function(FunctionName="recommend", Qualifier="1")
+    until(lambda: set(films.names()) == {"films", f"films@{new}"}, 30, "the end of what nobody names")
+    assert value(server, "recommend", "live") == 2
+    lam.delete_function(FunctionName="recommend")
+    until(lambda: films.names() == ["films"], 30, "the end of what nobody names")
 
 
 @pytest.mark.parametrize("tag, message", [
