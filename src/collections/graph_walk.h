@@ -103,6 +103,7 @@ template <class Level, class Admit>
 bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size_t limit,
           WalkScratch& scratch, const Admit& admit) {
   auto& [visited, candidates, best] = scratch;
+  constexpr std::size_t kFirst = 4;  // rows that are fetched before they are compared
   std::uint32_t nodes[layout::kLinks];
   std::uint32_t rows[layout::kLinks];
   float ranks[layout::kLinks];
@@ -112,18 +113,23 @@ bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size
     if (visited.Count() > limit) return false;
     std::ranges::pop_heap(candidates, kFartherFirst);
     candidates.pop_back();
+    if (!candidates.empty()) level.Ahead(candidates.front().node);
     const std::size_t links = level.Links(from.node, nodes);
     std::size_t fresh = 0;
     for (std::size_t i = 0; i < links && nodes[i] != layout::kNoLink; ++i) {
       if (!visited.Add(nodes[i])) continue;
       nodes[fresh] = nodes[i];
-      rows[fresh++] = level.RowOf(nodes[i]);
+      rows[fresh] = level.RowOf(nodes[i]);
+      if (fresh < kFirst) near.query->Ahead(near.vectors, rows[fresh]);
+      __builtin_prefetch(near.facts + rows[fresh]);
+      ++fresh;
     }
     near.query->RankRows(near.vectors, rows, fresh, near.facts, ranks);
     for (std::size_t i = 0; i < fresh; ++i) {
       if (best.size() >= width && ranks[i] <= best.front().rank) continue;
       candidates.push_back({ranks[i], nodes[i]});
       std::ranges::push_heap(candidates, kFartherFirst);
+      if (candidates.front().node == nodes[i]) level.Ahead(nodes[i]);
       if (!admit(nodes[i])) continue;
       if (best.size() >= width) {
         std::ranges::pop_heap(best, kNearerFirst);
@@ -132,7 +138,6 @@ bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size
       best.push_back({ranks[i], nodes[i]});
       std::ranges::push_heap(best, kNearerFirst);
     }
-    if (!candidates.empty()) level.Ahead(candidates.front().node);
   }
   return true;
 }

@@ -250,6 +250,10 @@ void QueryVector::RankRows(const void* base, const std::uint32_t* list, std::siz
   }
 }
 
+void QueryVector::Ahead(const void* base, std::uint32_t row) const {
+  Prefetch({static_cast<const char*>(base), &row, 1, schema_.RowBytes()}, 0);
+}
+
 float QueryVector::ToScore(float rank) const {
   return schema_.metric == Metric::kL2 ? std::sqrt(-rank) : rank;
 }

@@ -8,6 +8,7 @@
 // Threads  Pure.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,8 @@ class QueryVector {
   // facts + i.
   void RankRows(const void* base, const std::uint32_t* list, std::size_t count,
                 const layout::Facts* facts, float* out) const;
+  // Fetches a row that RankRows will read.
+  void Ahead(const void* base, std::uint32_t row) const;
   // cosine: the cosine; dot: the product; l2: the Euclidean distance.
   float ToScore(float rank) const;
 
