@@ -6,10 +6,11 @@
 //          merges a large segment with small ones takes over the links of the large one and pays
 //          for the rest alone.
 // How      Rows that also stand in levels above come first, in no order: they are the roads.
-//          The others follow in the order of storage, near rows together. Several threads insert
-//          at once. Links of rows that are gone are replaced by the best of what these knew. At the
-//          end every row is within reach of where walks begin (graph_reach.h).
-// Units    Memory: 132 bytes a row beside the segment, which is read in place.
+//          A quarter of the others follows in the same way, then the rest in the order of storage,
+//          near rows together. Several threads insert at once. Links of rows that are gone are
+//          replaced by the best of what these knew. At the end every row is within reach of where
+//          walks begin (graph_reach.h).
+// Units    Memory: 136 bytes a row beside the segment, which is read in place.
 // Errors   What the disk says; kUnavailable when `stopped`. The file appears whole or not at all.
 // Threads  Any, one a segment; it starts `threads - 1` more.
 
