@@ -1,12 +1,15 @@
 """Collections written from inside functions: by whom, what it gives back, and what a hostile one gets."""
 
 import json
+import pathlib
+import subprocess
 import threading
 
 import pytest
 
 from harness import unique
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOT_PATH = "/samovar/v1/collections"
 
 WRITER = """
@@ -203,6 +206,41 @@ def test_node_writes_and_reads(server, films):
     assert refused.payload["errorType"] == "CollectionError" and "may read" in refused.payload["errorMessage"]
     wrong = server.invoke(name, {"name": films.name, "id": "n1", "vector": [1, 2]})
     assert "vector: expected 3 numbers, got 2" in wrong.payload["errorMessage"]
+
+
+@pytest.fixture(scope="module")
+def in_c(tmp_path_factory):
+    """A package of a program in C and the C library beside it, nothing else."""
+    library = ROOT / "build/release/runtimes/python/compat/samovar/libsamovar_collections.so"
+    program = tmp_path_factory.mktemp("c") / "bootstrap"
+    subprocess.run(["clang-19", "-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-I", ROOT / "sdk/c/include", "-o", program,
+                    ROOT / "tests/bootstraps/writes.c", library, "-Wl,-rpath,$ORIGIN"], check=True)
+    return {"bootstrap*": program.read_bytes(), "libsamovar_collections.so": library.read_bytes()}
+
+
+def test_a_function_in_c_writes_by_the_c_library(server, films, in_c):
+    def made(rights):
+        return films.writer(in_c, rights=rights, runtime="provided.al2023", handler="bootstrap",
+                            Environment={"Variables": {"FILMS": films.name}})
+
+    def write(name, *changes):
+        answer = server.invoke(name, list(changes))
+        assert not answer.error, answer.payload
+        return answer.payload
+
+    name = made("rw")
+    put = [{"op": "put", "id": str(i), "vector": [i, 0.5, 0], "attributes": {"n": i}} for i in range(100)]
+    done = {"code": 0, "message": ""}
+    assert write(name, *put) == {**done, "ack": [1, 100, 0, 0, 0], "seen": 1, "rows": 100}
+    assert films.row("7") == {"id": "7", "vector": [7, 0.5, 0], "attributes": {"n": 7}, "generation": 1}
+    changes = [{"op": "update", "id": "7", "attributes": {"seen": True}}, {"op": "delete", "id": "8"}, {"op": "delete", "id": "x"}]
+    assert write(name, *changes) == {**done, "ack": [2, 0, 1, 1, 1], "seen": 2, "rows": 99}
+    assert films.row("7")["attributes"] == {"n": 7, "seen": True}
+    wrong = write(name, {"op": "put", "id": "a", "vector": [1, 2, 3]}, {"op": "put", "id": "b", "vector": [1]})
+    assert wrong["code"] == 1 and "changes[1]: vector: expected 3 numbers, got 1" in wrong["message"], wrong
+    refused = write(made("r"), put[0])
+    assert refused["code"] == 6 and f"{films.name}:rw" in refused["message"], refused
+    assert films.generation == 2
 
 
 def test_the_socket_gives_a_function_its_collections_and_nothing_else(server, films):
