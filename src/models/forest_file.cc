@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <map>
 #include <utility>
 
+#include "models/newer_ensemble.h"
+#include "models/node_attribute.h"
 #include "models/proto_reader.h"
 #include "models/proto_writer.h"
 
@@ -26,78 +27,6 @@ constexpr std::uint32_t kNodeAttribute = 5;
 constexpr std::uint32_t kNodeDomain = 7;
 
 std::unexpected<Error> No(std::string why) { return Fail(Code::kUnsupported, std::move(why)); }
-
-struct Attribute {
-  std::string_view name;
-  std::string_view text;
-  std::int64_t number = 0;
-  std::vector<float> floats;
-  std::vector<std::int64_t> ints;
-  std::vector<std::string_view> strings;
-  bool tensor = false;
-};
-
-float AsFloat(std::uint64_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); }
-
-Result<void> TakeInts(const ProtoField& field, std::vector<std::int64_t>& out) {
-  if (!field.is_bytes) {
-    out.push_back(static_cast<std::int64_t>(field.value));
-    return {};
-  }
-  ProtoReader packed(field.bytes);
-  while (!packed.AtEnd()) {
-    TRY(const std::uint64_t value, packed.Varint());
-    out.push_back(static_cast<std::int64_t>(value));
-  }
-  return {};
-}
-
-Result<void> TakeFloats(const ProtoField& field, std::vector<float>& out) {
-  if (!field.is_bytes) {
-    out.push_back(AsFloat(field.value));
-    return {};
-  }
-  if (field.bytes.empty()) return {};
-  if (field.bytes.size() % 4 != 0) return Fail(Code::kInvalid, "floats that are cut off");
-  const std::size_t old = out.size();
-  out.resize(old + field.bytes.size() / 4);
-  std::memcpy(out.data() + old, field.bytes.data(), field.bytes.size());
-  return {};
-}
-
-Result<Attribute> ReadAttribute(std::string_view bytes) {
-  Attribute out;
-  ProtoReader reader(bytes);
-  while (!reader.AtEnd()) {
-    TRY(const ProtoField field, reader.Next());
-    switch (field.number) {
-      case 1:
-        out.name = field.bytes;
-        break;
-      case 3:
-        out.number = static_cast<std::int64_t>(field.value);
-        break;
-      case 4:
-        out.text = field.bytes;
-        break;
-      case 5:
-        out.tensor = true;
-        break;
-      case 7:
-        TRY(TakeFloats(field, out.floats));
-        break;
-      case 8:
-        TRY(TakeInts(field, out.ints));
-        break;
-      case 9:
-        out.strings.push_back(field.bytes);
-        break;
-      default:
-        break;
-    }
-  }
-  return out;
-}
 
 Mode ModeOf(std::string_view text) {
   if (text == "LEAF") return Mode::kLeaf;
@@ -136,7 +65,7 @@ std::vector<float>* FloatColumn(std::string_view name, TreeEnsemble& ensemble) {
   return nullptr;
 }
 
-Result<void> TakeAttribute(Attribute attribute, TreeEnsemble& ensemble) {
+Result<void> TakeAttribute(NodeAttribute attribute, TreeEnsemble& ensemble) {
   if (auto* ints = IntColumn(attribute.name, ensemble)) {
     *ints = std::move(attribute.ints);
   } else if (auto* floats = FloatColumn(attribute.name, ensemble)) {
@@ -194,10 +123,29 @@ std::string ForestNode(const Node& node, std::size_t index) {
   return out;
 }
 
+bool IsEnsemble(const Node& node) {
+  return node.domain == "ai.onnx.ml" &&
+         (node.operation == "TreeEnsembleRegressor" || node.operation == "TreeEnsembleClassifier" ||
+          node.operation == "TreeEnsemble");
+}
+
+Result<AnyForest> ReadNewer(const Node& node) {
+  NewerEnsemble ensemble;
+  for (std::string_view bytes : node.attributes) {
+    TRY(const NodeAttribute attribute, NodeAttribute::Read(bytes));
+    TRY(ensemble.Take(attribute));
+  }
+  if (node.inputs.size() != 1 || node.outputs.size() != 1) return No("other inputs or outputs");
+  TRY(const TreeEnsemble older, ensemble.AsOlder());
+  TRY(Forest made, Forest::Of(older));
+  return made;
+}
+
 Result<AnyForest> ReadEnsemble(const Node& node) {
+  if (node.operation == "TreeEnsemble") return ReadNewer(node);
   TreeEnsemble ensemble;
   for (std::string_view bytes : node.attributes) {
-    TRY(Attribute attribute, ReadAttribute(bytes));
+    TRY(NodeAttribute attribute, NodeAttribute::Read(bytes));
     if (attribute.tensor) return No("an attribute that is a tensor");
     TRY(TakeAttribute(std::move(attribute), ensemble));
   }
@@ -224,8 +172,7 @@ Result<std::string> TakeFromGraph(std::string_view graph, std::vector<AnyForest>
     TRY(const ProtoField field, reader.Next());
     if (field.number == kGraphNode && field.is_bytes) {
       TRY(const Node node, ReadNode(field.bytes));
-      if (node.domain == "ai.onnx.ml" && (node.operation == "TreeEnsembleRegressor" ||
-                                          node.operation == "TreeEnsembleClassifier")) {
+      if (IsEnsemble(node)) {
         TRY(AnyForest forest, ReadEnsemble(node));
         forests.push_back(std::move(forest));
         AppendBytesField(kGraphNode, ForestNode(node, forests.size() - 1), out);

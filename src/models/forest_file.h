@@ -2,12 +2,10 @@
 // FindForests: the tree ensembles of a model file, taken out of it.
 //
 // Why      ONNX Runtime keeps the rest of the graph, whatever it is: scalers before the trees,
-// casts
-//          and maps after them.
-// How      Each TreeEnsembleRegressor and TreeEnsembleClassifier of the main graph becomes a node
-// of
-//          the operator "ForestN" in the domain "samovar" (ForestOps), with the same inputs and
-//          outputs and no attributes.
+//          casts and maps after them.
+// How      Each TreeEnsembleRegressor, TreeEnsembleClassifier and TreeEnsemble of the main graph
+//          becomes a node of the operator "ForestN" in the domain "samovar" (ForestOps), with the
+//          same inputs and outputs and no attributes.
 // Errors   kUnsupported where there is no ensemble, or one that Forest does not take; kInvalid for
 //          what is no protocol buffer.
 // Source   onnx.proto of ONNX 1.19.

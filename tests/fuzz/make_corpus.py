@@ -124,6 +124,13 @@ def model_forest():
                 + column(f"{leaf}_ids", 8, [t for _, t in leaves]) + column(f"{leaf}_weights", 7, [0.25] * len(leaves))
                 + (b"" if name == "classifier" else field(5, field(1, "n_targets") + field(3, targets))))
         seed("model_forest", name, field(1, 8) + field(7, field(1, node)) + field(8, field(2, 17)))
+    tensor = lambda name, kind, data: field(5, field(1, name) + field(5, field(1, 2) + field(2, kind) + field(9, data)))  # noqa: E731
+    node = (field(1, "x") + field(2, "y") + field(4, "TreeEnsemble") + field(7, "ai.onnx.ml") + column("tree_roots", 8, [0])
+            + tensor("nodes_splits", 1, struct.pack("<2f", 0.5, 1)) + tensor("nodes_modes", 2, bytes([0, 3])) + column("nodes_featureids", 8, [1, 0])
+            + column("nodes_truenodeids", 8, [1, 0]) + column("nodes_trueleafs", 8, [0, 1]) + column("nodes_falsenodeids", 8, [1, 2])
+            + column("nodes_falseleafs", 8, [1, 1]) + column("leaf_targetids", 8, [0, 0, 0])
+            + tensor("leaf_weights", 1, struct.pack("<3f", 0.25, 0.5, 1)) + field(5, field(1, "n_targets") + field(3, 1)))
+    seed("model_forest", "newer", field(1, 8) + field(7, field(1, node)) + field(8, field(2, 21)))
 
 
 def a_layer():

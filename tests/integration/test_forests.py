@@ -4,7 +4,7 @@ import json
 import lzma
 
 import numpy
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from harness import until
 from models import DATA, FLOAT, INT64, STRING, build, deploy, node, trees_with_zipmap, value
@@ -62,6 +62,34 @@ def classifier(classes=3, texts=False, width=6, zipmap=False, **more):
     return build(nodes, [value("x", FLOAT, ["N", width])], outputs, [by], domains=[("ai.onnx.ml", 3)], opset=17)
 
 
+def newer_trees(targets=1, mode=0, missing=False, aggregate=1, post_transform=0, width=6, count=40, seed=1):
+    """The same shape as a TreeEnsemble of ai.onnx.ml 5: branches and leaves apart; and a tree whose branch has one leaf."""
+    random = numpy.random.default_rng(seed)
+    branches = 15 * count + 1
+    tracks = {"nodes_missing_value_tracks_true": [int(random.integers(2)) for _ in range(branches)]} if missing else {}
+    ids, leafs = {1: [], 2: []}, []
+    for at in range(15 * count):
+        tree, here = divmod(at, 15)
+        for side in (1, 2):
+            child = 2 * here + side
+            ids[side].append(16 * tree + child - 15 if child > 14 else 15 * tree + child)
+        leafs.append(int(2 * here + 1 > 14))
+    for side in (1, 2):
+        ids[side].append(16 * count)
+    made = node(
+        "TreeEnsemble", ["scaled"], ["sums"], domain="ai.onnx.ml", n_targets=targets, aggregate_function=aggregate, post_transform=post_transform,
+        tree_roots=[15 * tree for tree in range(count)] + [15 * count],
+        nodes_featureids=[int(random.integers(width)) for _ in range(branches)],
+        nodes_splits=numpy_helper.from_array(random.normal(size=branches).round(1).astype(numpy.float32)),
+        nodes_modes=helper.make_tensor("m", TensorProto.UINT8, [branches], [mode] * branches),
+        nodes_truenodeids=ids[1], nodes_trueleafs=leafs + [1], nodes_falsenodeids=ids[2], nodes_falseleafs=leafs + [1],
+        leaf_targetids=[int(random.integers(targets)) for _ in range(16 * count + 1)],
+        leaf_weights=helper.make_tensor("w", FLOAT, [16 * count + 1], random.normal(size=16 * count + 1) / 4), **tracks)
+    by, plus = helper.make_tensor("by", FLOAT, [], [2.0]), helper.make_tensor("plus", FLOAT, [], [0.5])
+    return build([node("Mul", ["x", "by"], ["scaled"]), made, node("Add", ["sums", "plus"], ["y"])],
+                 [value("x", FLOAT, ["N", width])], [value("y", FLOAT, ["N", targets])], [by, plus], domains=[("ai.onnx.ml", 5)])
+
+
 def rows_of(width=6, count=90):
     rows = numpy.random.default_rng(3).normal(size=(count, width)).round(1).astype(numpy.float32).tolist()
     rows[1], rows[2], rows[3] = ["NaN"] * width, ["Infinity"] * width, [-0.0] * width
@@ -96,8 +124,15 @@ def test_classifiers_are_walked_with_their_labels_and_scores(server):
         assert same_as_onnxruntime(server, model, rows_of()) == "Samovar"
 
 
+def test_the_newer_operator_is_walked_too(server):
+    for model in (newer_trees(), newer_trees(mode=1, targets=3), newer_trees(mode=2, missing=True), newer_trees(mode=3, aggregate=0)):
+        assert same_as_onnxruntime(server, model, rows_of()) == "Samovar"
+
+
 def test_what_is_out_of_the_ordinary_stays_with_onnx_runtime(server):
     for model, why in ((trees(mode="BRANCH_EQ"), "comparisons other than"), (trees(aggregate_function="MIN"), "an aggregate but"),
+                       (newer_trees(mode=4), "comparisons other than"), (newer_trees(aggregate=2), "an aggregate but"),
+                       (newer_trees(targets=2, post_transform=1), "a transformation after the trees"),
                        (trees(targets=2, post_transform="SOFTMAX"), "a transformation after the trees"),
                        (trees_with_zipmap(), "leaves that know some classes only")):
         assert same_as_onnxruntime(server, model, rows_of(2 if "some" in why else 6)).startswith(f"ONNX Runtime ({why}")
