@@ -300,6 +300,7 @@ Result<Ack> Collections::Write(const std::string& name, Batch batch) {
 }
 
 void Collections::WriteAll() {
+  RunPromptly();
   while (true) {
     std::vector<Pending> taken;
     {

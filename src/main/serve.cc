@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "main/server.h"
 #include "net/busy_poll.h"
+#include "os/priority.h"
 
 namespace samovar {
 
@@ -76,6 +77,7 @@ int Server::Run() {
   LogInfo("listening on http://{} (data in {}, isolation {}, {} runtimes)", config_.listen,
           config_.data_dir, sandboxes_->Isolation(), runtimes_.All().size());
   if (grpc_) LogInfo("listening on {} for gRPC", config_.grpc_listen);
+  RunPromptly();
   if (config_.busy_poll && std::thread::hardware_concurrency() > 1) {
     BusyPoll(loop_, [this] { return instances_->CallSigns(); }).Run();
   } else {
