@@ -181,6 +181,7 @@ class Collection {
   void Unlink(std::uint64_t number) const;
   std::set<std::uint64_t> Merging() const;
   std::vector<std::uint32_t> ChooseMerge(const Snapshot& at);
+  std::vector<std::uint32_t> ReserveMerge(Fresh& fresh);
   Result<void> MergeNow(Fresh& fresh, const std::vector<std::uint32_t>& sources);
   static bool Unused(const SegmentPtr& segment);
   bool Shows(const Segment& segment) const;  // the newest view

@@ -16,6 +16,8 @@ namespace {
 // looks any more.
 constexpr int kTurnsBetween = 2;
 constexpr int kTurnsLooked = 60;
+constexpr int kTries = 20;  // to choose between two flushes
+constexpr std::chrono::seconds kPatience{1};
 constexpr std::uint64_t kQuickRows = 200'000;  // to merge all of them is quick
 
 // Whether a generation that is kept has it too (Freeze): another copy would cost its memory again.
@@ -74,29 +76,40 @@ std::vector<std::uint32_t> Collection::ChooseMerge(const Snapshot& at) {
   return best;
 }
 
+// What a merge is to read, from now on kept from flushes, which else may take it just now.
+std::vector<std::uint32_t> Collection::ReserveMerge(Fresh& fresh) {
+  for (int tries = 0; tries < kTries; ++tries) {
+    {
+      std::unique_lock lock(write_mutex_);
+      flushed_.wait_for(lock, kPatience, [this] { return !flushing_ || stopping_; });
+      fresh.at = Snapshot(view_, generation_);
+    }
+    auto sources = ChooseMerge(fresh.at);
+    if (sources.empty()) return {};
+    std::lock_guard lock(write_mutex_);
+    if (stopping_ || failed_) return {};
+    if (flushing_ || view_->manifest != fresh.at.Parts().manifest) continue;
+    for (const auto i : sources) {
+      merging_.insert(fresh.at.Parts().segments[i]->Name().number);
+    }
+    fresh.number = next_number_++;
+    return sources;
+  }
+  return {};
+}
+
 Result<bool> Collection::Merge() {
   std::lock_guard running(merge_mutex_);
-  auto fresh = std::make_unique<Fresh>();
-  std::vector<std::uint32_t> sources;
   {
-    std::unique_lock lock(write_mutex_);
+    std::lock_guard lock(write_mutex_);
     if (failed_ || stopping_ || merged_ || !merging_.empty() || !graphed_.empty()) return false;
     idle_turns_ = idle_generation_ == generation_ ? idle_turns_ + 1 : 0;
     idle_generation_ = generation_;
     if (idle_turns_ > options_.idle_turns + kTurnsLooked) return false;
-    fresh->at = Snapshot(view_, generation_);
   }
-  sources = ChooseMerge(fresh->at);
+  auto fresh = std::make_unique<Fresh>();
+  const auto sources = ReserveMerge(*fresh);
   if (sources.empty()) return false;
-  {
-    std::lock_guard lock(write_mutex_);
-    // A flush that runs may just be taking one of them.
-    if (flushing_ || view_->manifest != fresh->at.Parts().manifest) return false;
-    for (const auto i : sources) {
-      merging_.insert(fresh->at.Parts().segments[i]->Name().number);
-    }
-    fresh->number = next_number_++;
-  }
   auto done = MergeNow(*fresh, sources);
   std::lock_guard lock(write_mutex_);
   if (!done) {
@@ -139,16 +152,22 @@ Result<bool> Collection::MakeGraph() {
   std::lock_guard running(merge_mutex_);
   SegmentPtr largest;
   std::uint64_t rows = 0;
+  std::uint64_t least = options_.graph_rows;
   ViewPtr view;
   {
     std::lock_guard lock(write_mutex_);
     if (failed_ || stopping_ || !graphed_.empty() || !merging_.empty()) return false;
     view = view_;
+    // While there is much to write a flush soon takes a smaller one, and its graph would be for
+    // nothing.
+    if (view->segments.back()->Capacity() >= options_.most_rows && idle_turns_ == 0) {
+      least = std::max(least, options_.small_rows / 2);
+    }
   }
   for (const auto& segment : view->segments) {
     if (segment->Header().open || segment->NearGraph()) continue;
     const std::uint64_t filled = segment->Filled();
-    if (filled < std::max(rows + 1, options_.graph_rows)) continue;
+    if (filled < std::max(rows + 1, least)) continue;
     largest = segment;
     rows = filled;
   }
