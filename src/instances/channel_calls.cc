@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "wire/channel.h"
@@ -10,22 +9,9 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kTogether = 16;         // so many events wait for no more
 constexpr std::size_t kKeptMemory = 1 << 20;  // of a write, for the next
 
 }  // namespace
-
-struct ChannelCalls::Soon {
-  explicit Soon(ChannelCalls& owner) : calls(owner) { calls.soon_ = true; }
-  Soon(const Soon&) = delete;
-  ~Soon() {
-    calls.soon_ = false;
-    if (!done) calls.PassOn();
-  }
-
-  ChannelCalls& calls;
-  bool done = false;
-};
 
 // A writer that is ended in mid-frame leaves the channel of no use to the others.
 struct ChannelCalls::Writing {
@@ -62,13 +48,9 @@ Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFram
   auto appended = channel_.Append(out_, invoke, payload);
   if (!appended) co_return Answer{std::unexpected(std::move(appended.error())), false};
   call.end = written_ + in_flight_ + out_.size();
-  ++events_;
   while (!call.answer && !ended_) {
-    const bool mine = Waits(call) && !writing_;
-    if (mine && (calls_.size() == 1 || events_ >= kTogether)) {
+    if (Waits(call) && !writing_) {
       co_await Write();
-    } else if (mine && !soon_) {
-      co_await WriteSoon();
     } else {
       co_await call.changed.Wait();
     }
@@ -77,20 +59,9 @@ Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFram
   co_return Answer{std::move(*call.answer)};
 }
 
-// Behind all that the event loop has to do now, which may bring more events.
-Task<void> ChannelCalls::WriteSoon() {
-  {
-    Soon soon(*this);
-    co_await asio::post(loop_, asio::use_awaitable_t<Executor>());
-    soon.done = true;
-  }
-  if (!writing_ && !out_.empty() && !ended_) co_await Write();
-}
-
 Task<void> ChannelCalls::Write() {
   std::string bytes = std::exchange(out_, std::exchange(spare_, {}));
   in_flight_ = bytes.size();
-  events_ = 0;
   Writing writing(*this);
   auto sent = co_await channel_.Send(bytes);
   writing.done = sent.size;

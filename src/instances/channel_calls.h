@@ -1,10 +1,11 @@
 #pragma once
 // ChannelCalls: the calls under way on one channel whose runtime takes several at a time.
 //
-// How      INVOKEs that come in one turn of the event loop are written together, and what comes
-//          while the channel takes them is the next write. One reader gives every answer to the
-//          call whose id it carries. An answer that nobody waits for any more is dropped.
-// Why      A write wakes the runtime; one for many events costs both sides as much as for one.
+// How      An INVOKE is written at once where the channel is free; what comes while it is not is
+//          written together next. One reader gives every answer to the call whose id it carries.
+//          An answer that nobody waits for any more is dropped.
+// Why      To hold events back until a turn of the event loop is over makes one write of many, but
+//          server and runtime then work in turn, not beside each other (docs/performance.md).
 // Errors   Ask: kUnavailable once the channel has ended, also for the calls that wait then.
 // Threads  The event loop only.
 // Source   docs/formats/channel.md, version 2.
@@ -44,11 +45,9 @@ class ChannelCalls {
     Signal changed;
   };
 
-  struct Soon;
   struct Writing;
 
   bool Waits(const Call& call) const { return call.end > written_ + in_flight_; }
-  Task<void> WriteSoon();
   Task<void> Write();
   void PassOn();
   bool Give(ChannelFrame frame);
@@ -59,11 +58,9 @@ class ChannelCalls {
   std::unordered_map<std::string, Call*> calls_;
   std::string out_;            // events that wait to be written
   std::string spare_;          // the last one's memory
-  std::size_t events_ = 0;     // in out_
   std::uint64_t written_ = 0;  // bytes
   std::size_t in_flight_ = 0;  // what is being written
   bool writing_ = false;
-  bool soon_ = false;  // a call will write at the end of this turn of the loop
   std::optional<Error> ended_;
 };
 
