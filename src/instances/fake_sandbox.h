@@ -86,6 +86,7 @@ class FakeSandbox final : public Sandbox {
   Fd TakeLog() override { return std::move(log_); }
   Fd TakeRuntimeApi() override { return {}; }
   Bytes MemoryInUse() override { return process_->memory; }
+  Bytes BootedMemory() const override;
   void UseCpuLimit() override { process_->cpu_limited = true; }
   void Freeze(bool) override {}
   void Kill() override { process_->Exit({.signal = 9, .max_memory = process_->memory}); }
@@ -114,6 +115,7 @@ class FakeHost final : public SandboxHost {
     if (refuse) co_return std::unexpected(*refuse);
     co_return Run(std::move(spec), nullptr, {});
   }
+  void DropBooted() override { ++booted_dropped; }
   std::string_view Isolation() const override { return "full"; }
 
   std::unique_ptr<Sandbox> Run(SandboxSpec spec, FakeProcess* parent,
@@ -143,11 +145,17 @@ class FakeHost final : public SandboxHost {
   std::optional<Error> refuse;
   std::optional<Error> refuse_clones;
   std::optional<std::string> not_clonable;  // the report of every template
+  Bytes booted_memory;                      // of what every sandbox with a boot takes over
+  int booted_dropped = 0;                   // how often
 
  private:
   Executor loop_;
   FakeProgram program_;
 };
+
+inline Bytes FakeSandbox::BootedMemory() const {
+  return process_->spec.boot ? host_.booted_memory : Bytes{};
+}
 
 inline Task<Result<std::unique_ptr<Sandbox>>> FakeSandbox::Clone(CloneSpec spec) {
   if (host_.refuse_clones) co_return std::unexpected(*host_.refuse_clones);

@@ -116,11 +116,14 @@ class Instance {
   SteadyTime IdleSince() const { return idle_since_; }
   std::uint64_t Invocations() const { return invocations_; }
   Bytes Memory() const { return memory_; }
+  // What the process that was booted ahead for it had when it took that over, or 0.
+  Bytes BootedMemory() const { return sandbox_ ? sandbox_->BootedMemory() : Bytes{}; }
 
   Bytes counted;                // kept by the service: what it holds of the memory budget
   Role role = Role::kOnDemand;  // kept by the pool
   bool alone = false;           // kept by the pool: its call is to have no company
   bool second_try = false;      // kept by the pool: its first initialisation has failed
+  std::string boot_kind = {};   // kept by the pool: where a process booted ahead may serve
 
  private:
   class Use;

@@ -267,7 +267,7 @@ Task<void> InstanceService::Drain(Deadline deadline) {
     return std::ranges::all_of(pools_, [](auto& entry) { return entry.second->Unused(); });
   };
   while (!unused() && !last.Passed(clock_.Now())) co_await pause();
-  booted_kinds_.clear();  // they end with their host
+  booted_.clear();  // they end with their host
   co_await tasks_.Stop();
   auto written = co_await books_.Flush(logs_.Pool());
   if (!written) LogError("the books are not written: {}", written.error().message);

@@ -148,9 +148,10 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   void StartWanted();
   void StartBeyondBound(SteadyTime now);
   // Whether `need` more fits the budget, for a start of `who` (or null); ends what is worth less:
-  // spares, then templates of idle functions, then idle instances.
+  // spares and processes booted ahead, then templates of idle functions, then idle instances.
   bool MakeRoom(Bytes need, const InstancePool* who);
   bool DropSpare();
+  bool DropBooted();
   bool DropIdleTemplate(const InstancePool* who);
   bool EvictIdle();
   // A template that leaves no room for its own clone gives way to a fresh instance.
@@ -159,6 +160,10 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   bool Fits(Bytes need) const { return MemoryInUse() + need <= options_.memory_budget; }
   // Whether the host may keep a process booted for starts like this one. What it may keep counts.
   bool MayBootAhead(const SandboxSpec& spec);
+  // A start of this kind took over a process that had so much memory; 0 where it took none.
+  void LearnBooted(std::string_view kind, Bytes memory);
+  // What the host tells processes booted ahead apart by, near enough.
+  static std::string BootKind(const SandboxSpec& spec);
   Bytes BootedMemory() const;
   bool MaySpare(Bytes need) const;
   // Of a function that has no pool any more.
@@ -184,11 +189,16 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   std::uint64_t begun_ = 0;           // calls admitted
   std::size_t queued_ = 0;
   int starting_ = 0;
-  SteadyTime starts_moved_{};            // when a start last began or ended
-  Bytes memory_used_;                    // by all instances
-  Bytes ending_memory_;                  // of that, by those which are ending
-  bool starved_ = false;                 // some pool has no instance, and no memory for one
-  std::list<std::string> booted_kinds_;  // of processes that the host keeps, the last used first
+  SteadyTime starts_moved_{};  // when a start last began or ended
+  Bytes memory_used_;          // by all instances
+  Bytes ending_memory_;        // of that, by those which are ending
+  bool starved_ = false;       // some pool has no instance, and no memory for one
+  struct Booted {
+    std::string kind;
+    Bytes memory;
+  };
+  std::list<Booted> booted_;  // processes that the host keeps, the last used first
+  SteadyTime boot_again_{};   // none before: memory was short just now
   std::int64_t log_allowance_ = 0;
   SteadyTime next_sample_;
   unsigned samples_ = 0;

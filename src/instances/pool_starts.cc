@@ -136,6 +136,7 @@ void InstancePool::Make(Order order) {
   Instance* instance = made.get();
   instance->role = order.role;
   instance->second_try = order.second_try;
+  if (start.spec && start.spec->boot) instance->boot_kind = service_.BootKind(*start.spec);
   auto place = instances_.insert(instances_.end(), std::move(made));
   ++starting_;
   ++service_.starting_;
@@ -171,6 +172,9 @@ void InstancePool::Started(Instance& instance) {
   service_.starts_moved_ = now;
   bool ahead = instance.role != Role::kOnDemand;
   TellTemplate(instance);
+  if (!instance.boot_kind.empty()) {
+    service_.LearnBooted(instance.boot_kind, instance.BootedMemory());
+  }
   if (instance.Failure()) {
     StartFailed(instance);
   } else if (instance.Phase() == Instance::State::kEnding) {

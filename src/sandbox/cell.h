@@ -95,6 +95,8 @@ class CellMaker {
   // Makes one thing ready for a later Make() or Clone(), or tidies one up, when there is time.
   // False: there was nothing to do.
   virtual bool Refill() { return false; }
+  // Ends what was started ahead for a spec with a boot.
+  virtual void DropBooted() {}
 };
 
 // "full": REQUIRES root. `name` is unique for the server's data directory.

@@ -78,6 +78,8 @@ Result<void> IsolatedCell::TakeIn(SandboxSpec spec, std::unique_ptr<Dresser> dre
   dresser_ = std::move(dresser);
   helper_ = Fd(DuplicateAbove(dresser_->helper.Get(), 3));
   taking_ = spec_;
+  const CgroupMemory now = shell_->cgroup.Memory();
+  before_ = now.anonymous + now.shared;
   TRY(MakeMountPoints(root));
   return SetLimits();
 }
@@ -142,6 +144,7 @@ std::vector<Fd> IsolatedCell::Handover(SpawnerReport& report) {
   if (spec_.clonable) {
     (void)WriteSmallFile(fmt::format("/proc/{}/oom_score_adj", shell_->pid), "-1000");
   }
+  report.booted = before_;
   return BoundedCell::Handover(report);
 }
 

@@ -53,6 +53,7 @@ class IsolatedCell final : public BoundedCell {
   // Of one that takes in.
   std::unique_ptr<Dresser> dresser_;
   std::optional<SandboxSpec> taking_;
+  Bytes before_;         // its memory when it began to
   bool booted_ = false;  // its program runs, and waits to be told what it is
 };
 

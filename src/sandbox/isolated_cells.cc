@@ -65,6 +65,11 @@ class IsolatedCells final : public CellMaker {
     return cell;
   }
 
+  void DropBooted() override {
+    for (auto& generic : generics_) Discard(std::move(generic.booted));
+    generics_.clear();
+  }
+
   bool Refill() override {
     std::erase_if(leaving_, [](Leaving& left) { return left.try_again() || left.Despair(); });
     if (spares_.size() < kSpares) {

@@ -96,6 +96,8 @@ class Sandbox {
   // The processes' memory now (anonymous and shared, without page cache and /tmp). Cheap: one
   // pread.
   virtual Bytes MemoryInUse() = 0;
+  // What its process had when this took it over; 0 where none was booted ahead for it.
+  virtual Bytes BootedMemory() const { return {}; }
   // Puts spec.cpus in force; called once initialisation is done.
   virtual void UseCpuLimit() = 0;
   // Stops every process of the tree from running, or lets it go on (cgroup freezer).
@@ -116,6 +118,9 @@ class SandboxHost {
  public:
   virtual ~SandboxHost() = default;
   virtual Task<Result<std::unique_ptr<Sandbox>>> Create(SandboxSpec spec) = 0;
+  // Ends the processes that are booted ahead (SandboxSpec::boot), and boots none until a later
+  // Create() with one. Orders after it find their memory free.
+  virtual void DropBooted() {}
   // What isolation this host gives: "full" or "process" (docs/isolation.md).
   virtual std::string_view Isolation() const = 0;
 };

@@ -61,6 +61,7 @@ class Link : public std::enable_shared_from_this<Link> {
   // Sends a Create or a Clone, under a new number.
   KnownPtr Ask(SpawnerOrder order);
   void Order(SpawnerOrder::Kind kind, const Known& known);
+  void DropBooted();
 
  private:
   void WaitForSpawner();
@@ -171,6 +172,11 @@ void Link::Order(SpawnerOrder::Kind kind, const Known& known) {
   Send(EncodeOrder({kind, known.number, {}}));
 }
 
+// A spawner that is not there has nothing booted.
+void Link::DropBooted() {
+  if (spawner_) Send(EncodeOrder({SpawnerOrder::Kind::kDropBooted, 0, {}}));
+}
+
 void Link::Send(std::string text) {
   outbox_.push_back(std::move(text));
   Flush();
@@ -224,6 +230,7 @@ class RemoteSandbox final : public Sandbox {
   Fd TakeLog() override { return std::move(log_); }
   Fd TakeRuntimeApi() override { return std::move(runtime_api_); }
   Bytes MemoryInUse() override;
+  Bytes BootedMemory() const override { return known_->created.booted; }
   void UseCpuLimit() override { link_->Order(SpawnerOrder::Kind::kUseCpuLimit, *known_); }
   void Freeze(bool frozen) override {
     link_->Order(frozen ? SpawnerOrder::Kind::kFreeze : SpawnerOrder::Kind::kThaw, *known_);
@@ -314,6 +321,7 @@ class RemoteHost final : public SandboxHost {
     return Made(link_, std::move(known), std::move(id));
   }
 
+  void DropBooted() override { link_->DropBooted(); }
   std::string_view Isolation() const override { return link_->isolation(); }
 
  private:

@@ -164,17 +164,18 @@ void Spawner::TakeOrders() {
     }
     if (!*packet) return;
     auto order = DecodeOrder((*packet)->body);
-    if (order) {
-      Obey(std::move(*order));
-    } else {
-      LogError("spawner: {}", order.error().message);
-    }
+    if (!order) LogError("spawner: {}", order.error().message);
+    if (order) Obey(std::move(*order));
   }
 }
 
 void Spawner::Obey(SpawnerOrder order) {
   if (order.kind == SpawnerOrder::Kind::kCreate || order.kind == SpawnerOrder::Kind::kClone) {
     return Make(std::move(order));
+  }
+  if (order.kind == SpawnerOrder::Kind::kDropBooted) {
+    refill_ = std::min(refill_, steady_clock::now() + kRefillPause);  // tidies up
+    return maker_->DropBooted();
   }
   auto at = boxes_.find(order.number);
   if (at == boxes_.end()) return;  // it ended just now
@@ -191,8 +192,7 @@ void Spawner::Obey(SpawnerOrder order) {
     case SpawnerOrder::Kind::kUseCpuLimit:
       done = cell.UseCpuLimit();
       break;
-    case SpawnerOrder::Kind::kCreate:
-    case SpawnerOrder::Kind::kClone:
+    default:
       break;
   }
   if (!done) LogError("sandbox {}: {}", cell.spec().id, done.error().message);

@@ -186,6 +186,7 @@ std::string EncodeReport(const SpawnerReport& report) {
       object["runtime_api"] = report.runtime_api;
       object["memory"] = report.memory;
       object["tmp"] = report.tmp;
+      object["booted"] = report.booted.count;
       break;
     case SpawnerReport::Kind::kFailed:
       object["code"] = static_cast<int>(report.error.code);
@@ -212,6 +213,7 @@ Result<SpawnerReport> DecodeReport(std::string_view text) {
         report.runtime_api = object.at("runtime_api").as_bool();
         report.memory = object.at("memory").as_bool();
         report.tmp = object.at("tmp").as_bool();
+        report.booted.count = object.at("booted").to_number<std::uint64_t>();
         break;
       case SpawnerReport::Kind::kFailed:
         report.error.code = EnumFrom(object.at("code"), Code::kInternal);

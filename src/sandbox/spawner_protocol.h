@@ -18,9 +18,17 @@
 namespace samovar {
 
 struct SpawnerOrder {
-  enum class Kind : std::uint8_t { kCreate, kKill, kFreeze, kThaw, kUseCpuLimit, kClone };
+  enum class Kind : std::uint8_t {
+    kCreate,
+    kKill,
+    kFreeze,
+    kThaw,
+    kUseCpuLimit,
+    kDropBooted,
+    kClone
+  };
   Kind kind = Kind::kKill;
-  std::uint64_t number = 0;
+  std::uint64_t number = 0;    // of a DropBooted: 0
   SandboxSpec spec{};          // of a Create
   CloneSpec clone{};           // of a Clone, which is answered as a Create is
   std::uint64_t original = 0;  // of a Clone: what is to be cloned
@@ -33,6 +41,7 @@ struct SpawnerReport {
   // kCreated: which descriptors follow, in this order: log (always), channel, runtime API, memory
   // (memory.stat, or statm of the first process), tmp (a directory on the private /tmp).
   bool channel = false, runtime_api = false, memory = false, tmp = false;
+  Bytes booted{};      // kCreated: the memory of the process that was booted ahead for it, or 0
   Error error{};       // kFailed
   SandboxExit exit{};  // kExited
 };

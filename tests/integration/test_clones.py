@@ -177,8 +177,12 @@ def test_the_tag_turns_clones_off_for_a_function(server, name):
     assert template(server, name)["stage"] == "off"
 
 
-@pytest.mark.parametrize("what", ["code", "environment", "layer", "memory"])
+@pytest.mark.parametrize("what", ["code", "environment", "layer", "memory", "runtime"])
 def test_a_change_makes_a_new_template(server, lam, name, what):
+    others = [r["name"] for r in server.get("/samovar/v1/runtimes")["runtimes"]
+              if r["name"].startswith("python3") and r["name"] != server.runtime()]
+    if what == "runtime" and not others:
+        pytest.skip("the host has one Python")
     first = clonable(server, name, Environment={"Variables": {"XX": "1"}})
     old = {i["id"] for i in instances(server, name)}
     if what == "code":
@@ -187,7 +191,8 @@ def test_a_change_makes_a_new_template(server, lam, name, what):
         layer = lam.publish_layer_version(LayerName=unique("layer"), Content={"ZipFile": pack({"python/x.py": ""})})
         lam.update_function_configuration(FunctionName=name, Layers=[layer["LayerVersionArn"]])
     else:
-        change = {"environment": {"Environment": {"Variables": {"XX": "2"}}}, "memory": {"MemorySize": 256}}[what]
+        change = {"environment": {"Environment": {"Variables": {"XX": "2"}}}, "memory": {"MemorySize": 256},
+                  "runtime": {"Runtime": others[0] if others else None}}[what]
         lam.update_function_configuration(FunctionName=name, **change)
     server.updated(name)
     second = server.invoke(name, {}).payload
@@ -274,6 +279,8 @@ def test_snap_start_initialises_at_publishing_and_reports_a_restore(server, lam,
     server.create(NUMBERS, name=name, SnapStart={"ApplyOn": "PublishedVersions"})
     lam.publish_version(FunctionName=name)
     until(lambda: lam.get_function_configuration(FunctionName=name, Qualifier="1")["State"] == "Active", 30, "Active")
+    reported = lam.get_function_configuration(FunctionName=name, Qualifier="1")["SnapStart"]
+    assert reported == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
     assert template(server, name, "1")["stage"] == "clonable"
     answer = server.invoke(name, {}, Qualifier="1", LogType="Tail")
     assert answer.payload["type"] == "snap-start"
@@ -300,6 +307,8 @@ def test_provisioned_instances_are_ready_tell_the_truth_and_are_replaced(server,
     until(lambda: config()["Status"] == "READY", 30, f"READY ({config()})")
     assert config()["AvailableProvisionedConcurrentExecutions"] == 3
     assert sum(i["provisioned"] for i in instances(server, name)) == 3
+    (listed,) = lam.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"]
+    assert listed["FunctionArn"].endswith(f":{name}:{version}") and listed["AllocatedProvisionedConcurrentExecutions"] == 3
     answer = server.invoke(name, {}, Qualifier=version, LogType="Tail")
     assert answer.payload["type"] == "provisioned-concurrency" and "Init Duration" not in answer.log
     types = [a["type"] for a in at_once(server, f"{name}:{version}", 5, {"sleep": 1})]
@@ -312,3 +321,4 @@ def test_provisioned_instances_are_ready_tell_the_truth_and_are_replaced(server,
     assert config()["AvailableProvisionedConcurrentExecutions"] == 3
     lam.delete_provisioned_concurrency_config(FunctionName=name, Qualifier=version)
     until(lambda: not any(i["provisioned"] for i in instances(server, name)), 20, "none")
+    assert not lam.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"]
