@@ -54,7 +54,8 @@ def fill(server, name, rows, settle):
         reply = http.request("POST", f"{server.endpoint}/samovar/v1/collections/{name}/batch", body=f'{{"changes":[{changes}]}}')
         assert reply.status == 200, reply.data[:300]
     print(f"{name}: {max(0, rows - done)} rows in {time.perf_counter() - began:.1f} s", flush=True)
-    while time.perf_counter() - began < settle:  # merged, which takes a second copy as long as it lasts
+    filled, stats = time.perf_counter(), {}
+    while time.perf_counter() - filled < settle:  # merged, which takes a second copy as long as it lasts
         stats = ask(server.endpoint, "GET", f"/{name}")["stats"]
         if stats["segments"] <= 3 and (rows < 1024 or stats["graph_rows"] >= 0.98 * rows):
             break
