@@ -1,15 +1,10 @@
 #include "main/build_dependencies.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <cstdlib>
 #include <filesystem>
 
 #include "main/build_steps.h"
-#include "wire/sigv4.h"
 
 namespace samovar {
 
@@ -17,21 +12,31 @@ namespace fs = std::filesystem;
 
 namespace {
 
+Result<void> MakeFolder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return Fail(Code::kInvalid, folder.string() + ": " + error.message());
+  return {};
+}
+
 // An empty folder for what a build leaves behind.
 Result<fs::path> FreshFolder(const BuildContext& context, const std::string& name) {
   const fs::path folder = fs::path(context.build_folder) / name;
   std::error_code error;
   fs::remove_all(folder, error);
-  fs::create_directories(folder, error);
-  if (error) return Fail(Code::kInvalid, folder.string() + ": " + error.message());
+  TRY(MakeFolder(folder));
   return folder;
 }
 
-// Puts the program `found` into `artifacts` as the bootstrap that it becomes.
-Result<std::string> TakeBootstrap(const std::string& id, const fs::path& found,
+// Puts the program `name` that was built in a folder into `artifacts` as its bootstrap.
+Result<std::string> TakeBootstrap(const std::string& id, const fs::path& built, const char* name,
                                   const fs::path& artifacts) {
+  const fs::path found = built / name;
   std::error_code error;
-  if (!fs::is_regular_file(found, error)) {
+  // The build could have put a link there, or in place of a folder, to what it may not read.
+  const bool made = fs::symlink_status(found, error).type() == fs::file_type::regular &&
+                    fs::canonical(found, error) == fs::canonical(built, error) / name;
+  if (!made) {
     return Fail(Code::kInvalid,
                 fmt::format("{}: it was built, and made no program {}; name it bootstrap", id,
                             found.string()));
@@ -43,44 +48,14 @@ Result<std::string> TakeBootstrap(const std::string& id, const fs::path& found,
 
 }  // namespace
 
-Result<std::string> InstallNode(const BuildContext& context, const std::string& id,
-                                const std::string& code_folder, const Interpreter& node,
-                                std::string& note) {
-  const fs::path code(code_folder);
-  const std::string lock = ReadIfThere(code / "package-lock.json");
-  const std::string key = Sha256Hex(fmt::format("node 1\n{}\n{}\n{}\n{}", node.version,
-                                                ReadIfThere(code / "package.json"), lock,
-                                                ReadIfThere(code / ".npmrc")));
-  const fs::path folder = fs::path(context.build_folder) / (id + ".node");
-  const auto install = [&](const fs::path& staging) -> Result<void> {
-    std::error_code error;
-    for (const char* name : {"package.json", "package-lock.json", ".npmrc"}) {
-      if (fs::exists(code / name, error)) fs::copy_file(code / name, staging / name, error);
-      if (error) return Fail(Code::kInvalid, (code / name).string() + ": " + error.message());
-    }
-    const char* path = std::getenv("PATH");
-    const std::string search = fs::path(node.path).parent_path().string() + ":" +
-                               (path == nullptr ? "/usr/bin:/bin" : path);
-    const ChildCall npm{.argv = {"npm", lock.empty() ? "install" : "ci", "--omit=dev", "--no-audit",
-                                 "--no-fund", "--no-update-notifier"},
-                        .folder = staging,
-                        .environment = {{"PATH", search}}};
-    return RunTool(context,
-                   fmt::format("{}: npm installs package.json for Node.js {}", id, node.version),
-                   npm);
-  };
-  TRY(bool installed, Cached(folder, key, install));
-  note = installed ? "installed package.json" : "";
-  return folder.string();
-}
-
 Result<std::string> RunMake(const BuildContext& context, const std::string& id,
                             const std::string& code_folder, std::string& note) {
   TRY(const fs::path folder, FreshFolder(context, id + ".make"));
   const ChildCall make{.argv = {"make", "--no-print-directory", "build-" + id},
                        .folder = code_folder,
                        .environment = {{"ARTIFACTS_DIR", folder}},
-                       .in_place = true};
+                       .in_place = true,
+                       .writable = {folder}};
   TRY(RunTool(context, fmt::format("{}: make build-{}", id, id), make));
   note = "built by make";
   return folder.string();
@@ -91,22 +66,26 @@ Result<std::string> RunCMake(const BuildContext& context, const std::string& id,
   TRY(const fs::path artifacts, FreshFolder(context, id + ".artifacts"));
   // Kept, so that only what changed is compiled again.
   const fs::path build = fs::path(context.build_folder) / (id + ".cmake");
+  TRY(MakeFolder(build));
   TRY(RunTool(context, id + ": cmake configures",
               {.argv = {"cmake", "-S", code_folder, "-B", build, "-DCMAKE_BUILD_TYPE=Release"},
                .folder = code_folder,
-               .environment = {}}));
+               .environment = {},
+               .writable = {build}}));
   TRY(RunTool(context, id + ": cmake builds",
               {.argv = {"cmake", "--build", build, "--parallel"},
                .folder = code_folder,
-               .environment = {}}));
+               .environment = {},
+               .writable = {build}}));
   note = "built by cmake";
-  return TakeBootstrap(id, build / "bootstrap", artifacts);
+  return TakeBootstrap(id, build, "bootstrap", artifacts);
 }
 
 Result<std::string> RunCargo(const BuildContext& context, const std::string& id,
                              const std::string& code_folder, std::string& note) {
   TRY(const fs::path artifacts, FreshFolder(context, id + ".artifacts"));
   const fs::path target = fs::path(context.build_folder) / (id + ".cargo");
+  TRY(MakeFolder(target));
   std::vector<std::string> argv = {"cargo",     "build",        "--release", "--bin",
                                    "bootstrap", "--target-dir", target};
   std::error_code ignored;
@@ -115,17 +94,10 @@ Result<std::string> RunCargo(const BuildContext& context, const std::string& id,
               {.argv = std::move(argv),
                .folder = code_folder,
                .environment = {{"CARGO_TERM_COLOR", "never"}},
-               .in_place = true}));
+               .in_place = true,
+               .writable = {target}}));
   note = "built by cargo";
-  return TakeBootstrap(id, target / "release/bootstrap", artifacts);
-}
-
-bool HasNodeDependencies(const std::string& package_json) {
-  boost::system::error_code bad;
-  const boost::json::value value = boost::json::parse(package_json, bad);
-  if (bad || !value.is_object()) return false;
-  const boost::json::value* found = value.as_object().if_contains("dependencies");
-  return found != nullptr && found->is_object() && !found->as_object().empty();
+  return TakeBootstrap(id, target, "release/bootstrap", artifacts);
 }
 
 }  // namespace samovar

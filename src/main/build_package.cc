@@ -12,6 +12,7 @@
 #include "main/guess.h"
 #include "main/install_python.h"
 #include "main/progress.h"
+#include "main/python_requirements.h"
 #include "wire/sigv4.h"
 
 namespace samovar {

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kInner = "/run/samovar";
+constexpr std::uint64_t kSmall = 16
+                                 << 20;  // bytes of a folder in memory that holds next to nothing
 
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -105,6 +107,9 @@ class Words {
  public:
   explicit Words(std::string program) : words_{std::move(program)} {}
   void Add(std::initializer_list<std::string> words) { words_.insert(words_.end(), words); }
+  void InMemory(const std::string& path, std::uint64_t bytes) {
+    Add({"--size", std::to_string(bytes), "--tmpfs", path});
+  }
   void Readable(const std::string& path) { Add({"--ro-bind-try", path, path}); }
   void Writable(const std::string& path) {
     std::error_code ignored;
@@ -157,6 +162,22 @@ void AddFolders(Words& words) {
 std::string Cache(const char* variable, const std::string& otherwise) {
   const auto set = Environment(variable);
   return set.starts_with('/') ? set : otherwise;
+}
+
+// The variable that names each tool's cache, and the folder.
+using ToolCaches = std::vector<std::pair<std::string, std::string>>;
+ToolCaches CachesFor(const ChildCall& call, const std::string& build_folder) {
+  const auto own = build_folder + "/cache";
+  const auto shared = Cache("XDG_CACHE_HOME", Home() + "/.cache");
+  ToolCaches caches{{"UV_CACHE_DIR", own + "/uv"},
+                    {"PIP_CACHE_DIR", own + "/pip"},
+                    {"npm_config_cache", own + "/npm"},
+                    {"CARGO_HOME", own + "/cargo"}};
+  if (call.runs_code) return caches;
+  caches[0].second = Cache("UV_CACHE_DIR", shared + "/uv");
+  caches[1].second = Cache("PIP_CACHE_DIR", shared + "/pip");
+  caches[2].second = Cache("npm_config_cache", Home() + "/.npm");
+  return caches;
 }
 
 }  // namespace
@@ -214,11 +235,21 @@ Result<void> BuildSandbox::Open() {
   if (bwrap_.empty()) {
     return Without(required, "there is no bwrap on PATH (apt-get install bubblewrap)");
   }
+  // Namespaces of its own would give a build memory that no bound counts (tmpfs), and more of the
+  // kernel to attack. Forbidding them needs a user namespace.
+  nesting_ = {"--unshare-user", "--disable-userns"};
   std::string said;
-  const ChildCall probe{.argv = {bwrap_, "--unshare-all", "--ro-bind", "/", "/", "/bin/true"},
-                        .folder = "/",
-                        .environment = {}};
-  TRY(const int status, RunChild(probe, [&](std::string_view line) { said = line; }));
+  const auto probe = [&]() -> Result<int> {
+    ChildCall call{.argv = {bwrap_, "--unshare-all"}, .folder = "/", .environment = {}};
+    call.argv.insert(call.argv.end(), nesting_.begin(), nesting_.end());
+    call.argv.insert(call.argv.end(), {"--ro-bind", "/", "/", "/bin/true"});
+    return RunChild(call, [&](std::string_view line) { said = line; });
+  };
+  TRY(int status, probe());
+  if (status != 0) {
+    nesting_.clear();
+    TRY(status, probe());
+  }
   if (status != 0) return Without(required, "bwrap does not work here: " + said);
   auto upstream = Environment("HTTPS_PROXY");
   for (const char* name : {"https_proxy", "ALL_PROXY", "HTTP_PROXY", "http_proxy"}) {
@@ -228,28 +259,32 @@ Result<void> BuildSandbox::Open() {
   return {};
 }
 
+BuildGroup* BuildSandbox::Group(const BuildBounds& bounds) {
+  if (!std::exchange(grouped_, true)) {
+    if (auto made = BuildGroup::Open(bounds)) group_.emplace(std::move(*made));
+  }
+  return group_ ? &*group_ : nullptr;
+}
+
 std::set<std::string> BuildSandbox::TakeRefused() {
   return proxy_ ? proxy_->TakeRefused() : std::set<std::string>();
 }
 
-Result<ChildCall> BuildSandbox::Inside(const ChildCall& call) {
+Result<ChildCall> BuildSandbox::Inside(const ChildCall& call, const BuildBounds& bounds) {
   if (!opened_) TRY(Open());
   if (bwrap_.empty()) return call;
   Words words(bwrap_);
   words.Add({"--unshare-all", "--die-with-parent", "--new-session", "--clearenv"});
+  for (const auto& word : nesting_) words.Add({word});
   for (const char* path : kReadable) words.Readable(path);
-  words.Add({"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs",
-             Home()});
+  words.Add({"--proc", "/proc", "--dev", "/dev"});
+  words.InMemory("/dev/shm", bounds.memory.count / 4);
+  words.InMemory("/tmp", bounds.memory.count);
+  words.InMemory("/run", kSmall);
+  words.InMemory(Home(), bounds.memory.count / 4);
   for (const char* path : kReadableAtHome) words.Readable(Home() + "/" + path);
   AddTools(words, call);
   AddFolders(words);
-  const auto caches = Cache("XDG_CACHE_HOME", Home() + "/.cache");
-  const auto uv_cache = Cache("UV_CACHE_DIR", caches + "/uv");
-  const auto npm_cache = Cache("npm_config_cache", Home() + "/.npm");
-  const auto cargo_home = reach_.build_folder + "/.cargo-home";
-  words.Writable(uv_cache);
-  words.Writable(caches + "/pip");
-  words.Writable(npm_cache);
   words.Readable(reach_.project);
   for (const auto& path : call.readable) words.Readable(path);
   if (call.in_place) {
@@ -257,7 +292,10 @@ Result<ChildCall> BuildSandbox::Inside(const ChildCall& call) {
   } else {
     words.Readable(call.folder);
   }
-  words.Writable(reach_.build_folder);
+  words.Readable(reach_.build_folder);
+  for (const auto& path : call.writable) words.Writable(path);
+  const ToolCaches caches = CachesFor(call, reach_.build_folder);
+  for (const auto& [name, folder] : caches) words.Writable(folder);
   std::error_code ignored;
   const auto self = fs::read_symlink("/proc/self/exe", ignored).string();
   words.Add({"--ro-bind", proxy_->SocketPath(), "/run/proxy", "--ro-bind", self, kInner});
@@ -268,17 +306,13 @@ Result<ChildCall> BuildSandbox::Inside(const ChildCall& call) {
     words.Add(
         {"--setenv", std::string(line.substr(0, equals)), std::string(line.substr(equals + 1))});
   }
-  for (const auto& [name, value] :
-       std::vector<std::pair<std::string, std::string>>{{"HOME", Home()},
-                                                        {"TMPDIR", "/tmp"},
-                                                        {"UV_CACHE_DIR", uv_cache},
-                                                        {"npm_config_cache", npm_cache},
-                                                        {"CARGO_HOME", cargo_home}}) {
-    words.Add({"--setenv", name, value});
-  }
+  words.Add({"--setenv", "HOME", Home(), "--setenv", "TMPDIR", "/tmp"});
+  for (const auto& [name, folder] : caches) words.Add({"--setenv", name, folder});
   for (const auto& [name, value] : call.environment) words.Add({"--setenv", name, value});
   if (!call.folder.empty()) words.Add({"--chdir", call.folder});
-  words.Add({"--", kInner, std::string(kInsideBuild), "/run/proxy"});
+  words.Add({"--remount-ro", "/dev", "--remount-ro", "/"});
+  words.Add(
+      {"--", kInner, std::string(kInsideBuild), "/run/proxy", std::to_string(bounds.processes)});
   ChildCall inside{.argv = words.Take(), .folder = "/", .environment = {}};
   inside.argv.insert(inside.argv.end(), call.argv.begin(), call.argv.end());
   return inside;

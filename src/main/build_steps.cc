@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "main/config.h"
 #include "main/progress.h"
 
 namespace samovar {
@@ -20,6 +21,11 @@ using Hosts = std::set<std::string>;
 
 constexpr std::size_t kLinesOfFailure = 25;
 constexpr std::size_t kLinesKept = 4000;  // to find the reason in
+
+// What a shell says of a program that passed the limit of a file, and what that says of itself.
+bool IsFileTooLarge(std::string_view line) {
+  return line.contains("File size limit exceeded") || line.contains("File too large");
+}
 
 std::string Trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
@@ -34,6 +40,11 @@ std::string ReadIfThere(const fs::path& path) {
   std::ostringstream out;
   out << in.rdbuf();
   return out.str();
+}
+
+std::string ReadMade(const fs::path& path) {
+  std::error_code error;
+  return fs::symlink_status(path, error).type() == fs::file_type::regular ? ReadIfThere(path) : "";
 }
 
 std::string ReasonIn(const std::vector<std::string>& lines) {
@@ -52,33 +63,60 @@ std::string ReasonIn(const std::vector<std::string>& lines) {
   return "";
 }
 
-Result<int> RunInSandbox(const BuildContext& context, const ChildCall& call,
-                         const std::function<void(std::string_view line)>& on_line) {
-  if (!context.sandbox) return RunChild(call, on_line);
-  TRY(const ChildCall inside, context.sandbox->Inside(call));
-  const auto warning = context.sandbox->TakeWarning();
-  if (!warning.empty()) {
-    const char* clear = context.terminal.Interactive() ? "\r\x1b[K" : "";
-    std::fputs(fmt::format("{}warning: {}\n", clear, warning).c_str(), stderr);
+Result<ToolEnd> RunInSandbox(const BuildContext& context, const ChildCall& call,
+                             const std::function<void(std::string_view line)>& on_line) {
+  TRY(const BuildBounds bounds, ReadBuildBounds());
+  ChildCall bounded = call;
+  if (context.sandbox) {
+    TRY(bounded, context.sandbox->Inside(call, bounds));
+    const auto warning = context.sandbox->TakeWarning();
+    if (!warning.empty()) {
+      const char* clear = context.terminal.Interactive() ? "\r\x1b[K" : "";
+      std::fputs(fmt::format("{}warning: {}\n", clear, warning).c_str(), stderr);
+    }
   }
-  return RunChild(inside, on_line);
+  std::vector<std::string> written = call.writable;
+  written.push_back(context.build_folder);
+  if (call.in_place) written.push_back(call.folder);
+  BuildGroup* const group = context.sandbox ? context.sandbox->Group(bounds) : nullptr;
+  BuildWatch watch(bounds, group, std::move(written));
+  const auto stage = watch.Stage();
+  bounded.argv.insert(bounded.argv.begin(), stage.begin(), stage.end());
+  ToolEnd end;
+  TRY(end.status, RunChild(bounded, on_line, [&](pid_t tool) { watch.Begin(tool); }));
+  end.bound = watch.End();
+  return end;
 }
 
 Result<void> RunTool(const BuildContext& context, const std::string& label, const ChildCall& call) {
+  TRY(const bool done, TryTool(context, label, call, {}));
+  (void)done;
+  return {};
+}
+
+Result<bool> TryTool(const BuildContext& context, const std::string& label, const ChildCall& call,
+                     const std::function<bool(std::string_view line)>& pardoned) {
   Progress progress(context.terminal, context.clock, label);
   std::vector<std::string> lines;
-  TRY(int status, RunInSandbox(context, call, [&](std::string_view line) {
+  TRY(ToolEnd end, RunInSandbox(context, call, [&](std::string_view line) {
         if (lines.size() == kLinesKept) lines.erase(lines.begin(), lines.begin() + kLinesKept / 2);
         lines.emplace_back(SafeText(line));
         progress.Note(std::string(line));
       }));
-  if (status == 0) {
+  if (end.status == 0) {
     progress.Done(label + ": done");
-    return {};
+    return true;
   }
-  const std::string reason = ReasonIn(lines);
+  if (end.bound.empty() && std::ranges::any_of(lines, IsFileTooLarge)) {
+    TRY(const BuildBounds bounds, ReadBuildBounds());
+    end.bound = fmt::format(
+        "it wrote a file larger than {}, which is the bound of a build (SAMOVAR_BUILD_DISK)",
+        ShowSize(bounds.disk));
+  }
+  if (end.bound.empty() && pardoned && std::ranges::any_of(lines, pardoned)) return false;
+  const std::string reason = end.bound.empty() ? ReasonIn(lines) : end.bound;
   std::string message =
-      reason.empty() ? fmt::format("{}: {} ended with status {}", label, call.argv[0], status)
+      reason.empty() ? fmt::format("{}: {} ended with status {}", label, call.argv[0], end.status)
                      : fmt::format("{}: {}", label, reason);
   for (const auto& host : context.sandbox ? context.sandbox->TakeRefused() : Hosts()) {
     message += fmt::format(
@@ -93,22 +131,32 @@ Result<void> RunTool(const BuildContext& context, const std::string& label, cons
   return Fail(Code::kInvalid, std::move(message));
 }
 
-Result<bool> Cached(const fs::path& folder, const std::string& key,
-                    const std::function<Result<void>(const fs::path& staging)>& make) {
-  const fs::path stamp = folder.string() + ".key";
-  std::error_code error;
-  if (fs::is_directory(folder, error) && ReadIfThere(stamp) == key) return false;
+Result<void> MakeWhole(const fs::path& folder,
+                       const std::function<Result<void>(const fs::path& staging)>& make) {
   const fs::path staging = folder.string() + ".new";
-  fs::remove(stamp, error);
+  std::error_code error;
   fs::remove_all(staging, error);
   fs::create_directories(staging, error);
   if (error) {
     return Fail(Code::kInvalid, fmt::format("{}: {}", staging.string(), error.message()));
   }
-  TRY(make(staging));
+  if (auto made = make(staging); !made) {
+    fs::remove_all(staging, error);  // it may have filled the disk
+    return made;
+  }
   fs::remove_all(folder, error);
   fs::rename(staging, folder, error);
   if (error) return Fail(Code::kInvalid, fmt::format("{}: {}", folder.string(), error.message()));
+  return {};
+}
+
+Result<bool> Cached(const fs::path& folder, const std::string& key,
+                    const std::function<Result<void>(const fs::path& staging)>& make) {
+  const fs::path stamp = folder.string() + ".key";
+  std::error_code error;
+  if (fs::is_directory(folder, error) && ReadIfThere(stamp) == key) return false;
+  fs::remove(stamp, error);
+  TRY(MakeWhole(folder, make));
   std::ofstream(stamp) << key;
   return true;
 }

@@ -35,6 +35,8 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return out;
 }
 
+constexpr std::size_t kLongestLine = 16 << 20;  // whoever prints without an end gets it cut
+
 }  // namespace
 
 Result<ChildLines> ChildLines::Start(const ChildCall& call) {
@@ -83,6 +85,7 @@ std::optional<std::string> ChildLines::Next() {
     }
     rest_.erase(0, std::exchange(at_, 0));
     searched = rest_.size();
+    if (searched >= kLongestLine) return std::exchange(rest_, {});
     char buffer[65536];
     const ssize_t n = read(output_.Get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
@@ -102,8 +105,10 @@ int ChildLines::Wait() {
 }
 
 Result<int> RunChild(const ChildCall& call,
-                     const std::function<void(std::string_view line)>& on_line) {
+                     const std::function<void(std::string_view line)>& on_line,
+                     const std::function<void(pid_t)>& on_start) {
   TRY(ChildLines child, ChildLines::Start(call));
+  if (on_start) on_start(child.Process());
   while (const auto line = child.Next()) on_line(*line);
   return child.Wait();
 }

@@ -24,6 +24,10 @@ struct ChildCall {
   std::vector<std::pair<std::string, std::string>> environment;  // set beside the caller's
   bool in_place = false;                // it writes into the folder that it runs in (make)
   std::vector<std::string> readable{};  // what it reads elsewhere
+  std::vector<std::string> writable{};  // folders that it writes to
+  // Whether it may run code of packages or of the project. Only what does not gets the caches that
+  // all builds share.
+  bool runs_code = true;
 };
 
 // A program that runs. One that is dropped before its end is killed.
@@ -37,6 +41,7 @@ class ChildLines {
   // Without its end; nullopt when there are no more.
   std::optional<std::string> Next();
   int Wait();  // as RunChild's
+  pid_t Process() const { return child_; }
 
  private:
   ChildLines(pid_t child, Fd output) : child_(child), output_(std::move(output)) {}
@@ -48,7 +53,9 @@ class ChildLines {
 };
 
 // The exit status; 128 + N for signal N. Standard output and error come mixed; input is empty.
+// `on_start` is told the process before the first line.
 Result<int> RunChild(const ChildCall& call,
-                     const std::function<void(std::string_view line)>& on_line);
+                     const std::function<void(std::string_view line)>& on_line,
+                     const std::function<void(pid_t)>& on_start = {});
 
 }  // namespace samovar

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "main/build_bounds.h"
 #include "main/build_sandbox.h"
 
 namespace samovar {
@@ -65,6 +66,7 @@ void AddAllCommands(Commands& commands, Serve serve) {
 }
 
 int RunCli(int argc, char** argv, Serve serve) {
+  if (argc > 1 && argv[1] == kBoundedBuild) return RunBounded(argc - 2, argv + 2);
   if (argc > 1 && argv[1] == kInsideBuild) return RunInsideBuild(argc - 2, argv + 2);
   std::signal(SIGPIPE, SIG_IGN);
   Session session;

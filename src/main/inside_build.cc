@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -49,7 +50,7 @@ int Listen(int& listener) {
 
 // Its threads end with the process, and that with the sandbox.
 int RunInsideBuild(int count, char** words) {
-  if (count < 2) return 2;
+  if (count < 3) return 2;
   int listener = -1;
   const int port = Listen(listener);
   if (port == 0) {
@@ -67,10 +68,14 @@ int RunInsideBuild(int count, char** words) {
                            "npm_config_proxy", "npm_config_https_proxy", "CARGO_HTTP_PROXY"}) {
     setenv(name, proxy.c_str(), 1);
   }
+  // The kernel counts what runs in this user namespace; elsewhere it counts all of the user's.
+  const rlim_t processes = std::strtoul(words[1], nullptr, 10);
+  const rlimit bound{.rlim_cur = processes, .rlim_max = processes};
+  setrlimit(RLIMIT_NPROC, &bound);
   pid_t child = -1;
-  const int failed = posix_spawnp(&child, words[1], nullptr, nullptr, words + 1, environ);
+  const int failed = posix_spawnp(&child, words[2], nullptr, nullptr, words + 2, environ);
   if (failed != 0) {
-    std::fputs((ErrnoError(std::string("cannot run ") + words[1], failed).message + "\n").c_str(),
+    std::fputs((ErrnoError(std::string("cannot run ") + words[2], failed).message + "\n").c_str(),
                stderr);
     return 127;
   }

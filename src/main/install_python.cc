@@ -9,6 +9,8 @@
 #include <sstream>
 
 #include "main/build_steps.h"
+#include "main/python_requirements.h"
+#include "main/shared_trees.h"
 #include "wire/sigv4.h"
 
 namespace samovar {
@@ -29,45 +31,6 @@ struct Job {
   const Interpreter& python;
   std::string uv;  // the program, or ""
 };
-
-// requirements.txt and the files it includes ("-r", "-c") beside it.
-std::string RequirementsText(const fs::path& file, int depth = 0) {
-  const std::string text = ReadIfThere(file);
-  std::string out = text;
-  std::istringstream lines(text);
-  for (std::string line; depth < 8 && std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string flag, name;
-    words >> flag >> name;
-    if (flag == "-r" || flag == "-c" || flag == "--requirement" || flag == "--constraint") {
-      out += RequirementsText(file.parent_path() / name, depth + 1);
-    }
-  }
-  return out;
-}
-
-// Whether requirements.txt is a lock itself: it names the only files that may be installed.
-bool IsHashed(const std::string& requirements) {
-  return requirements.find("--hash=") != requirements.npos;
-}
-
-// The same without its includes, which stand in it already.
-std::string WithoutIncludes(const std::string& requirements) {
-  std::string out;
-  std::istringstream lines(requirements);
-  for (std::string line; std::getline(lines, line);) {
-    const bool include = line.starts_with("-r ") || line.starts_with("-c ") ||
-                         line.starts_with("--requirement") || line.starts_with("--constraint");
-    if (!include) out += line + "\n";
-  }
-  return out;
-}
-
-// Everything that decides what is installed.
-std::string InputText(const fs::path& code, const std::string& file) {
-  if (file == "requirements.txt") return RequirementsText(code / file);
-  return ReadIfThere(code / "pyproject.toml") + "\n" + ReadIfThere(code / file);
-}
 
 bool Runs(const fs::path& program) { return ::access(program.c_str(), X_OK) == 0; }
 
@@ -158,17 +121,30 @@ Words PathsElsewhere(const Job& job) {
   return out;
 }
 
-Result<void> Uv(const Job& job, const std::string& what, Words words) {
+ChildCall UvCall(const Job& job, Words words, std::vector<std::string> writable) {
   words.insert(words.begin(), job.uv);
-  return RunTool(job.context, fmt::format("{}: uv {} {}", job.id, what, job.file),
-                 {.argv = std::move(words),
-                  .folder = job.code,
-                  .environment = UvEnvironment(),
-                  .in_place = HasLocalPaths(job),
-                  .readable = PathsElsewhere(job)});
+  return {.argv = std::move(words),
+          .folder = job.code,
+          .environment = UvEnvironment(),
+          .in_place = HasLocalPaths(job),
+          .readable = PathsElsewhere(job),
+          .writable = std::move(writable)};
 }
 
-// Writes the lock of the code's file to `lock`.
+std::string UvLabel(const Job& job, const std::string& what) {
+  return fmt::format("{}: uv {} {}", job.id, what, job.file);
+}
+
+Result<void> MakeEmpty(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  fs::create_directories(folder, error);
+  if (error) return Fail(Code::kInvalid, folder.string() + ": " + error.message());
+  return {};
+}
+
+// Writes the lock of the code's file to `lock`, in a folder that holds nothing else. Versions that
+// come as source alone may be run for what they say of themselves.
 Result<void> Resolve(const Job& job, const fs::path& lock) {
   std::error_code error;
   if (job.file == "requirements.txt") {
@@ -182,11 +158,14 @@ Result<void> Resolve(const Job& job, const fs::path& lock) {
     fs::copy_file(job.code / job.file, lock, error);
     return error ? Fail(Code::kInvalid, lock.string() + ": " + error.message()) : Result<void>();
   }
+  const auto uv = [&](const std::string& what, Words words) {
+    return RunTool(job.context, UvLabel(job, what),
+                   UvCall(job, std::move(words), {lock.parent_path()}));
+  };
   if (job.file == "uv.lock") {
-    return Uv(job, "reads",
-              {"export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-header",
-               "--no-annotate", "--format", "requirements-txt", "--python", job.python.path,
-               "--output-file", lock});
+    return uv("reads", {"export", "--quiet", "--frozen", "--no-dev", "--no-emit-project",
+                        "--no-header", "--no-annotate", "--format", "requirements-txt", "--python",
+                        job.python.path, "--output-file", lock});
   }
   Words words = {"pip",
                  "compile",
@@ -204,22 +183,14 @@ Result<void> Resolve(const Job& job, const fs::path& lock) {
     const std::string constraints = lock.string() + ".constraints";
     std::ofstream(constraints) << PoetryConstraints(ReadIfThere(job.code / job.file));
     words.insert(words.end(), {"--constraints", constraints});
-    const auto resolved = Uv(job, "resolves", std::move(words));
-    fs::remove(constraints, error);
-    return resolved;
   }
-  return Uv(job, "resolves", std::move(words));
+  return uv("resolves", std::move(words));
 }
 
-Result<void> InstallByUv(const Job& job, const fs::path& staging) {
-  std::error_code error;
-  // A pylock.toml is known by its name.
-  const fs::path folder = staging / fs::path(kLockFile).parent_path();
-  fs::create_directories(folder, error);
-  if (error) return Fail(Code::kInvalid, folder.string() + ": " + error.message());
-  const bool pylock = job.file == "pylock.toml";
-  const fs::path lock = pylock ? folder / "pylock.toml" : staging / kLockFile;
-  TRY(Resolve(job, lock));
+// Installs the lock into `target`; without `sources` only from wheels, which runs none of their
+// code, and false where those do not do.
+Result<bool> InstallLock(const Job& job, const fs::path& lock, const fs::path& target,
+                         bool sources) {
   // A lock of ours is whole; that one is so is what pip asks of a list with hashes.
   const bool hashed =
       job.file == "requirements.txt" && IsHashed(RequirementsText(job.code / job.file));
@@ -228,14 +199,22 @@ Result<void> InstallByUv(const Job& job, const fs::path& staging) {
                  "--python",
                  job.python.path,
                  "--target",
-                 staging,
+                 target,
                  "-r",
                  lock,
                  hashed ? "--require-hashes" : "--no-deps"};
+  if (!sources) words.emplace_back("--no-build");
   for (auto& word : IndexWords(job.code / "requirements.txt")) words.push_back(std::move(word));
-  TRY(Uv(job, "installs", std::move(words)));
-  if (pylock) fs::rename(lock, staging / kLockFile, error);
-  return {};
+  ChildCall call = UvCall(job, std::move(words), {target});
+  call.runs_code = sources;
+  if (sources) {
+    TRY(RunTool(job.context, UvLabel(job, "installs"), call));
+    return true;
+  }
+  call.in_place = false;
+  return TryTool(job.context, UvLabel(job, "installs"), call, [](std::string_view line) {
+    return line.contains("no-build") || line.contains("from source is disabled");
+  });
 }
 
 Result<void> InstallByPip(const Job& job, const fs::path& staging) {
@@ -258,69 +237,110 @@ Result<void> InstallByPip(const Job& job, const fs::path& staging) {
        .folder = job.code,
        .environment = {{"PIP_ROOT_USER_ACTION", "ignore"}, {"PYTHONDONTWRITEBYTECODE", "1"}},
        .in_place = HasLocalPaths(job),
-       .readable = PathsElsewhere(job)});
+       .readable = PathsElsewhere(job),
+       .writable = {staging}});
 }
 
-Result<void> Install(const Job& job, const fs::path& staging) {
-  if (job.uv.empty() && job.file != "requirements.txt") {
+// -I: else Python would take modules of the folder that it runs in before its own. Files for other
+// Python versions in a package do not compile; that is no failure.
+Result<void> Compile(const Job& job, const fs::path& staging) {
+  const ChildCall compile{
+      .argv = {job.python.path, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
+               "unchecked-hash", "-s", staging, "-p", "/var/task", staging},
+      .folder = job.code,
+      .environment = {},
+      .writable = {staging}};
+  TRY(const ToolEnd end, RunInSandbox(job.context, compile, [](std::string_view) {}));
+  if (end.bound.empty()) return {};
+  return Fail(Code::kInvalid, fmt::format("{}: compiling {}: {}", job.id, job.file, end.bound));
+}
+
+// A build could have put a link there.
+Result<void> KeepLock(const std::string& text, const fs::path& staging) {
+  TRY(MakeEmpty(staging / fs::path(kLockFile).parent_path()));
+  std::ofstream(staging / kLockFile) << text;
+  return {};
+}
+
+// All that decides what a lock becomes, beside what stands in it.
+std::string TreeKey(const Job& job, const std::string& lock) {
+  std::string text = fmt::format("tree 1\n{}\n{}\n{}\n{}\n", job.python.path, job.python.version,
+                                 PlatformText(), lock);
+  for (const auto& word : IndexWords(job.code / "requirements.txt")) text += word + "\n";
+  for (const auto& [name, value] : UvEnvironment()) text += name + "=" + value + "\n";
+  for (const char* name : {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS", "UV_CONFIG_FILE"}) {
+    const char* value = std::getenv(name);
+    text += fmt::format("{}={}\n", name, value == nullptr ? "" : value);
+  }
+  text += ReadIfThere(job.code / "uv.toml");
+  const auto project = ReadIfThere(job.code / "pyproject.toml");
+  if (project.contains("[tool.uv")) text += project;
+  return Sha256Hex(text);
+}
+
+// Where the lock's tree is: one that all projects share, or "" where it must be the project's own.
+Result<std::string> Shared(const Job& job, const fs::path& lock, const std::string& text,
+                           std::string& note) {
+  if (!job.context.sandbox || HasLocalPaths(job) || !IsWholeLock(text)) return "";
+  const auto key = TreeKey(job, text);
+  if (auto found = FindSharedTree(key); !found.empty()) {
+    note = fmt::format("{} was installed before", job.file);
+    return found;
+  }
+  return MakeSharedTree(key, [&](const fs::path& staging) -> Result<bool> {
+    TRY(const bool installed, InstallLock(job, lock, staging, false));
+    if (!installed) return false;
+    TRY(Compile(job, staging));
+    TRY(KeepLock(text, staging));
+    note = "installed " + job.file;
+    return true;
+  });
+}
+
+// The folder, by uv: shared or `folder`, made anew.
+Result<std::string> InstallByUv(const Job& job, const fs::path& folder, std::string& note) {
+  const fs::path work = folder.string() + ".lock";
+  TRY(MakeEmpty(work));
+  // A pylock.toml is known by its name.
+  const fs::path lock = work / (job.file == "pylock.toml" ? "pylock.toml" : "requirements.lock");
+  TRY(Resolve(job, lock));
+  const std::string text = ReadMade(lock);
+  TRY(std::string shared, Shared(job, lock, text, note));
+  std::error_code ignored;
+  if (!shared.empty()) {
+    fs::remove_all(folder, ignored);
+    fs::remove_all(work, ignored);
+    return shared;
+  }
+  const auto install = [&](const fs::path& staging) -> Result<void> {
+    TRY(const bool installed, InstallLock(job, lock, staging, true));
+    (void)installed;
+    TRY(Compile(job, staging));
+    return KeepLock(text, staging);
+  };
+  TRY(MakeWhole(folder, install));
+  fs::remove_all(work, ignored);
+  note = "installed " + job.file;
+  return folder.string();
+}
+
+Result<std::string> Install(const Job& job, const fs::path& folder, std::string& note) {
+  if (!job.uv.empty()) return InstallByUv(job, folder, note);
+  if (job.file != "requirements.txt") {
     return Fail(Code::kInvalid,
                 fmt::format("{}: {} needs uv, which is not on this machine: pip install uv, or "
                             "write a requirements.txt",
                             job.id, job.file));
   }
-  TRY(job.uv.empty() ? InstallByPip(job, staging) : InstallByUv(job, staging));
-  // Files for other Python versions in a package do not compile; that is no failure.
-  const ChildCall compile{
-      .argv = {job.python.path, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
-               "unchecked-hash", "-s", staging, "-p", "/var/task", staging},
-      .folder = job.code,
-      .environment = {}};
-  TRY(int status, RunInSandbox(job.context, compile, [](std::string_view) {}));
-  (void)status;
-  return {};
-}
-
-bool NamesDependencies(const std::string& pyproject) {
-  return pyproject.find("[project]") != pyproject.npos ||
-         pyproject.find("[tool.poetry.dependencies]") != pyproject.npos;
+  TRY(MakeWhole(folder, [&](const fs::path& staging) -> Result<void> {
+    TRY(InstallByPip(job, staging));
+    return Compile(job, staging);
+  }));
+  note = "installed " + job.file;
+  return folder.string();
 }
 
 }  // namespace
-
-std::string PythonDependencyFile(const std::string& code_folder) {
-  const fs::path code(code_folder);
-  std::error_code ignored;
-  const bool project = fs::is_regular_file(code / "pyproject.toml", ignored);
-  for (const char* name : {"requirements.txt", "uv.lock", "pylock.toml", "poetry.lock"}) {
-    const bool alone =
-        std::string_view(name) == "requirements.txt" || std::string_view(name) == "pylock.toml";
-    if (fs::is_regular_file(code / name, ignored) && (alone || project)) return name;
-  }
-  return project && NamesDependencies(ReadIfThere(code / "pyproject.toml")) ? "pyproject.toml" : "";
-}
-
-std::string PoetryConstraints(std::string_view lock) {
-  // Poetry writes one member a line; a package's name and version come before all else of it.
-  std::string out, name;
-  bool package = false;
-  std::istringstream lines{std::string(lock)};
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with('[')) {
-      package = line == "[[package]]";
-      name.clear();
-    }
-    const auto quoted = [&](std::string_view key) -> std::string {
-      if (!package || !line.starts_with(key)) return "";
-      const auto from = line.find('"'), to = line.rfind('"');
-      return from < to ? line.substr(from + 1, to - from - 1) : "";
-    };
-    if (auto found = quoted("name = "); !found.empty()) name = std::move(found);
-    if (auto version = quoted("version = "); !version.empty() && !name.empty()) {
-      out += name + "==" + version + "\n";
-    }
-  }
-  return out;
-}
 
 Result<std::string> InstallPython(const BuildContext& context, const std::string& id,
                                   const std::string& code_folder, const Interpreter& python,
@@ -332,13 +352,23 @@ Result<std::string> InstallPython(const BuildContext& context, const std::string
                 .python = python,
                 .uv = FindUv()};
   const std::string key =
-      Sha256Hex(fmt::format("python 2\n{}\n{}\n{}\n{}\n{}", python.path, python.version, job.file,
+      Sha256Hex(fmt::format("python 3\n{}\n{}\n{}\n{}\n{}", python.path, python.version, job.file,
                             job.uv.empty() ? "pip" : "uv", InputText(job.code, job.file)));
   const fs::path folder = fs::path(context.build_folder) / (id + ".python");
-  TRY(bool installed,
-      Cached(folder, key, [&](const fs::path& staging) { return Install(job, staging); }));
-  note = installed ? "installed " + job.file : "";
-  return folder.string();
+  const fs::path memory = folder.string() + ".made";  // the key, and where it was installed
+  std::istringstream last(ReadIfThere(memory));
+  std::string last_key, place;
+  std::getline(last, last_key);
+  std::getline(last, place);
+  std::error_code error;
+  if (last_key == key && fs::is_directory(place, error)) {
+    (void)FindSharedTree(fs::path(place).filename().string());  // counts as used
+    return place;
+  }
+  fs::remove(memory, error);
+  TRY(place, Install(job, folder, note));
+  std::ofstream(memory) << key << "\n" << place << "\n";
+  return place;
 }
 
 }  // namespace samovar

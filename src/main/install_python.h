@@ -19,17 +19,10 @@ namespace samovar {
 // In a package: what it was built of, in the form of requirements.txt or pylock.toml.
 inline constexpr const char* kLockFile = ".samovar/requirements.lock";
 
-// Which of a folder's files names its dependencies: requirements.txt, uv.lock, pylock.toml,
-// poetry.lock, pyproject.toml, the first of them that is there. "" for none.
-std::string PythonDependencyFile(const std::string& code_folder);
-
-// The folder with what that file asks for. `note` says what was done.
+// The folder with what the code folder's dependency file asks for. `note` says what was done.
 // REQUIRES: PythonDependencyFile(code_folder) is not "".
 Result<std::string> InstallPython(const BuildContext& context, const std::string& id,
                                   const std::string& code_folder, const Interpreter& python,
                                   std::string& note);
-
-// "name==version" of every package in a poetry.lock, a line each.
-std::string PoetryConstraints(std::string_view lock);
 
 }  // namespace samovar

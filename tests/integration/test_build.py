@@ -52,7 +52,8 @@ def shop(tmp_path):
     assert UV.exists(), "run tools/setup, which puts uv there"
     class Shop:
         folder, wheels = tmp_path / "shop", tmp_path / "wheels"
-        offline = {"UV_FIND_LINKS": str(wheels), "UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "cache")}
+        offline = {"UV_FIND_LINKS": str(wheels), "UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "cache"),
+                   "XDG_CACHE_HOME": str(tmp_path / "home-cache")}
 
         def write(self, **files):
             for name, text in files.items():

@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ assert shutil.which("bwrap"), "run tools/setup, which installs bubblewrap"
 
 # A source distribution whose build looks around, and puts what it saw into the wheel that it makes.
 BACKEND = r"""
-import json, os, pathlib, socket, urllib.request, zipfile
+import ctypes, json, os, pathlib, socket, urllib.request, zipfile
 
 def tried(do):
     try:
@@ -40,6 +41,12 @@ def build_wheel(folder, *more):
         "code": tried(lambda: open(os.path.join(look["code"], "app.py"), "a")),
         "processes": [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) > 100],
         "usr": tried(lambda: open("/usr/here", "w")),
+        "cache": os.environ["UV_CACHE_DIR"],
+        "shared": tried(lambda: open(os.path.join(look["cache"], "planted"), "w")),
+        "trees": tried(lambda: os.listdir(look["trees"])),
+        "build": tried(lambda: open(os.path.join(look["code"], ".samovar-build/planted"), "w")),
+        "space": tried(lambda: ctypes.CDLL(None).unshare(0x10000000)),
+        "shm": tried(lambda: open("/dev/here", "w")),
     }
     name = "probe-1.0-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
@@ -73,14 +80,19 @@ def source(folder):
 def shop(tmp_path):
     class Shop:
         folder, wheels = tmp_path / "shop", tmp_path / "wheels"
-        offline = {"UV_FIND_LINKS": str(wheels), "UV_OFFLINE": "1", "UV_CACHE_DIR": str(tmp_path / "cache")}
+        caches = {"UV_CACHE_DIR": str(tmp_path / "cache"), "XDG_CACHE_HOME": str(tmp_path / "home-cache")}
+        offline = {"UV_FIND_LINKS": str(wheels), "UV_OFFLINE": "1", **caches}
 
-        def build(self, check=True, **environment):
-            return run([BINARY, "build", self.folder, "--name", "shop", "--runtime", "python3.11",
-                        "--handler", "app.handler"], check=check, **environment)
+        def build(self, check=True, folder=None, **environment):
+            return run([BINARY, "build", folder or self.folder, "--name", "shop", "--runtime", "python3.11",
+                        "--handler", "app.handler"], check=check, **{**self.caches, **environment})
 
         def installed(self, name):
-            return (self.folder / ".samovar-build/shop.python" / name).read_text()
+            with zipfile.ZipFile(self.folder / ".samovar-build/shop.zip") as package:
+                return package.read(name).decode()
+
+        def trees(self):
+            return [*tmp_path.glob("home-cache/samovar/trees/*")]
     Shop.folder.mkdir()
     Shop.wheels.mkdir()
     (Shop.folder / "app.py").write_text("def handler(e, c): pass\n")
@@ -94,7 +106,10 @@ def looking(shop, tmp_path):
     secret.write_text("do not tell")
     listener = socket.create_server(("127.0.0.1", 0))
     look = shop.folder / "look.json"
-    look.write_text(json.dumps({"secret": str(secret), "port": listener.getsockname()[1], "code": str(shop.folder)}))
+    (tmp_path / "home-cache/samovar/trees/other").mkdir(parents=True)
+    (tmp_path / "cache").mkdir()
+    look.write_text(json.dumps({"secret": str(secret), "port": listener.getsockname()[1], "code": str(shop.folder),
+                                "cache": str(tmp_path / "cache"), "trees": str(tmp_path / "home-cache/samovar/trees")}))
     source(shop.wheels)
     return listener, {"CMAKE_LOOK": str(look), "AWS_SECRET_ACCESS_KEY": "s3cret", **shop.offline}
 
@@ -112,6 +127,117 @@ def test_a_build_script_sees_neither_the_callers_files_nor_the_network(shop, tmp
     assert "403" in seen["elsewhere"], seen
     assert "Read-only file system" in seen["code"] and "Read-only file system" in seen["usr"], seen
     assert seen["processes"] == [], seen
+    assert seen["space"] == "-1", "no user namespace of its own"
+    assert "Error" in seen["shm"], seen
+
+
+def test_a_build_script_cannot_plant_what_other_projects_take(shop, tmp_path):
+    """What runs code of packages has caches of its project; neither the shared ones nor the trees are there."""
+    listener, environment = looking(shop, tmp_path)
+    with listener:
+        shop.build(**environment)
+    seen = {}
+    exec(shop.installed("probe.py"), seen)
+    seen = seen["SEEN"]
+    assert seen["cache"] == str(shop.folder / ".samovar-build/cache/uv"), seen
+    for place in ("shared", "trees"):
+        assert seen[place].startswith("FileNotFoundError"), seen
+    assert "Read-only file system" in seen["build"], seen
+    assert [tree.name for tree in shop.trees()] == ["other"], "and what it made is the project's own"
+
+
+def test_the_same_lock_is_installed_once_for_all_projects(shop, tmp_path):
+    wheel(shop.wheels, "words", "3.0", {"words.py": "WORD = '3.0'\n"})
+    (shop.folder / "requirements.txt").write_text("words\n")
+    assert "uv installs" in shop.build(**shop.offline).err
+    [tree] = shop.trees()
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "app.py").write_text("def handler(e, c): return 2\n")
+    (second / "requirements.txt").write_text("words  # the same, said otherwise\n")
+    done = shop.build(folder=second, **shop.offline)
+    assert "uv installs" not in done.err and "uv resolves" in done.err, done.err
+    with zipfile.ZipFile(second / ".samovar-build/shop.zip") as package:
+        assert package.read("words.py") == b"WORD = '3.0'\n" and "words==3.0" in package.read(
+            ".samovar/requirements.lock").decode()
+        assert any(name.endswith(".pyc") for name in package.namelist())
+    assert shop.trees() == [tree]
+    wheel(shop.wheels, "words", "4.0", {"words.py": "WORD = '4.0'\n"})
+    (second / "requirements.txt").write_text("words>3\n")
+    assert "uv installs" in shop.build(folder=second, **shop.offline).err
+    assert len(shop.trees()) == 2
+
+
+BOUNDS = {
+    "memory": ("SAMOVAR_BUILD_MEMORY", "200MB", "/usr/bin/python3.11 -c 'x = b\"x\" * (1 << 30)'"),
+    "memory of many": ("SAMOVAR_BUILD_MEMORY", "200MB",
+                       "for i in 1 2 3 4 5 6; do /usr/bin/python3.11 -c 'x = b\"x\" * (60 << 20); import time; time.sleep(100)' & done; wait"),
+    "memory in /tmp": ("SAMOVAR_BUILD_MEMORY", "200MB",
+                       "for i in 1 2 3 4 5 6; do head -c 60000000 /dev/zero > /dev/shm/$$i; head -c 60000000 /dev/zero > /tmp/$$i; done; false"),
+    "processes": ("SAMOVAR_BUILD_PROCESSES", "50",
+                  "for i in $$(seq 200); do sleep 100 & done; wait"),
+    "disk": ("SAMOVAR_BUILD_DISK", "100MB",
+             "for i in $$(seq 1000); do head -c 9000000 /dev/zero > $(ARTIFACTS_DIR)/$$i; done"),
+    "one file": ("SAMOVAR_BUILD_DISK", "100MB", "exec head -c 900000000 /dev/zero > $(ARTIFACTS_DIR)/all"),
+    "time": ("SAMOVAR_BUILD_TIME", "1s", "sleep 1000"),
+}
+
+
+def greedy(shop, command):
+    (shop.folder / "Makefile").write_text(f"build-shop:\n\t@{command}\n")
+    (shop.folder / "template.yaml").write_text("""
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  shop:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildMethod: makefile}
+    Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.11}
+""")
+    return [BINARY, "build", shop.folder]
+
+
+@pytest.mark.parametrize("how", BOUNDS)
+def test_a_greedy_build_is_ended_by_a_bound_that_is_named(shop, how):
+    setting, value, command = BOUNDS[how]
+    failed = run(greedy(shop, command), check=False, **{setting: value})
+    told = next(line for line in failed.err.splitlines() if line.startswith("samovar: "))
+    assert failed.returncode == 2 and f"({setting})" in told and "make build-shop" in told, failed.err
+
+
+@pytest.mark.parametrize("how", [how for how in BOUNDS if how not in ("memory in /tmp", "one file")])
+def test_bounds_hold_without_cgroups(shop, how):
+    setting, value, command = BOUNDS[how]
+    without = ["unshare", "-m", "sh", "-c", 'umount -l -R /sys/fs/cgroup && exec "$@"', "sh"]
+    failed = run([*without, *greedy(shop, command)], check=False, **{setting: value})
+    told = next(line for line in failed.err.splitlines() if line.startswith("samovar: "))
+    assert failed.returncode == 2, failed.err
+    # One process that asks for more than all may have is refused it, and ends by itself.
+    assert f"({setting})" in told or (how == "memory" and "MemoryError" in failed.err), failed.err
+
+
+@pytest.mark.parametrize("setting, value", [("SAMOVAR_BUILD_MEMORY", "much"), ("SAMOVAR_BUILD_MEMORY", "1KB"),
+                                            ("SAMOVAR_BUILD_DISK", "-1"), ("SAMOVAR_BUILD_TIME", "soon"),
+                                            ("SAMOVAR_BUILD_PROCESSES", "3"), ("SAMOVAR_BUILD_PROCESSES", "many")])
+def test_a_bound_that_cannot_be_read_is_named(shop, setting, value):
+    failed = run(greedy(shop, "true"), check=False, **{setting: value})
+    assert failed.returncode == 2 and f"{setting}: expected" in failed.err and value in failed.err, failed.err
+
+
+def test_builds_leave_no_cgroup(shop):
+    command = greedy(shop, "cp app.py $(ARTIFACTS_DIR)")
+    run(command)
+    left = [str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("*/**/samovar-build-*")]
+    left = [path for path in left if not pathlib.Path(f"/proc/{path.rpartition('-')[2]}").exists()]
+    assert left == []
+
+
+def test_a_program_that_is_a_link_to_the_callers_files_is_not_taken(shop, tmp_path):
+    (tmp_path / "secret").write_text("do not tell")
+    (shop.folder / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.20)\nproject(x NONE)\n"
+        f"file(CREATE_LINK {tmp_path}/secret ${{CMAKE_BINARY_DIR}}/bootstrap SYMBOLIC)\n")
+    failed = run([BINARY, "build", shop.folder, "--name", "shop", "--runtime", "provided"], check=False)
+    assert failed.returncode == 2 and "made no program" in failed.err, failed.err
 
 
 def test_the_sandbox_can_be_turned_off_and_required(shop, tmp_path):
@@ -157,7 +283,7 @@ def index(tmp_path):
 def test_the_configured_index_is_reached(shop, tmp_path, index, setting):
     environment = {setting: index} if setting != "requirements.txt" else {}
     (shop.folder / "requirements.txt").write_text(("" if environment else f"--index-url {index}\n") + "words\n")
-    shop.build(UV_CACHE_DIR=str(tmp_path / "cache"), **environment)
+    shop.build(**environment)
     assert "3.0" in shop.installed("words.py")
 
 
@@ -167,7 +293,7 @@ def test_another_host_is_named_with_what_lets_builds_reach_it(shop, tmp_path):
     (shop.folder / "pyproject.toml").write_text(
         '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.9"\n'
         'dependencies = ["probe @ https://samovar-elsewhere.invalid/probe-1.0.tar.gz"]\n')
-    failed = shop.build(check=False, UV_CACHE_DIR=str(tmp_path / "cache"))
+    failed = shop.build(check=False)
     assert failed.returncode == 2 and "SAMOVAR_BUILD_HOSTS=samovar-elsewhere.invalid" in failed.err, failed.err
 
 
