@@ -183,34 +183,27 @@ Task<CollectionsApi::Answer> CollectionsApi::RouteOne(HttpRequest& request, std:
   co_return NoSuchPath(request);
 }
 
-// With who keeps a generation, which is no business of a function's (`inside`).
-json::object CollectionsApi::Shown(const CollectionInfo& info, bool inside) const {
-  json::object object = InfoJson(info);
-  if (inside) return object;
-  const auto users = core_.parts.registry.Pins();
-  auto of = [&](const std::string& pin) {
-    const auto found = users.find(pin);
-    return found == users.end() ? json::array()
-                                : json::array(found->second.begin(), found->second.end());
-  };
-  if (IsPinName(info.name)) {
-    object["pinned_by"] = of(info.name);
-    return object;
-  }
-  json::array pins;
-  for (const auto& other : collections_.List()) {
-    if (other.name.starts_with(info.name + "@")) {
-      pins.push_back(json::object{{"name", other.name}, {"pinned_by", of(other.name)}});
-    }
-  }
-  if (!pins.empty()) object["pins"] = std::move(pins);
-  return object;
+namespace {
+
+using PinUsers = std::map<std::string, std::vector<std::string>>;
+
+json::array UsersOf(const PinUsers& users, const std::string& pin) {
+  const auto found = users.find(pin);
+  if (found == users.end()) return {};
+  return json::array(found->second.begin(), found->second.end());
 }
+
+}  // namespace
 
 HttpResponse CollectionsApi::List(const std::string& id, const CollectionRights* rights) const {
   json::array rows;
+  // Who keeps a generation is no business of a function's.
+  const PinUsers users = rights ? PinUsers() : core_.parts.registry.Pins();
   for (const auto& info : collections_.List()) {
-    if (!rights || rights->MayRead(info.name)) rows.push_back(Shown(info, rights != nullptr));
+    if (rights && !rights->MayRead(info.name)) continue;
+    json::object row = InfoJson(info);
+    if (!rights && IsPinName(info.name)) row["pinned_by"] = UsersOf(users, info.name);
+    rows.push_back(std::move(row));
   }
   return JsonReply(200, {{"collections", std::move(rows)}}, id);
 }
@@ -227,7 +220,15 @@ Task<CollectionsApi::Answer> CollectionsApi::Create(std::string body, const std:
 Task<CollectionsApi::Answer> CollectionsApi::Describe(std::string name, const std::string& id,
                                                       bool inside) {
   CO_TRY(const auto info, collections_.Describe(name));
-  json::object object = Shown(info, inside);
+  json::object object = InfoJson(info);
+  const PinUsers users = inside ? PinUsers() : core_.parts.registry.Pins();
+  if (!inside && IsPinName(name)) object["pinned_by"] = UsersOf(users, name);
+  json::array pins;
+  for (const auto& other : inside ? std::vector<CollectionInfo>() : collections_.List()) {
+    if (!other.name.starts_with(name + "@")) continue;
+    pins.push_back(json::object{{"name", other.name}, {"pinned_by", UsersOf(users, other.name)}});
+  }
+  if (!pins.empty()) object["pins"] = std::move(pins);
   if (const auto found = collections_.Find(name)) {
     // A writer may hold what counts for the time of a sync.
     auto look = [collection = *found] { return collection->Stats(); };

@@ -35,7 +35,6 @@ class CollectionsApi {
   Task<Answer> Route(HttpRequest& request, const std::string& id, const CollectionRights* rights);
   Task<Answer> RouteOne(HttpRequest& request, std::string name, std::string_view rest,
                         std::string body, const std::string& id, bool inside);
-  boost::json::object Shown(const CollectionInfo& info, bool inside) const;
   HttpResponse List(const std::string& id, const CollectionRights* rights) const;
   Task<Answer> Create(std::string body, const std::string& id);
   Task<Answer> Describe(std::string name, const std::string& id, bool inside);

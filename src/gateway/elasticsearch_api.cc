@@ -84,6 +84,9 @@ Result<ElasticsearchApi::Asked> ElasticsearchApi::Read(const HttpRequest& reques
     }
   }
   if (const auto type = request.Query("op_type")) asked.create = *type == "create";
+  for (const char* name : {"_source", "_source_includes", "_source_excludes"}) {
+    asked.chooses = asked.chooses || request.Query(name);
+  }
   const std::string source = request.Query("_source").value_or("true");
   if (source == "false") asked.source.Nothing();
   if (source != "true" && source != "false") asked.source.Include(source);
@@ -314,8 +317,11 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::Update(Asked& asked, EsIndex in
 }
 
 Task<ElasticsearchApi::Answer> ElasticsearchApi::Search(Asked& asked, EsIndex index) {
-  auto search = [index = std::move(index), body = std::move(asked.body)] {
-    return EsSearchNow(index, body);
+  std::optional<es::SourceChoice> choice;
+  if (asked.chooses) choice = std::move(asked.source);
+  auto search = [index = std::move(index), body = std::move(asked.body),
+                 choice = std::move(choice)] {
+    return EsSearchNow(index, body, choice ? &*choice : nullptr);
   };
   CO_TRY(auto found, co_await RunBlocking(core_.parts.pool, std::move(search)));
   co_return Reply{200, std::move(found)};

@@ -62,6 +62,7 @@ class ElasticsearchApi {
     std::vector<std::string> path;  // "movies", "_doc", "7"
     std::string body;
     es::SourceChoice source;  // of the query
+    bool chooses = false;     // it says something of _source
     bool create = false;      // op_type=create
   };
 
@@ -89,7 +90,9 @@ class ElasticsearchApi {
 };
 
 // elasticsearch_search.cc: on a pool thread.
-Result<boost::json::object> EsSearchNow(const EsIndex& index, const std::string& body);
+// `source`: in the place of the body's; null: as that says.
+Result<boost::json::object> EsSearchNow(const EsIndex& index, const std::string& body,
+                                        const es::SourceChoice* source);
 Result<std::uint64_t> EsCountNow(const EsIndex& index, const std::string& body);
 // A document as it is shown.
 Result<boost::json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, RowRef row,

@@ -117,10 +117,12 @@ Result<json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, Ro
   return source;
 }
 
-Result<json::object> EsSearchNow(const EsIndex& index, const std::string& body) {
+Result<json::object> EsSearchNow(const EsIndex& index, const std::string& body,
+                                 const es::SourceChoice* source) {
   const auto began = std::chrono::steady_clock::now();
   TRY(const auto object, EsBody(body));
-  TRY(const auto asked, es::ReadSearch(object));
+  TRY(auto asked, es::ReadSearch(object));
+  if (source) asked.source = *source;
   const Snapshot snapshot = index.collection->Latest();
   Found found;
   if (asked.knn) {

@@ -185,6 +185,8 @@ def test_source_shows_what_is_asked_for(client, index):
             ("year", {"year": 1995})]:
         (hit,) = client.search(index=index, knn=knn, source=source)["hits"]["hits"]
         assert hit["_source"] == shown, source
+    (hit,) = client.search(index=index, knn=knn, source_excludes=["embedding", "about"])["hits"]["hits"]
+    assert hit["_source"] == {"title": "Heat", "year": 1995}
 
 
 @pytest.mark.parametrize("call, message", [
