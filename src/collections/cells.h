@@ -6,9 +6,8 @@
 //          what is being written, until a graph is there. A graph over rows in this order is made
 //          and walked faster, too.
 // How      k-means over a sample; then each row goes to its nearest centre (inverted file).
-// Segments
-//          that follow each other share their centres: then a row's cell is looked for once in its
-//          life, and a search ranks the centres once for all of them.
+//          Segments that follow each other share their centres: then a row's cell is looked for
+//          once in its life, and a search ranks the centres once for all of them.
 // Errors   Open, Verify: kInternal for a file that is not in its format, kNotFound for none.
 // Threads  Immutable.
 // Source   J. Sivic, A. Zisserman, "Video Google", ICCV 2003, for the inverted file.

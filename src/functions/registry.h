@@ -145,10 +145,10 @@ class Registry {
   virtual std::map<std::string, std::vector<std::string>> PackageUsers() { return {}; }
   // Something may have become unused: what no version uses is removed in a while.
   virtual void CollectSoon() {}
-  // Names of all functions, sorted.
   // Generations of collections that versions and tags name, as "films@123", and by whom:
   // "recommend:2", "recommend" for its tag.
   virtual std::map<std::string, std::vector<std::string>> Pins() const { return {}; }
+  // Of all functions, sorted.
   virtual std::vector<std::string> Names() const = 0;
 };
 
