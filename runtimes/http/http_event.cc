@@ -146,6 +146,28 @@ Line LineOf(const json::object& event) {
   return {Text(event, "httpMethod"), Text(event, "path")};
 }
 
+json::object HeadOf(const FromProgram::header_type& response) {
+  std::map<std::string, std::string> fields;
+  json::array cookies;
+  for (const auto& field : response) {
+    std::string name(field.name_string());
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    const std::string value(field.value());
+    if (!PassedOn(name) || !IsUtf8(value)) continue;
+    if (name == "set-cookie") {
+      cookies.emplace_back(value);
+    } else if (auto [at, first] = fields.emplace(name, value); !first) {
+      at->second += ", " + value;
+    }
+  }
+  json::object answer{{"statusCode", response.result_int()}};
+  json::object list;
+  for (const auto& [name, value] : fields) list[name] = value;
+  answer["headers"] = std::move(list);
+  if (!cookies.empty()) answer["cookies"] = std::move(cookies);
+  return answer;
+}
+
 }  // namespace
 
 Result<HttpEvent> ReadEvent(std::string_view text, std::string_view request_id) {
@@ -182,6 +204,10 @@ Result<HttpEvent> ReadEvent(std::string_view text, std::string_view request_id) 
   return read;
 }
 
+std::string PreludeOf(const FromProgram::header_type& head) {
+  return json::serialize(HeadOf(head)) + std::string(8, '\0');
+}
+
 std::string AnswerOf(const FromProgram& response, bool is_http) {
   const std::string& body = response.body();
   if (!is_http) {
@@ -189,24 +215,7 @@ std::string AnswerOf(const FromProgram& response, bool is_http) {
     (void)json::parse(body, failed);
     return failed ? json::serialize(json::string(body)) : body;
   }
-  std::map<std::string, std::string> fields;
-  json::array cookies;
-  for (const auto& field : response) {
-    std::string name(field.name_string());
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
-    const std::string value(field.value());
-    if (!PassedOn(name) || !IsUtf8(value)) continue;
-    if (name == "set-cookie") {
-      cookies.emplace_back(value);
-    } else if (auto [at, first] = fields.emplace(name, value); !first) {
-      at->second += ", " + value;
-    }
-  }
-  json::object answer{{"statusCode", response.result_int()}};
-  json::object list;
-  for (const auto& [name, value] : fields) list[name] = value;
-  answer["headers"] = std::move(list);
-  if (!cookies.empty()) answer["cookies"] = std::move(cookies);
+  auto answer = HeadOf(response);
   const bool plain = IsUtf8(body);
   answer["body"] = plain ? body : Base64Encode(body);
   answer["isBase64Encoded"] = !plain;

@@ -27,6 +27,11 @@ struct HttpEvent {
 
 Result<HttpEvent> ReadEvent(std::string_view event, std::string_view request_id);
 
+// Of an answer whose body follows: {"statusCode", "headers", "cookies"} and eight NUL bytes, as
+// streamed answers of function URLs begin.
+std::string PreludeOf(const FromProgram::header_type& head);
+inline constexpr const char* kPreludeType = "application/vnd.awslambda.http-integration-response";
+
 // {"statusCode", "headers", "cookies", "body", "isBase64Encoded"}, or the body itself.
 std::string AnswerOf(const FromProgram& response, bool http);
 

@@ -2,14 +2,18 @@
 //
 //   samovar-http PORT PROGRAM [ARGUMENT...]
 //
+//   samovar-http check PROGRAM PATH WORKING_FOLDER
+//
 // It starts the program, says READY once the port takes connections, and turns each INVOKE into a
 // request to it, many at a time (SAMOVAR_HTTP_CONCURRENCY, default 80). It ends with the program.
 // Linked statically: an image need not have a C library.
-// Source   docs/formats/channel.md, version 2.
+// Where the caller takes a streamed answer, the body goes on as the program sends it.
+// Source   docs/formats/channel.md, version 3.
 
 #include <fcntl.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -18,6 +22,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -27,8 +32,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <map>
 #include <utility>
 
+#include "check_program.h"
 #include "http_event.h"
 #include "net/frame_channel.h"
 #include "program.h"
@@ -46,6 +53,9 @@ constexpr std::uint64_t kMaxAnswer = 64 << 20;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
 // An answer that says that the time is up must come before the server ends us for it.
 constexpr std::chrono::milliseconds kLead{25};
+// Of a streamed answer: how much is read at once, and how far it may be ahead of what was taken.
+constexpr std::size_t kPiece = 32 << 10;
+constexpr std::size_t kAhead = 128 << 10;
 using Stream = beast::basic_stream<asio::ip::tcp, Executor>;
 
 ChannelFrame ErrorFrame(FrameType type, std::string_view kind, std::string_view request_id,
@@ -80,7 +90,13 @@ class Wrapper {
     named_ = several != "1";
     while (true) {
       auto frame = co_await channel_.Read();
-      if (!frame || frame->type != static_cast<std::uint8_t>(FrameType::kInvoke)) break;
+      if (!frame) break;
+      const auto type = static_cast<FrameType>(frame->type);
+      if (type == FrameType::kTaken || type == FrameType::kCancel) {
+        Heed(type, frame->meta);
+        continue;
+      }
+      if (type != FrameType::kInvoke) break;
       asio::co_spawn(Executor(loop_.get_executor()), Call(std::move(*frame)), asio::detached);
     }
     program_.Terminate();  // SHUTDOWN, or the end of the channel
@@ -112,14 +128,17 @@ class Wrapper {
         std::chrono::system_clock::time_point(std::chrono::milliseconds(meta->deadline_ms)) - kLead;
     Stream stream(Executor(loop_.get_executor()));
     stream.expires_after(until - std::chrono::system_clock::now());
+    if (meta->streaming && event->http) {
+      const auto left = until - std::chrono::system_clock::now();
+      co_return co_await StreamAnswer(id, stream, event->request,
+                                      std::chrono::steady_clock::now() + left);
+    }
     http::response_parser<http::string_body> parser;
     parser.body_limit(kMaxAnswer);
     parser.skip(event->request.method() == http::verb::head);
     const auto failed = co_await Exchange(stream, event->request, parser);
-    if (failed == beast::error::timeout) {
-      AnswerError("Sandbox.Timedout", id, "the program had not answered when the time was up");
-    } else if (failed) {
-      AnswerError("Http.NoAnswer", id, "the program did not answer: " + failed.message());
+    if (failed) {
+      AnswerFailed(id, failed);
     } else if (!event->http && parser.get().result_int() >= 400) {
       AnswerError("Http.Status", id,
                   "the program answered with status " + std::to_string(parser.get().result_int()));
@@ -132,13 +151,112 @@ class Wrapper {
     }
   }
 
-  Task<beast::error_code> Exchange(Stream& stream, const ToProgram& request,
-                                   http::response_parser<http::string_body>& parser) {
+  void AnswerFailed(const std::string& id, beast::error_code failed) {
+    if (failed == beast::error::timeout) {
+      AnswerError("Sandbox.Timedout", id, "the program had not answered when the time was up");
+    } else {
+      AnswerError("Http.NoAnswer", id, "the program did not answer: " + failed.message());
+    }
+  }
+
+  // What the server has said of a streamed answer.
+  struct Streaming {
+    Streaming(asio::io_context& loop, Stream& from, std::chrono::steady_clock::time_point end)
+        : stream(from), until(end), changed(loop) {}
+    Stream& stream;
+    const std::chrono::steady_clock::time_point until;
+    std::size_t ahead = 0;  // bytes sent and not yet taken
+    bool cancelled = false;
+    asio::steady_timer changed;
+  };
+
+  void Heed(FrameType type, const std::string& meta) {
+    const auto at = streaming_.find(std::string(MetaField(meta, 0)));
+    if (at == streaming_.end()) return;
+    Streaming& stream = *at->second;
+    if (type == FrameType::kCancel) {
+      stream.cancelled = true;
+      stream.stream.close();
+    } else {
+      const auto taken = std::strtoull(std::string(MetaField(meta, 1)).c_str(), nullptr, 10);
+      stream.ahead -= std::min<std::size_t>(stream.ahead, taken);
+    }
+    stream.changed.cancel();
+  }
+
+  void SendPart(FrameType type, std::string_view field, const std::string& id,
+                std::string payload) {
+    std::string meta(field);
+    if (named_) (meta += '\0') += id;
+    Send({.type = static_cast<std::uint8_t>(type),
+          .meta = std::move(meta),
+          .payload = std::move(payload)});
+  }
+
+  Task<> StreamAnswer(const std::string& id, Stream& stream, const ToProgram& request,
+                      std::chrono::steady_clock::time_point until) {
+    http::response_parser<http::buffer_body> parser;
+    parser.body_limit(boost::none);
+    parser.skip(request.method() == http::verb::head);
+    beast::flat_buffer buffer;
+    auto failed = co_await Ask(stream, request);
+    if (!failed) {
+      failed = std::get<0>(co_await http::async_read_header(stream, buffer, parser, kTuple));
+    }
+    if (failed) co_return AnswerFailed(id, failed);
+    Streaming state(loop_, stream, until);
+    streaming_[id] = &state;
+    SendPart(FrameType::kStreamBegin, kPreludeType, id, "");
+    SendPart(FrameType::kStreamChunk, "", id, PreludeOf(parser.get().base()));
+    failed = co_await PassOn(id, state, buffer, parser);
+    streaming_.erase(id);
+    if (state.cancelled || !failed) co_return SendPart(FrameType::kStreamEnd, "", id, "");
+    const bool late = failed == beast::error::timeout;
+    const std::string_view kind = late ? "Sandbox.Timedout" : "Http.NoAnswer";
+    SendPart(FrameType::kStreamEnd, kind, id,
+             ErrorFrame(FrameType::kError, kind, "",
+                        late ? "the program had not ended its answer when the time was up"
+                             : "the program broke its answer off: " + failed.message())
+                 .payload);
+  }
+
+  Task<beast::error_code> PassOn(const std::string& id, Streaming& state,
+                                 beast::flat_buffer& buffer,
+                                 http::response_parser<http::buffer_body>& parser) {
+    std::string piece;
+    while (!parser.is_done()) {
+      while (named_ && state.ahead >= kAhead && !state.cancelled) {
+        state.changed.expires_at(state.until);
+        const auto [woken] = co_await state.changed.async_wait(kTuple);
+        if (!woken) co_return beast::error::timeout;
+      }
+      if (state.cancelled) break;
+      piece.resize(kPiece);
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      body.more = true;
+      auto [failed, got] = co_await http::async_read_some(state.stream, buffer, parser, kTuple);
+      if (failed && failed != http::error::need_buffer) co_return failed;
+      piece.resize(kPiece - body.size);
+      if (piece.empty()) continue;
+      state.ahead += piece.size();
+      SendPart(FrameType::kStreamChunk, "", id, std::exchange(piece, {}));
+    }
+    co_return beast::error_code();
+  }
+
+  Task<beast::error_code> Ask(Stream& stream, const ToProgram& request) {
     auto [refused] = co_await stream.async_connect(door_, kTuple);
     if (refused) co_return refused;
     // A program may answer before it has read it all, and close: what it said counts.
     auto [unsent, sent] = co_await http::async_write(stream, request, kTuple);
-    if (unsent == beast::error::timeout) co_return unsent;
+    co_return unsent == beast::error::timeout ? unsent : beast::error_code();
+  }
+
+  Task<beast::error_code> Exchange(Stream& stream, const ToProgram& request,
+                                   http::response_parser<http::string_body>& parser) {
+    if (auto failed = co_await Ask(stream, request)) co_return failed;
     beast::flat_buffer buffer;
     auto [failed, got] = co_await http::async_read(stream, buffer, parser, kTuple);
     co_return failed;
@@ -167,6 +285,7 @@ class Wrapper {
   Program program_;
   asio::ip::tcp::endpoint door_;
   std::deque<ChannelFrame> out_;
+  std::map<std::string, Streaming*> streaming_;  // by request id
   bool writing_ = false, ready_ = false, named_ = false, ending_ = false;
 };
 
@@ -213,6 +332,10 @@ int Run(char** argv) {
 }  // namespace samovar
 
 int main(int argc, char** argv) {
+  if (argc == 5 && std::string_view(argv[1]) == "check") {
+    std::puts(samovar::CheckProgram(argv[2], argv[3], argv[4]).c_str());
+    return 0;
+  }
   if (argc < 3) {
     std::fputs("usage: samovar-http PORT PROGRAM [ARGUMENT...]\n", stderr);
     return 2;

@@ -126,7 +126,7 @@ Task<Result<std::vector<std::string>>> LambdaRegistry::Examine(std::weak_ptr<Lam
   decltype(RegistryOptions::examine) examine;
   if (const auto registry = alive.lock()) examine = (*registry)->options_.examine;
   std::vector<std::string> warnings;
-  if (!examine || tag == "off" || version->image) co_return warnings;
+  if (!examine || tag == "off") co_return warnings;
   auto found = co_await examine(version);
   if (!found) {
     LogWarn("function {}: its package was not checked: {}", version->function,
@@ -138,7 +138,7 @@ Task<Result<std::vector<std::string>>> LambdaRegistry::Examine(std::weak_ptr<Lam
   if (found->hopeless.empty()) co_return warnings;
   if (tag != "warn") {
     co_return Fail(Code::kInvalid, found->hopeless, "InvalidParameterValueException",
-                   "InvalidZipFileException");
+                   version->image ? "InvalidImage" : "InvalidZipFileException");
   }
   warnings.insert(warnings.begin(), std::move(found->hopeless));
   co_return warnings;

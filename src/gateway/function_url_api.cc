@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/beast/core/string.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/encoding.h"
@@ -36,6 +37,10 @@ HttpResponse Forbidden(std::string_view hint, std::string_view id) {
     answer.body = json::serialize(body);
   }
   return FromAnswer(std::move(answer), id);
+}
+
+bool IsWebSocket(const HttpRequest& request) {
+  return boost::beast::iequals(request.headers.Get("Upgrade"), "websocket");
 }
 
 CorsPolicy PolicyOf(const FunctionUrl::Cors& cors) {
@@ -76,6 +81,12 @@ Task<HttpResponse> FunctionUrlApi::Handle(HttpRequest request, UrlTarget target,
   auto fields = FieldsView(request.headers.All());
   if (url->cors && IsPreflight(request.method, fields)) {
     co_return FromAnswer(PreflightAnswer(PolicyOf(*url->cors), fields), id);
+  }
+  if (IsWebSocket(request)) {
+    co_return Message(501,
+                      "function URLs pass no WebSockets on; server-sent events and other streamed "
+                      "answers come through where the URL's InvokeMode is RESPONSE_STREAM",
+                      id);
   }
   auto answer = co_await Answer(request, target, *url, id);
   HttpResponse response;

@@ -109,6 +109,24 @@ Task<ImagesApi::Answer> ImagesApi::TakeLayer(HttpRequest& request, std::string d
     TRY(const auto path, writer->Close());
     return images.TakeLayer(digest, path);
   };
+  if (waiting_ >= kWaiting) {
+    co_return Fail(Code::kOverloaded, "too many layers wait to be unpacked; try again later");
+  }
+  struct Count {
+    int& count;
+    explicit Count(int& to) : count(to) { ++count; }
+    ~Count() { --count; }
+  };
+  {
+    const Count waits(waiting_);
+    while (unpacking_ >= kUnpackAtATime) co_await unpacked_.Wait();
+  }
+  struct Turn {
+    Count one;
+    Signal& ended;
+    ~Turn() { ended.Notify(); }
+  };
+  const Turn turn{Count(unpacking_), unpacked_};
   CO_TRY(co_await RunBlocking(parts.pool, std::move(take)));
   co_return Empty(id);
 }

@@ -7,12 +7,13 @@
 #include <string_view>
 
 #include "gateway/gateway_core.h"
+#include "instances/signal.h"
 
 namespace samovar {
 
 class ImagesApi {
  public:
-  explicit ImagesApi(GatewayCore& core) : core_(core) {}
+  explicit ImagesApi(GatewayCore& core) : core_(core), unpacked_(core.parts.loop) {}
 
   // `path` without /samovar/v1/.
   static bool Handles(std::string_view path);
@@ -28,7 +29,13 @@ class ImagesApi {
   Task<Answer> Forget(std::string name, const std::string& id);
   HttpResponse List(const std::string& id) const;
 
+  // Each holds a thread of the pool, which others need, too.
+  static constexpr int kUnpackAtATime = 2;
+  static constexpr int kWaiting = 64;
+
   GatewayCore& core_;
+  int unpacking_ = 0, waiting_ = 0;
+  Signal unpacked_;
 };
 
 }  // namespace samovar

@@ -8,12 +8,13 @@
 #include <string_view>
 
 #include "gateway/gateway_core.h"
+#include "gateway/images_api.h"
 
 namespace samovar {
 
 class OwnApi {
  public:
-  explicit OwnApi(GatewayCore& core) : core_(core) {}
+  explicit OwnApi(GatewayCore& core) : core_(core), images_(core) {}
 
   static bool Handles(std::string_view path);
   Task<HttpResponse> Handle(HttpRequest request, std::string id);
@@ -49,6 +50,7 @@ class OwnApi {
   Task<Answer> DeleteKey(std::string key, const std::string& id);
 
   GatewayCore& core_;
+  ImagesApi images_;
 };
 
 }  // namespace samovar

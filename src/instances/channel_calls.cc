@@ -9,6 +9,8 @@
 namespace samovar {
 namespace {
 
+// Of a streamed answer, not yet taken: a runtime may send a quarter of it.
+constexpr std::size_t kMostHeld = 1 << 20;
 constexpr std::size_t kKeptMemory = 1 << 20;  // of a write, for the next
 
 }  // namespace
@@ -30,7 +32,7 @@ struct ChannelCalls::Writing {
 };
 
 Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFrame invoke,
-                                             std::string_view payload) {
+                                             std::string_view payload, Piece piece) {
   struct Entry {
     std::unordered_map<std::string, Call*>& calls;
     const std::string& id;
@@ -45,18 +47,54 @@ Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFram
   if (!entry.made) {
     co_return Answer{Fail(Code::kConflict, "a call of the same id is under way"), false};
   }
-  auto appended = channel_.Append(out_, invoke, payload);
+  auto appended = Append(call, invoke, payload);
   if (!appended) co_return Answer{std::unexpected(std::move(appended.error())), false};
+  const auto event_end = call.end;
+  bool wanted = true;
+  while (true) {
+    co_await Wait(call);
+    if (!call.parts.empty()) {
+      for (auto& part : std::exchange(call.parts, {})) {
+        co_await GivePart(request_id, call, std::move(part), piece, wanted);
+      }
+    } else if (call.answer) {
+      co_return Answer{std::move(*call.answer)};
+    } else {
+      co_return Answer{std::unexpected(*ended_), event_end <= written_};
+    }
+  }
+}
+
+Result<void> ChannelCalls::Append(Call& call, const ChannelFrame& frame, std::string_view payload) {
+  TRY(channel_.Append(out_, frame, payload));
   call.end = written_ + in_flight_ + out_.size();
-  while (!call.answer && !ended_) {
+  return {};
+}
+
+// Passes a part on, and tells the runtime that it was taken, or that no more is wanted.
+Task<void> ChannelCalls::GivePart(const std::string& request_id, Call& call, ChannelFrame part,
+                                  const Piece& piece, bool& wanted) {
+  const auto size = part.payload.size();
+  call.held -= size;
+  if (!wanted) co_return;
+  wanted = co_await piece(std::move(part));
+  if (ended_ || (wanted && size == 0)) co_return;
+  const auto type = wanted ? FrameType::kTaken : FrameType::kCancel;
+  const auto meta = wanted ? request_id + '\0' + std::to_string(size) : request_id;
+  (void)Append(call, {.type = static_cast<std::uint8_t>(type), .meta = meta, .payload = {}}, "");
+}
+
+// Until there is something of the answer, or the end. Meanwhile what the call sends is written.
+Task<void> ChannelCalls::Wait(Call& call) {
+  while (!call.answer && call.parts.empty() && !ended_) {
     if (Waits(call) && !writing_) {
       co_await Write();
     } else {
+      call.idle = true;
       co_await call.changed.Wait();
+      call.idle = false;
     }
   }
-  if (!call.answer) co_return Answer{std::unexpected(*ended_), call.end <= written_};
-  co_return Answer{std::move(*call.answer)};
 }
 
 Task<void> ChannelCalls::Write() {
@@ -77,7 +115,7 @@ Task<void> ChannelCalls::Write() {
 void ChannelCalls::PassOn() {
   if (out_.empty() || ended_) return;
   for (auto& [id, call] : calls_) {
-    if (Waits(*call)) return call->changed.Notify();
+    if (call->idle && Waits(*call)) return call->changed.Notify();
   }
 }
 
@@ -97,15 +135,29 @@ Task<void> ChannelCalls::Read(std::function<void()> came) {
 // Whether the channel can go on.
 bool ChannelCalls::Give(ChannelFrame frame) {
   const auto type = static_cast<FrameType>(frame.type);
-  if (type != FrameType::kResponse && type != FrameType::kError) {
+  const bool begins = type == FrameType::kStreamBegin, goes_on = type == FrameType::kStreamChunk;
+  const bool ends = type == FrameType::kStreamEnd;
+  const bool whole = type == FrameType::kResponse || type == FrameType::kError;
+  const auto waiting = calls_.find(std::string(MetaField(frame.meta, 1)));
+  Call* const call = waiting == calls_.end() ? nullptr : waiting->second;
+  const bool in_turn =
+      whole || (begins && (!call || !call->begun)) || ((goes_on || ends) && (!call || call->begun));
+  if (!in_turn || (call && call->answer)) {
     End({Code::kInvalid,
          fmt::format("the runtime sent a frame of type {} out of turn", frame.type)});
     return false;
   }
-  const auto waiting = calls_.find(std::string(MetaField(frame.meta, 1)));
-  if (waiting == calls_.end()) return true;
-  waiting->second->answer = std::move(frame);
-  waiting->second->changed.Notify();
+  if (!call) return true;
+  if (whole || ends) {
+    call->answer = std::move(frame);
+  } else if ((call->held += frame.payload.size()) > kMostHeld) {
+    End({Code::kInvalid, "the runtime streamed more than was taken"});
+    return false;
+  } else {
+    call->begun = true;
+    call->parts.push_back(std::move(frame));
+  }
+  call->changed.Notify();
   return true;
 }
 

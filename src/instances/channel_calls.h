@@ -3,12 +3,14 @@
 //
 // How      An INVOKE is written at once where the channel is free; what comes while it is not is
 //          written together next. One reader gives every answer to the call whose id it carries.
-//          An answer that nobody waits for any more is dropped.
+//          An answer that nobody waits for any more is dropped. Of a streamed one the runtime
+//          sends only so much ahead of what was taken, so a slow caller holds up nobody else, and
+//          no memory.
 // Why      To hold events back until a turn of the event loop is over makes one write of many, but
 //          server and runtime then work in turn, not beside each other (docs/performance.md).
 // Errors   Ask: kUnavailable once the channel has ended, also for the calls that wait then.
 // Threads  The event loop only.
-// Source   docs/formats/channel.md, version 2.
+// Source   docs/formats/channel.md, version 3.
 
 #include <cstdint>
 #include <functional>
@@ -16,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/task.h"
 #include "instances/signal.h"
@@ -31,8 +34,12 @@ class ChannelCalls {
     Result<ChannelFrame> frame;
     bool sent = true;  // false: the runtime never had the whole event
   };
-  // Sends an INVOKE and waits for its RESPONSE or ERROR. `invoke` has no payload of its own.
-  Task<Answer> Ask(std::string request_id, ChannelFrame invoke, std::string_view payload);
+  // Is given STREAM_BEGIN and STREAM_CHUNKs; false: the rest is not wanted.
+  using Piece = std::function<Task<bool>(ChannelFrame frame)>;
+  // Sends an INVOKE and waits for its RESPONSE, ERROR or STREAM_END. `invoke` has no payload of its
+  // own.
+  Task<Answer> Ask(std::string request_id, ChannelFrame invoke, std::string_view payload,
+                   Piece piece);
   // Reads answers until the channel ends, and then ends the calls. `came` is called with each
   // receive, before the calls learn of the answers in it.
   Task<void> Read(std::function<void()> came);
@@ -41,7 +48,11 @@ class ChannelCalls {
   struct Call {
     explicit Call(const Executor& loop) : changed(loop) {}
     std::optional<ChannelFrame> answer;
-    std::uint64_t end = 0;  // of its event, in all bytes that go down the channel
+    std::vector<ChannelFrame> parts;  // of a streamed answer
+    std::size_t held = 0;             // bytes in them
+    bool idle = false;                // it waits, and can write
+    bool begun = false;               // STREAM_BEGIN has come
+    std::uint64_t end = 0;            // of what it sends, in all bytes that go down the channel
     Signal changed;
   };
 
@@ -50,6 +61,10 @@ class ChannelCalls {
   bool Waits(const Call& call) const { return call.end > written_ + in_flight_; }
   Task<void> Write();
   void PassOn();
+  Result<void> Append(Call& call, const ChannelFrame& frame, std::string_view payload);
+  Task<void> Wait(Call& call);
+  Task<void> GivePart(const std::string& request_id, Call& call, ChannelFrame part,
+                      const Piece& piece, bool& wanted);
   bool Give(ChannelFrame frame);
   void End(Error why);
 

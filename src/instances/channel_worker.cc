@@ -38,6 +38,21 @@ std::string InvokeMetaOf(const Invocation& call, WallTime deadline, bool streami
                            .accept = call.accept});
 }
 
+// What the caller has of it cannot be taken back, so it is not asked for anew.
+WorkerReply BrokenOff(AnswerStream& stream) {
+  constexpr std::string_view kType = "Runtime.ExitError";
+  auto reply = stream.Fail(std::string(kType),
+                           PlatformErrorJson(kType, "the runtime ended within its answer"));
+  reply.usable = false;
+  return reply;
+}
+
+WorkerReply StreamEnded(ChannelFrame frame, AnswerStream& stream) {
+  std::string error_type = FirstField(frame.meta);
+  if (error_type.empty()) return stream.End();
+  return stream.Fail(std::move(error_type), std::move(frame.payload));
+}
+
 // A field that is a number; 0 where it is none.
 int NumberField(const std::string& meta, std::size_t index) {
   const std::string_view text = MetaField(meta, index);
@@ -99,15 +114,40 @@ Task<void> ChannelWorker::ReadAnswers(std::function<void()> came) {
 // The event stays with its call, whatever its size: another's fault may make it go elsewhere.
 Task<WorkerReply> ChannelWorker::InvokeBeside(Invocation& invocation, ChannelFrame frame,
                                               ResponseSink* sink) {
-  auto answer = co_await calls_->Ask(invocation.request_id, std::move(frame), invocation.payload);
+  bool listening = true;
+  ResponseSink watched;  // the caller's, seen to
+  if (ResponseSink* const to = sink) {
+    watched.begin = [&listening, to](std::string type) -> Task<bool> {
+      co_return listening = co_await to->begin(std::move(type));
+    };
+    watched.chunk = [&listening, to](std::string piece) -> Task<bool> {
+      co_return listening = co_await to->chunk(std::move(piece));
+    };
+    sink = &watched;
+  }
+  AnswerStream stream(sink, max_response_, &closing_);
+  const ChannelCalls::Piece piece = [&](ChannelFrame part) -> Task<bool> {
+    if (TypeOf(part) == FrameType::kStreamBegin) {
+      co_await stream.Begin(FirstField(part.meta));
+    } else {
+      co_await stream.Chunk(std::move(part.payload));
+    }
+    co_return listening;
+  };
+  auto answer =
+      co_await calls_->Ask(invocation.request_id, std::move(frame), invocation.payload, piece);
   if (!answer.frame) {
+    if (sink && stream.Began()) co_return BrokenOff(stream);
     WorkerReply reply = Gone(answer.frame.error().message);
     if (!answer.sent && answer.frame.error().code != Code::kTooLarge) {
       reply.ending = Ending::kNotBegun;
     }
     co_return reply;
   }
-  AnswerStream stream(sink, max_response_, &closing_);
+  if (TypeOf(*answer.frame) == FrameType::kStreamEnd) {
+    co_return StreamEnded(std::move(*answer.frame), stream);
+  }
+  if (stream.Began()) co_return OutOfTurn(*answer.frame);
   co_return co_await Whole(std::move(*answer.frame), stream, sink);
 }
 
@@ -149,11 +189,8 @@ Task<WorkerReply> ChannelWorker::ReadAnswer(ResponseSink* sink) {
       case FrameType::kResponse:
       case FrameType::kError:
         co_return co_await Whole(std::move(*frame), stream, sink);
-      case FrameType::kStreamEnd: {
-        std::string error_type = FirstField(frame->meta);
-        if (error_type.empty()) co_return stream.End();
-        co_return stream.Fail(std::move(error_type), std::move(frame->payload));
-      }
+      case FrameType::kStreamEnd:
+        co_return StreamEnded(std::move(*frame), stream);
       case FrameType::kStreamBegin:
         co_await stream.Begin(FirstField(frame->meta));
         break;

@@ -28,6 +28,7 @@ constexpr std::size_t kMaxReasons = 3;  // in a StateReason
 std::string KeyOf(const SandboxSpec& spec) {
   std::string key;
   for (const auto& argument : spec.argv) key += argument + '\n';
+  for (const auto& folder : spec.image) key += folder + '\n';
   for (const auto& mount : spec.mounts) {
     key += mount.source + '\n';
     for (const auto& overlay : mount.overlays) key += overlay + '\n';

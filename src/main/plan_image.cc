@@ -74,7 +74,7 @@ Result<Plan> PlanImageService(const ImageService& service) {
   if (service.port > 0) {
     function.tags["samovar:http"] = std::to_string(service.port);
     function.url = UrlPlan{.auth_type = service.open ? "NONE" : "AWS_IAM",
-                           .invoke_mode = "BUFFERED",
+                           .invoke_mode = "RESPONSE_STREAM",
                            .cors = {},
                            .qualifier = qualifier};
     if (service.open) function.permissions.push_back(Open(qualifier));

@@ -227,6 +227,18 @@ void PlanImage(SandboxSpec& spec, Environment& env, const VersionImage& image,
   env["PORT"] = port;
 }
 
+// The program that stands beside the image's own needs no library, and looks at that one.
+void PlanImageCheck(SandboxSpec& spec, const Version& version, const LaunchOptions& options) {
+  const VersionImage& image = *version.image;
+  auto env = ImageEnvironment(image);
+  for (const auto& [name, value] : version.environment) env[name] = value;
+  spec.image = image.folders;
+  spec.cwd = "/";
+  spec.mounts.push_back({options.runtimes_dir + "/http", "/.samovar", {}});
+  spec.argv = {"/.samovar/samovar-http", "check", image.program.front(), env["PATH"],
+               image.working_folder.empty() ? "/" : image.working_folder};
+}
+
 void AddMounts(SandboxSpec& spec, const Version& version, const Runtime& runtime) {
   if (version.image) return;
   spec.mounts.push_back({version.code_dir, "/var/task", {}});
@@ -353,6 +365,10 @@ SandboxSpec PlanCheck(const Version& version, const Runtime& runtime, const std:
   spec.memory = kCheckMemory;
   spec.tmp_size = Bytes::MiB(16);
   spec.max_processes = 64;
+  if (version.image) {
+    PlanImageCheck(spec, version, options);
+    return spec;
+  }
   AddMounts(spec, version, runtime);
   spec.mounts.push_back({options.runtimes_dir + "/check", "/var/runtime", {}});
   Environment env;

@@ -1,6 +1,6 @@
 #pragma once
 // What the frames of the channel between server and runtime say: their types, and the fields of
-// their metas (docs/formats/channel.md, version 1). net's FrameChannel carries the frames.
+// their metas (docs/formats/channel.md). net's FrameChannel carries the frames.
 //
 // Errors   kInvalid for an INVOKE whose deadline is no number. Nothing else can fail: a field that
 //          is not there reads as "".
@@ -18,6 +18,8 @@ namespace samovar {
 enum class FrameType : std::uint8_t {
   kInvoke = 1,
   kShutdown = 2,
+  kTaken = 3,   // so many bytes more of a streamed answer were taken
+  kCancel = 4,  // nobody waits for the rest of it
   kReady = 16,
   kInitError = 17,
   kResponse = 18,

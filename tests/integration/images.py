@@ -83,7 +83,7 @@ class Layout:
         shutil.copytree(base(), self.path)
         self.folder, self.count = folder, 0
 
-    def image(self, tag, files, of="base", remove=(), **config):
+    def image(self, tag, files, of="base", remove=(), programs=(), **config):
         """`files`: path -> text, bytes or a file; config: entrypoint=[...], cmd=[...], env=[...], workingdir=..."""
         self.count += 1
         bundle = self.folder / f"bundle{self.count}"
@@ -99,6 +99,8 @@ class Layout:
                 shutil.copy2(content, target)
             else:
                 target.write_bytes(content.encode() if isinstance(content, str) else content)
+        for path in programs:
+            (root / path).chmod(0o755)
         umoci("repack", "--image", f"{self.path}:{tag}", bundle)
         words = []
         for key, value in config.items():

@@ -4,12 +4,14 @@ import concurrent.futures
 import hashlib
 import io
 import json
+import struct
 import subprocess
 import tarfile
 import threading
 import urllib.parse
 
 import pytest
+import urllib3
 from botocore.exceptions import ClientError
 
 from harness import HTTP, ROLE, pack, unique, until
@@ -41,6 +43,7 @@ def handler(event, context):
 """
 SERVICE = """import http.server, json, os, signal, sys, threading
 together, most, lock, gate = 0, 0, threading.Lock(), threading.Barrier(4)
+go, left = threading.Event(), []
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self, status, body, *fields):
@@ -51,6 +54,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+    def begin(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+    def event(self, data):
+        self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(data), data))
+        self.wfile.flush()
     def do_GET(self):
         global together, most
         if self.path.startswith("/meet"):
@@ -58,6 +69,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, str(os.getpid()).encode())
         if self.path == "/bytes":
             return self.answer(200, b"\\x00\\xff\\x01", ("Content-Type", "application/octet-stream"))
+        if self.path == "/feed":
+            self.begin()
+            self.event(b"data: one\\n\\n")
+            go.wait(60)
+            self.event(b"data: two\\n\\n")
+            return self.event(b"")
+        if self.path == "/go":
+            go.set()
+        if self.path == "/flood":
+            self.begin()
+            try:
+                while True:
+                    self.event(b"x" * 65536)
+            except OSError:
+                left.append(self.path)
+        if self.path == "/left":
+            return self.answer(200, json.dumps(left).encode())
+        if self.path == "/large":
+            return self.answer(200, b"y" * (20 << 20), ("Content-Type", "application/octet-stream"))
+        if self.path == "/none":
+            self.send_response(204)
+            return self.end_headers()
+        if self.path == "/broken":
+            self.begin()
+            self.event(b"a part")
+            self.wfile.write(b"no chunk\\r\\n")
+            self.close_connection = True
+            return
         if self.path == "/end":
             os._exit(3)
         if self.path == "/slow":
@@ -84,6 +123,9 @@ def layout(tmp_path_factory):
                env=["GREETING=hello", "TZ=Europe/Berlin"])
     made.image("changed", {"data/old": "new", "folder/c": "c"}, of="client", remove=["data/gone", "folder"],
                cmd=["look.handler"])
+    made.image("broken", {"bad/aarch64": elf(183, "/lib/ld-linux-aarch64.so.1"), "bad/script": "#!/no/interpreter\n",
+                          "bad/musl": elf(62, "/lib/ld-musl-x86_64.so.1"), "data/old": "text"},
+               programs=["bad/aarch64", "bad/script", "bad/musl"])
     made.image("service", {"srv/server.py": SERVICE}, entrypoint=["python3", "/srv/server.py"], cmd=["8080"],
                **{"exposedports": "8080/tcp"})
     return made
@@ -184,8 +226,48 @@ Resources:
     assert server.invoke(name, {"read": ["/data/old"]}).payload["/data/old"] == "1"
 
 
+BROKEN = {
+    "/no/such/program": "the image has no such file",
+    "nosuchprogram": "no such file on PATH",
+    "/data/old": "no permission to be executed",
+    "/etc": "it is no file",
+    "/bad/aarch64": "for another processor (aarch64)",
+    "/bad/script": "its interpreter /no/interpreter cannot be used",
+    "/bad/musl": "its loader /lib/ld-musl-x86_64.so.1 cannot be used",
+}
+
+
+def elf(machine, loader):
+    """The head of a program, and of its parts the one that names its loader."""
+    text = loader.encode() + b"\0"
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 3, machine, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 3, 4, 120, 0, 0, len(text), len(text), 1) + text + bytes(64)
+
+
+@pytest.mark.parametrize("program", BROKEN)
+def test_a_program_that_cannot_be_run_is_named_before_the_first_call(server, imported, name, program):
+    server.client().create_function(FunctionName=name, PackageType="Image", Role=ROLE,
+                                    Code={"ImageUri": imported("broken")["name"]},
+                                    ImageConfig={"EntryPoint": [program], "Command": []})
+    about = until(lambda: (c := server.client().get_function(FunctionName=name)["Configuration"])["State"] != "Pending" and c)
+    assert about["State"] == "Failed" and about["StateReasonCode"] == "InvalidImage", about
+    assert program in about["StateReason"] and BROKEN[program] in about["StateReason"], about
+    assert "ImageConfig.EntryPoint" in about["StateReason"], "and what helps"
+
+
+def test_an_update_to_a_program_that_cannot_be_run_leaves_what_runs(server, imported):
+    name = create(server, imported("client")["name"])
+    client = server.client()
+    client.update_function_configuration(FunctionName=name, ImageConfig={"EntryPoint": ["/no/such/program"]})
+    about = until(lambda: (c := client.get_function(FunctionName=name)["Configuration"])["LastUpdateStatus"]
+                  != "InProgress" and c)
+    assert about["LastUpdateStatus"] == "Failed" and "/no/such/program" in about["LastUpdateStatusReason"], about
+    assert server.invoke(name, {"n": 1}).error == ""
+
+
 def test_a_program_that_is_not_there_is_the_functions_error(server, imported):
-    name = create(server, imported("client")["name"], ImageConfig={"EntryPoint": ["/no/such/program"]})
+    name = create(server, imported("client")["name"], ImageConfig={"EntryPoint": ["/no/such/program"]},
+                  Tags={"samovar:check": "off"})
     answer = server.invoke(name, {})
     assert answer.payload["errorType"] == "Runtime.InvalidEntrypoint" and "/no/such/program" in answer.payload["errorMessage"]
 
@@ -361,6 +443,48 @@ def test_one_process_serves_many_requests_at_a_time(service):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # each waits inside for the other three
         replies = list(pool.map(lambda n: service.call(f"/meet?{n}"), range(4)))
     assert [r.status for r in replies] == [200] * 4 and len({r.data for r in replies}) == 1
+
+
+def test_events_come_as_the_service_sends_them(service):
+    feed = service.call("/feed", preload_content=False)
+    assert feed.status == 200 and feed.headers["Content-Type"] == "text/event-stream"
+    assert feed.read1(64) == b"data: one\n\n", "the first event comes before the answer ends"
+    assert service.call("/go").status == 201
+    assert feed.read() == b"data: two\n\n"
+
+
+def test_a_slow_client_holds_up_nobody_and_one_that_goes_ends_its_answer(service):
+    flood = service.call("/flood", preload_content=False)
+    assert flood.read(1000) == b"x" * 1000
+    assert service.call("/beside").status == 201, "others are served while it takes nothing"
+    flood.close()
+    until(lambda: service.call("/left").json() == ["/flood"], what="the service to see that its client has gone")
+
+
+def test_answers_of_any_size_and_of_none_are_streamed(service):
+    large = service.call("/large")
+    assert large.status == 200 and large.data == b"y" * (20 << 20)
+    assert service.call("/none").status == 204
+
+
+def test_an_answer_that_breaks_off_is_seen_to(service):
+    with pytest.raises((urllib3.exceptions.ProtocolError, urllib3.exceptions.IncompleteRead)):
+        service.call("/broken").data  # noqa: B018
+    assert service.call("/after").status == 201
+
+
+def test_web_sockets_are_refused_with_what_there_is_instead(service):
+    reply = service.call("/", headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                                       "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert reply.status == 501 and "RESPONSE_STREAM" in reply.json()["Message"], reply.data
+
+
+def test_invoke_with_response_stream_streams_too(service):
+    event = {"version": "2.0", "rawPath": "/p", "requestContext": {"http": {"method": "GET"}}}
+    stream = service.server.client().invoke_with_response_stream(FunctionName=service.name, Payload=json.dumps(event))
+    head, _, body = b"".join(e["PayloadChunk"]["Payload"] for e in stream["EventStream"] if "PayloadChunk" in e
+                             ).partition(b"\0" * 8)
+    assert json.loads(head)["statusCode"] == 201 and json.loads(body)["path"] == "/p"
 
 
 def test_invoke_reaches_the_service_too(service):
