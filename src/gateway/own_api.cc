@@ -115,8 +115,7 @@ Task<OwnApi::Answer> OwnApi::RouteSigned(HttpRequest& request, const std::string
     co_return co_await Receive(request, std::move(signature), bound, std::move(*take), id);
   }
   if (path.starts_with(kRoot) && ImagesApi::Handles(path.substr(kRoot.size()))) {
-    co_return co_await images_.Handle(request, path.substr(kRoot.size()),
-                                               std::move(signature), id);
+    co_return co_await images_.Handle(request, path.substr(kRoot.size()), std::move(signature), id);
   }
   CO_TRY(auto body, co_await ReadSmall(request, std::move(signature)));
   if (path == "/metrics" && request.method == "GET") co_return Metrics(id);
