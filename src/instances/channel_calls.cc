@@ -41,7 +41,7 @@ Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFram
       if (made) calls.erase(id);
     }
   };
-  if (ended_) co_return Answer{std::unexpected(*ended_), false};
+  if (ended_ || broken_) co_return Answer{std::unexpected(ended_ ? *ended_ : *broken_), false};
   Call call(loop_);
   Entry entry{calls_, request_id, calls_.emplace(request_id, &call).second};
   if (!entry.made) {
@@ -87,7 +87,7 @@ Task<void> ChannelCalls::GivePart(const std::string& request_id, Call& call, Cha
 // Until there is something of the answer, or the end. Meanwhile what the call sends is written.
 Task<void> ChannelCalls::Wait(Call& call) {
   while (!call.answer && call.parts.empty() && !ended_) {
-    if (Waits(call) && !writing_) {
+    if (Waits(call) && !writing_ && !broken_) {
       co_await Write();
     } else {
       call.idle = true;
@@ -104,7 +104,7 @@ Task<void> ChannelCalls::Write() {
   auto sent = co_await channel_.Send(bytes);
   writing.done = sent.size;
   if (!sent.all) {
-    End(std::move(sent.all.error()));
+    broken_ = std::move(sent.all.error());
   } else if (bytes.capacity() <= kKeptMemory) {
     bytes.clear();
     spare_ = std::move(bytes);
@@ -113,7 +113,7 @@ Task<void> ChannelCalls::Write() {
 
 // Lets one of the calls whose events wait write them.
 void ChannelCalls::PassOn() {
-  if (out_.empty() || ended_) return;
+  if (out_.empty() || ended_ || broken_) return;
   for (auto& [id, call] : calls_) {
     if (call->idle && Waits(*call)) return call->changed.Notify();
   }
@@ -153,6 +153,8 @@ bool ChannelCalls::Give(ChannelFrame frame) {
   } else if ((call->held += frame.payload.size()) > kMostHeld) {
     End({Code::kInvalid, "the runtime streamed more than was taken"});
     return false;
+  } else if (goes_on && !call->parts.empty() && call->parts.back().type == frame.type) {
+    call->parts.back().payload += frame.payload;  // many small ones cost no more than their bytes
   } else {
     call->begun = true;
     call->parts.push_back(std::move(frame));

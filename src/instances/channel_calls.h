@@ -76,6 +76,9 @@ class ChannelCalls {
   std::uint64_t written_ = 0;  // bytes
   std::size_t in_flight_ = 0;  // what is being written
   bool writing_ = false;
+  // Nothing more can be written. What the runtime has sent is still read, and the calls learn of
+  // the end from the reader, as those that wait beside them do.
+  std::optional<Error> broken_;
   std::optional<Error> ended_;
 };
 

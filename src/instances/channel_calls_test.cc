@@ -32,7 +32,12 @@ class ChannelCallsTest : public testing::Test {
 
   Task<void> AskOne(std::string id, std::string payload, std::optional<ChannelCalls::Answer>& to) {
     ChannelFrame invoke{static_cast<std::uint8_t>(FrameType::kInvoke), 0, id, {}};
-    to = co_await calls_->Ask(id, std::move(invoke), payload);
+    to = co_await calls_->Ask(id, std::move(invoke), payload,
+                              [this](ChannelFrame part) -> Task<bool> {
+                                pieces_.push_back(std::move(part.payload));
+                                while (hold_) co_await released_.Wait();
+                                co_return !full_;
+                              });
   }
 
   void Ask(std::string id, std::string payload) {
@@ -54,6 +59,24 @@ class ChannelCallsTest : public testing::Test {
     CHECK(sent.all.has_value());
   }
 
+  Task<void> Send(FrameType type, std::string id, std::string payload) {
+    ChannelFrame frame{static_cast<std::uint8_t>(type), 0, std::string(1, '\0') + id, {}};
+    std::string bytes;
+    CHECK(theirs_->Append(bytes, frame, payload).has_value());
+    CHECK((co_await theirs_->Send(bytes)).all.has_value());
+  }
+  void Stream(FrameType type, std::string id, std::string payload = {}) {
+    asio::co_spawn(loop_, Send(type, std::move(id), std::move(payload)), asio::detached);
+    Poll();
+  }
+
+  // Notes the types and second fields of what the runtime is sent, until the channel closes.
+  Task<void> Hear() {
+    while (auto frame = co_await theirs_->Read()) {
+      heard_.emplace_back(static_cast<FrameType>(frame->type), MetaField(frame->meta, 1));
+    }
+  }
+
   void Poll() {
     loop_.restart();
     loop_.poll();
@@ -64,6 +87,11 @@ class ChannelCallsTest : public testing::Test {
   std::optional<ChannelCalls> calls_;
   std::deque<std::optional<ChannelCalls::Answer>> answers_;
   int receives_ = 0;
+  std::vector<std::string> pieces_;  // of streamed answers
+  Signal released_{loop_.get_executor()};
+  bool hold_ = false;  // whoever takes pieces is slow
+  bool full_ = false;  // and wants no more
+  std::vector<std::pair<FrameType, std::string>> heard_;
 };
 
 TEST_F(ChannelCallsTest, TakesAnswersThatComeTogetherWithOneReceive) {
@@ -108,6 +136,54 @@ TEST_F(ChannelCallsTest, TellsWhichEventsTheRuntimeNeverHad) {
   EXPECT_TRUE(answers_[0]->sent);
   EXPECT_FALSE(answers_[1]->sent);
   EXPECT_FALSE(answers_[2]->sent);
+}
+
+TEST_F(ChannelCallsTest, GivesSmallPiecesTogetherToASlowCallerAndOthersTheirAnswersMeanwhile) {
+  asio::co_spawn(loop_, Hear(), asio::detached);
+  Ask("slow", "event");
+  Ask("fast", "event");
+  Poll();
+  hold_ = true;
+  Stream(FrameType::kStreamBegin, "slow");
+  for (int i = 0; i < 1000; ++i) Stream(FrameType::kStreamChunk, "slow", "xy");
+  Stream(FrameType::kResponse, "fast", "answer");
+  ASSERT_TRUE(answers_[1] && answers_[1]->frame);
+  EXPECT_EQ(answers_[1]->frame->payload, "answer");
+  hold_ = false;
+  released_.Notify();
+  Poll();
+  EXPECT_EQ(pieces_.size(), 2U);  // the beginning, and all that came behind it
+  EXPECT_EQ(pieces_.back().size(), 2000U);
+  EXPECT_EQ(heard_.back(), std::pair(FrameType::kTaken, std::string("2000")));
+  Stream(FrameType::kStreamEnd, "slow");
+  ASSERT_TRUE(answers_[0] && answers_[0]->frame);
+}
+
+TEST_F(ChannelCallsTest, CancelsAStreamThatNobodyWants) {
+  asio::co_spawn(loop_, Hear(), asio::detached);
+  Ask("0", "event");
+  Poll();
+  full_ = true;
+  Stream(FrameType::kStreamBegin, "0");
+  EXPECT_EQ(heard_.back().first, FrameType::kCancel);
+  Stream(FrameType::kStreamChunk, "0", "dropped");
+  Stream(FrameType::kStreamEnd, "0");
+  EXPECT_TRUE(answers_[0] && answers_[0]->frame);
+  EXPECT_EQ(pieces_.size(), 1U);
+}
+
+TEST_F(ChannelCallsTest, EndsWhereARuntimeStreamsMoreThanWasTaken) {
+  Ask("0", "event");
+  Poll();
+  hold_ = true;
+  Stream(FrameType::kStreamBegin, "0");
+  for (int i = 0; i < 5; ++i) Stream(FrameType::kStreamChunk, "0", std::string(256 << 10, 'p'));
+  hold_ = false;
+  released_.Notify();
+  Poll();
+  ASSERT_TRUE(answers_[0]);
+  ASSERT_FALSE(answers_[0]->frame);
+  EXPECT_EQ(answers_[0]->frame.error().message, "the runtime streamed more than was taken");
 }
 
 }  // namespace

@@ -343,14 +343,14 @@ TEST_F(SeveralCallsTest, EndsAnInstanceThatAnswersWhatItWasNotAsked) {
   Run([&]() -> Task<void> {
     auto answer = Call("1");
     (void)co_await Inside(1);
-    co_await Respond(held_[0], FrameType::kStreamBegin);  // several are never streamed
+    co_await Respond(held_[0], FrameType::kStreamChunk);  // of a stream that has not begun
     co_await Turns(50);
     clock_.Advance(milliseconds(600));
     service_->Tick();
     auto result = co_await Done(answer);
     CHECK(result.has_value());
     EXPECT_EQ(result->error_type, "Runtime.ExitError");
-    EXPECT_THAT(result->log_tail, HasSubstr("a frame of type 20 out of turn"));
+    EXPECT_THAT(result->log_tail, HasSubstr("a frame of type 21 out of turn"));
     EXPECT_TRUE(co_await Until([&] { return host_->Living() == 0; }));
     co_await End();
   });
