@@ -13,7 +13,7 @@ import sys
 
 import urllib3
 
-from harness import ROOT, until
+from harness import ROLE, ROOT, unique, until
 
 sys.path.insert(0, str(ROOT / "tests/clients/ric"))
 import build  # noqa: E402
@@ -154,3 +154,11 @@ class Registry:
         subprocess.run(["skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout.path}:{tag}",
                         f"docker://{self.host}/{name}"], check=True, capture_output=True)
         return f"{self.host}/{name}"
+
+
+def create(server, image, name=None, **more):
+    name = name or unique()
+    server.client().create_function(FunctionName=name, PackageType="Image", Role=ROLE, Timeout=20, MemorySize=256,
+                                    Code={"ImageUri": image}, **more)
+    server.active(name)
+    return name
