@@ -1,5 +1,6 @@
 #include "main/shared_trees.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gnu/libc-version.h>
 #include <sys/utsname.h>
@@ -7,6 +8,8 @@
 
 #include <chrono>
 #include <cstdlib>
+
+#include "os/fd.h"
 
 namespace samovar {
 
@@ -58,6 +61,9 @@ Result<std::string> MakeSharedTree(const std::string& key,
   if (error) return Fail(Code::kInvalid, staging.string() + ": " + error.message());
   auto made = make(staging);
   if (made && *made) {
+    // Else a power cut could leave a tree of empty files under its name.
+    const Fd synced(::open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!synced || ::syncfs(synced.Get()) != 0) return std::unexpected(ErrnoError("sync a tree"));
     fs::rename(staging, folder / key, error);  // fails where another build was faster: the same
   }
   fs::remove_all(staging, error);
