@@ -5,7 +5,7 @@ A function that imports pandas and scikit-learn and loads a small forest; its ha
 millisecond. Measured from the request, with no instance alive, to the whole reply: a fresh process, a clone
 of the template, a spare clone, beside a warm call; and from the start of the process to the reply: the AWS
 Runtime Interface Emulator with awslambdaric, and FastAPI with uvicorn, serving the same package. The function
-is measured as it is and primed, that is with one prediction made while it initialises. Rounds go through all in turn, so that a slow minute hits each alike; every answer is checked against the model's own.
+is measured as it is and primed, that is with ten predictions made while it initialises. Rounds go through all in turn, so that a slow minute hits each alike; every answer is checked against the model's own.
 
 Then: a model file that is a function by itself; how a clone's time grows with the template's memory, what memory each further instance costs, and a
 hundred instances at once. Written to build/bench/coldstart.json; exits 1 where a promise is missed.
