@@ -105,7 +105,8 @@ Result<Snapshot> Take(samovar::CollectionReader& reader, std::uint64_t least, st
   return reader.AtLeast(least, std::chrono::milliseconds(wait));
 }
 
-// The segments' vectors, mapped again one behind the other.
+// The segments' vectors, mapped again one behind the other. Private, so that a language without
+// read-only arrays may let its user write there; until then the pages are everybody's.
 Result<void> MapMatrix(samovar_snapshot& snapshot) {
   const auto& segments = snapshot.snapshot.Parts().segments;
   const std::size_t row_bytes = snapshot.snapshot.Of().RowBytes();
@@ -119,8 +120,8 @@ Result<void> MapMatrix(samovar_snapshot& snapshot) {
   std::size_t at = 0;
   for (const auto& segment : segments) {
     const std::size_t bytes = segment->Capacity() * row_bytes;
-    if (::mmap(snapshot.matrix + at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, segment->File(),
-               static_cast<off_t>(segment->Header().vectors_at)) == MAP_FAILED) {
+    if (::mmap(snapshot.matrix + at, bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
+               segment->File(), static_cast<off_t>(segment->Header().vectors_at)) == MAP_FAILED) {
       const Error error = samovar::ErrnoError("map the matrix");
       ::munmap(snapshot.matrix, total);
       snapshot.matrix = nullptr;

@@ -1,62 +1,23 @@
-// What Samovar gives to Node.js functions: live collections, read and written.
+// What Samovar gives to Node.js functions: live collections, read in place and written.
 //
 //   const { collection } = require('samovar');
 //   const hits = await collection('movies').search(vector, { k: 5, filter: { eq: { genre: 'War' } } });
 //
-// How      Over the socket that the sandbox has for that (SAMOVAR_COLLECTIONS_DOOR): a search is one
-//          HTTP exchange with the server, which reads its shared memory. Nothing is loaded.
+// How      Reads go over the C library, in memory that all instances share (snapshot.js); nothing is
+//          loaded. Writes go to the server (door.js), and so do reads where this Node.js cannot map.
 // Shapes   vector: an array of numbers, or a Float32Array. A hit: { id, score, attributes }. A row:
 //          { id, vector, attributes }. An ack: { generation, put, updated, deleted, missing: [ids] }.
 // Errors   CollectionError with `code`: NoSuchCollection, ReadOnly (the function's tag gives no
-//          writes), Invalid (the message names the argument; nothing was done) or the server's other
+//          writes), Expired (a snapshot that was held too long), Timeout (the generation did not
+//          come), Invalid (the message names the argument; nothing was done) or the server's other
 //          codes; Unavailable where it did not answer.
 // Needs    Node.js 20 or newer and nothing else.
 
 'use strict';
 
-const http = require('node:http');
-
-const PATIENCE_MS = 60000;
-
-class CollectionError extends Error {
-  constructor(message, code) {
-    super(message);
-    this.name = 'CollectionError';
-    this.code = code;
-  }
-}
-
-function ask(method, path, body) {
-  const socketPath = process.env.SAMOVAR_COLLECTIONS_DOOR;
-  if (!socketPath) {
-    return Promise.reject(new CollectionError('this function may see no collections', 'NoSuchCollection'));
-  }
-  const text = body === undefined ? '' : JSON.stringify(body);
-  return new Promise((resolve, reject) => {
-    const fail = (error) => reject(new CollectionError(`the server did not answer: ${error.message}`, 'Unavailable'));
-    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) };
-    const options = { socketPath, method, path: `/samovar/v1/collections/${path}`, headers, agent: false };
-    const request = http.request({ ...options, timeout: PATIENCE_MS }, (response) => {
-      const pieces = [];
-      response.on('data', (piece) => pieces.push(piece));
-      response.on('error', fail);
-      response.on('end', () => {
-        let answer;
-        try {
-          answer = JSON.parse(Buffer.concat(pieces).toString());
-        } catch (error) {
-          fail(error);
-          return;
-        }
-        if (response.statusCode < 300) resolve(answer);
-        else reject(new CollectionError(answer.error, answer.code));
-      });
-    });
-    request.on('timeout', () => request.destroy(new Error('it took too long')));
-    request.on('error', fail);
-    request.end(text);
-  });
-}
+const { ask } = require('./door.js');
+const { CollectionError } = require('./errors.js');
+const { Reader, Snapshot, Matrix, inPlace } = require('./snapshot.js');
 
 // As the server takes it: base64 of f32, little-endian.
 function packed(vector) {
@@ -74,6 +35,8 @@ function packed(vector) {
 }
 
 class Collection {
+  #reader;
+
   constructor(name) {
     this.name = name;
     this.path = encodeURIComponent(name);
@@ -84,14 +47,43 @@ class Collection {
     return ask('GET', this.path);
   }
 
-  // The k nearest rows, best first. minGeneration: of a write whose effect must be seen.
-  async search(vector, { k = 10, filter, minGeneration } = {}) {
-    const body = { vector: packed(vector), k, filter, min_generation: minGeneration };
+  // The newest generation, at least minGeneration (waits so many ms for it): several reads that
+  // agree, and the matrix. close() it, or say `using` where Node.js has that.
+  async snapshot(options) {
+    if (!inPlace()) throw new CollectionError('this Node.js cannot map collections', 'Unavailable');
+    const known = this.#reader !== undefined;
+    try {
+      this.#reader ??= new Reader(this.name);
+      return await this.#reader.snapshot(options);
+    } catch (error) {
+      if (error.code !== 'NoSuchCollection' || !known) throw error;
+    }
+    this.#reader = new Reader(this.name); // it was deleted and made anew
+    return this.#reader.snapshot(options);
+  }
+
+  async #read(minGeneration, what) {
+    const now = await this.snapshot({ minGeneration });
+    try {
+      return what(now);
+    } finally {
+      now.close();
+    }
+  }
+
+  // The k nearest rows, best first. minGeneration: of a write whose effect must be seen. exact: every
+  // vector is compared. candidates: rows that a search keeps on its way; more find more.
+  async search(vector, { k = 10, filter, exact, candidates, minGeneration } = {}) {
+    if (inPlace()) {
+      return this.#read(minGeneration, (now) => now.search(vector, { k, filter, exact, candidates }));
+    }
+    const body = { vector: packed(vector), k, filter, exact, candidates, min_generation: minGeneration };
     return (await ask('POST', `${this.path}/search`, body)).hits;
   }
 
   // The row, or null.
   async get(id, { minGeneration } = {}) {
+    if (inPlace()) return this.#read(minGeneration, (now) => now.get(id));
     const answer = await ask('POST', `${this.path}/get`, { ids: [id], min_generation: minGeneration });
     return answer.rows[0] ?? null;
   }
@@ -116,4 +108,12 @@ class Collection {
   }
 }
 
-module.exports = { Collection, CollectionError, collection: (name) => new Collection(name) };
+const opened = new Map();
+
+// The collection of that name, opened once a process.
+function collection(name) {
+  if (!opened.has(name)) opened.set(name, new Collection(name));
+  return opened.get(name);
+}
+
+module.exports = { Collection, CollectionError, Matrix, Snapshot, collection };
