@@ -11,7 +11,7 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kLanes = 8;               // walks side by side
+constexpr std::size_t kLanes = 16;              // walks side by side
 constexpr std::size_t kBlock = 64;              // rows that go through all trees together
 constexpr std::size_t kBlockFloats = 16 << 10;  // of their rows, which share the cache with a tree
 constexpr std::uint32_t kCheckEvery = 4;
@@ -66,38 +66,42 @@ struct Forest::View {
     }
   }
 
+  // So many trees side by side, each for one row after the other; REQUIRES: fewer rows than lanes.
   template <bool kMissing>
-  void OneRow(const float* x, float* sums) const {
-    std::array<const float*, kLanes> row;
-    row.fill(x);
+  void FewRows(const float* x, std::size_t rows, float* sums) const {
     const std::vector<Tree>& trees = forest.trees_;
     for (std::size_t first = 0; first < trees.size(); first += kLanes) {
       const std::size_t count = std::min(kLanes, trees.size() - first);
-      Walks<Node> at;
+      Walks<Node> roots;
       std::uint32_t mean_depth = trees[first].mean_depth;
       std::uint32_t depth = 0;
       for (std::size_t i = 0; i < kLanes; ++i) {
         const Tree& tree = trees[first + std::min(i, count - 1)];
-        at[i] = nodes + tree.root;
+        roots[i] = nodes + tree.root;
         mean_depth = std::min(mean_depth, tree.mean_depth);
         depth = std::max(depth, tree.depth);
       }
-      Descend<kMissing>(at, row.data(), mean_depth, depth);
-      for (std::size_t i = 0; i < count; ++i) Add(at[i], sums);
+      for (std::size_t row = 0; row < rows; ++row) {
+        std::array<const float*, kLanes> same;
+        same.fill(x + row * Padded());
+        Walks<Node> at = roots;
+        Descend<kMissing>(at, same.data(), mean_depth, depth);
+        for (std::size_t i = 0; i < count; ++i) Add(at[i], sums + row * forest.targets_);
+      }
     }
   }
 
+  // So many rows side by side, down one tree after the other; REQUIRES: rows for all lanes.
   template <bool kMissing>
-  void Block(const float* x, std::size_t rows, float* sums) const {
-    std::array<const float*, kBlock + kLanes> row;
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = x + std::min(i, rows - 1) * Padded();
+  void ManyRows(const float* x, std::size_t rows, float* sums) const {
+    std::array<const float*, kBlock> row;
+    for (std::size_t i = 0; i < rows; ++i) row[i] = x + i * Padded();
     for (const Tree& tree : forest.trees_) {
       for (std::size_t first = 0; first < rows; first += kLanes) {
         Walks<Node> at;
         at.fill(nodes + tree.root);
         Descend<kMissing>(at, &row[first], tree.mean_depth, tree.depth);
-        const std::size_t count = std::min(kLanes, rows - first);
-        for (std::size_t i = 0; i < count; ++i) Add(at[i], sums + (first + i) * forest.targets_);
+        for (std::size_t i = 0; i < kLanes; ++i) Add(at[i], sums + (first + i) * forest.targets_);
       }
     }
   }
@@ -107,7 +111,7 @@ struct Forest::View {
 
   template <bool kMissing>
   void All(const float* x, std::size_t rows, std::size_t stride, float* sums) const {
-    const std::size_t block = std::clamp(kBlockFloats / Padded(), kLanes, kBlock);
+    const std::size_t block = std::clamp(kBlockFloats / Padded() / kLanes * kLanes, kLanes, kBlock);
     std::vector<float> own(std::min(rows, block) * Padded());
     for (std::size_t first = 0; first < rows; first += block) {
       const std::size_t count = std::min(block, rows - first);
@@ -117,13 +121,9 @@ struct Forest::View {
         to[forest.width_] = std::numeric_limits<float>::quiet_NaN();
       }
       float* to = sums + first * forest.targets_;
-      if (count >= kLanes) {
-        Block<kMissing>(own.data(), count, to);
-        continue;
-      }
-      for (std::size_t i = 0; i < count; ++i) {
-        OneRow<kMissing>(own.data() + i * Padded(), to + i * forest.targets_);
-      }
+      const std::size_t many = count / kLanes * kLanes;
+      ManyRows<kMissing>(own.data(), many, to);
+      FewRows<kMissing>(own.data() + many * Padded(), count - many, to + many * forest.targets_);
     }
   }
 };

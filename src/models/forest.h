@@ -6,10 +6,10 @@
 // How      A node has 8 bytes (12 in a forest of very large trees): its limit, its feature, and how
 //          far its children are, which lie side by side, so that a step is a comparison and an
 //          addition and no branch. A leaf looks at a value behind the row, which is NaN, and so
-//          leads to itself; its value takes the place of the limit. Eight rows go down one tree
-//          together, tree after tree, so that a tree stays in the nearest cache for all rows; one
-//          row alone goes down eight trees together. The answers are those of ONNX Runtime to the
-//          last bit: leaves are added as floats, in the order of the trees.
+//          leads to itself; its value takes the place of the limit. Sixteen rows go down one tree
+//          together, tree after tree, so that a tree stays in the nearest cache for all rows; of
+//          fewer rows each goes down sixteen trees together. The answers are those of ONNX Runtime
+//          to the last bit: leaves are added as floats, in the order of the trees.
 // Errors   Of: kUnsupported for what ONNX Runtime should rather do, or judge.
 // Threads  Immutable.
 // Source   N. Asadi et al., "Runtime Optimizations for Tree-based Machine Learning Models", IEEE

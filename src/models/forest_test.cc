@@ -155,7 +155,7 @@ TEST(ForestTest, AnswersAsAWalkNodeByNodeToTheLastBit) {
   std::uint32_t seed = 0;
   for (const Plan& plan : plans) {
     const TreeEnsemble ensemble = Grower(plan, ++seed).Grow();
-    for (std::size_t rows : {0, 1, 2, 3, 4, 7, 8, 9, 64, 65, 130}) {
+    for (std::size_t rows : {0, 1, 2, 3, 7, 8, 15, 16, 17, 33, 64, 65, 130}) {
       SCOPED_TRACE(seed);
       ExpectTheSame(ensemble, rows, static_cast<std::size_t>(plan.features) + 2);
     }

@@ -1,6 +1,7 @@
 #include "models/model_package.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -125,6 +126,8 @@ Result<std::unique_ptr<ModelPackage>> OpenModelPackage(const PackageOptions& opt
   ChooseTrees(*package, path);
   TRY(auto calls, WarmUp(*package));
   ChooseBatching(*package, std::move(calls));
+  // What loading took and gave back would stay with the process, and with each clone's template.
+  ::malloc_trim(0);
   return package;
 }
 

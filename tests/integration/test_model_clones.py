@@ -1,11 +1,13 @@
 """Models as templates: instances are clones, which share the weights and answer the same."""
 
+import lzma
+
 import numpy
 import pytest
 from onnx import helper
 
 from harness import Server, until
-from models import FLOAT, INT64, ask, build, deploy, node, value
+from models import DATA, FLOAT, INT64, ask, build, deploy, node, value
 from test_clones import states, template
 from test_scaling import instances
 
@@ -35,6 +37,14 @@ def test_instances_of_a_model_are_clones_that_share_its_weights(server, heavy):
         assert got == {"outputs": {"y": [float(i) for i in at]}}
     rows = [i for i in instances(server, name) if i["version"] == version and i["kind"] == "clone"]
     assert max(i["memory_mb"] for i in rows) < 10, rows
+
+
+def test_a_template_holds_its_model_and_not_what_loading_took(server):
+    name = deploy(server, lzma.decompress((DATA / "rf200.onnx.xz").read_bytes()))
+    ask(server, name, {"instances": [[0.5] * 100]})
+    made = until(lambda: template(server, name) if template(server, name)["memory_mb"] > 2 else None, 10,
+                 "the template's memory to be counted")
+    assert made["memory_mb"] < 40, made  # 10 MB of trees; loading takes 100 more
 
 
 def test_all_clones_of_a_model_answer_as_it_does_when_it_starts_afresh(heavy):
