@@ -3,11 +3,13 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace samovar {
 namespace {
 
 constexpr int kMostDepth = 64;
+constexpr int kGlance = 24;  // characters
 
 class Scan {
  public:
@@ -19,7 +21,10 @@ class Scan {
       if (opened_) continue;  // its first item is next
       while (depth_ > 0) {
         const char next = Token();
-        if (next == ',') break;
+        if (next == ',') {
+          if (!InObject()) SkipNumbers();
+          break;
+        }
         if (next != (InObject() ? '}' : ']')) return false;
         --depth_;
       }
@@ -98,26 +103,6 @@ class Scan {
     return true;
   }
 
-  std::size_t Digits() {
-    const char* at = at_;
-    const char* const end = end_;
-    // Eight at a time: an event of a model is digits for the most part.
-    while (end - at >= 8) {
-      static_assert(std::endian::native == std::endian::little);
-      std::uint64_t word;
-      std::memcpy(&word, at, sizeof word);
-      word ^= 0x3030303030303030;  // a digit: 0 to 9
-      // The lowest high bit stands in the first that is none; what it carries goes behind it.
-      const std::uint64_t others = ((word + 0x7676767676767676) | word) & 0x8080808080808080;
-      at += others == 0 ? 8 : std::countr_zero(others) / 8;
-      if (others != 0) break;
-    }
-    while (at < end && static_cast<unsigned char>(*at - '0') < 10) ++at;
-    const auto count = static_cast<std::size_t>(at - at_);
-    at_ = at;
-    return count;
-  }
-
   bool Number(char first) {
     if (first == '-') first = at_ < end_ ? *at_++ : '\0';
     if (first < '0' || first > '9') return false;
@@ -126,11 +111,62 @@ class Scan {
       ++at_;
       if (Digits() == 0) return false;
     }
+    return Exponent();
+  }
+
+  // Numbers of a list as far as each is short, plain and followed by a comma: the event of a model
+  // is these for the most part. Where one ends follows from which characters are digits, with as
+  // few steps that wait for another as can be; only the checks look at the characters themselves.
+  void SkipNumbers() {
+    const char* at = at_;
+    while (end_ - at > kGlance + 1) {
+      if (*at == ' ') ++at;
+      std::uint32_t others = ~DigitsAt(at);
+      const std::uint32_t sign = others & 1;
+      const bool odd = (sign & (*at != '-' ? 1U : 0U)) != 0;
+      const char* const begin = at + sign;
+      others >>= sign;
+      const int whole = std::countr_zero(others);
+      int size = whole;
+      if (begin[whole] == '.') {
+        size = std::countr_zero(others & (others - 1));
+        if (size == whole + 1) break;
+      }
+      const bool leading_zero = whole > 1 && *begin == '0';
+      if (odd || leading_zero || whole == 0 || size >= kGlance - 1 || begin[size] != ',') break;
+      at = begin + size + 1;
+    }
+    at_ = at;
+  }
+
+  bool Exponent() {
     if (Peek() != 'e' && Peek() != 'E') return true;
     ++at_;
     if (Peek() == '+' || Peek() == '-') ++at_;
     const std::size_t digits = Digits();
     return digits == 1 || digits == 2;
+  }
+
+  std::size_t Digits() {
+    const char* at = at_;
+    while (at < end_ && static_cast<unsigned char>(*at - '0') < 10) ++at;
+    return static_cast<std::size_t>(at - std::exchange(at_, at));
+  }
+
+  // Which of the next kGlance characters are digits, the first in the lowest bit.
+  static std::uint32_t DigitsAt(const char* at) {
+    static_assert(std::endian::native == std::endian::little);
+    constexpr std::uint64_t kHigh = 0x8080808080808080;
+    std::uint32_t found = 0;
+    for (int i = 0; i < kGlance / 8; ++i) {
+      std::uint64_t word;
+      std::memcpy(&word, at + 8 * i, sizeof word);
+      word ^= 0x3030303030303030;  // a digit: 0 to 9
+      const std::uint64_t digits = ~(((word & ~kHigh) + 0x7676767676767676) | word) & kHigh;
+      const std::uint64_t byte = (digits >> 7) * 0x0102040810204080 >> 56;  // its eight high bits
+      found |= static_cast<std::uint32_t>(byte) << 8 * i;
+    }
+    return found;
   }
 
   const char* at_;
