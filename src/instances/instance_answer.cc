@@ -198,8 +198,7 @@ void Instance::LogEnd(const Invocation& call, InvocationResult& result, LogCaptu
     if (timed_out) {
       log_->Print(TimeoutLine(report.time, call.request_id, version_->timeout), tail);
     }
-    log_->Print(EndLine(call.request_id), tail);
-    log_->Print(ReportLine(report), tail);
+    log_->Print(EndLine(call.request_id) + '\n' + ReportLine(report), tail);
   }
   if (call.want_log_tail) result.log_tail = tail ? tail->Take() : log_->TakeTail();
 }

@@ -63,11 +63,11 @@ std::string LogCapture::Tail::Take() {
   return std::exchange(text_, {});
 }
 
-void LogCapture::Print(std::string_view line, Tail* tail) {
-  writer_.Append(clock_.Wall(), line);
+void LogCapture::Print(std::string_view lines, Tail* tail) {
+  writer_.Append(clock_.Wall(), lines);
   if (!tail && !keep_tail_) return;
   std::string& text = tail ? tail->text_ : tail_;
-  Grow(text, line);
+  Grow(text, lines);
   text += '\n';
 }
 

@@ -53,8 +53,8 @@ class LogCapture {
     std::string text_;
   };
 
-  // A line of the platform's own; into `tail` alone, where there is one.
-  void Print(std::string_view line, Tail* tail = nullptr);
+  // Lines of the platform's own; into `tail` alone, where there is one.
+  void Print(std::string_view lines, Tail* tail = nullptr);
   // A new turn: a reader that waits for its allowance goes on.
   void Refill();
   void Close();
