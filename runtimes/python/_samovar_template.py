@@ -1,19 +1,16 @@
 """The template's side of cloning: a runtime that has initialised, and waits to be cloned.
 
-How      become() says READY and TEMPLATE (docs/formats/channel.md), then serves requests for clones
-         on descriptor 4; it returns in each clone, and in the template itself when it is to be an
-         ordinary instance after all. fork() and namespaces are C (runtimes/native/clone).
+How      become() says READY and TEMPLATE (docs/formats/channel.md), then waits for requests for
+         clones on descriptor 4; it returns in each clone, and in the template itself when it is to
+         be an ordinary instance after all. The wait, fork() and namespaces are C
+         (runtimes/native/clone).
 Errors   A hook of the function's that fails ends the process as on Lambda: INIT_ERROR with
          Runtime.BeforeSnapshotError and exit 64, Runtime.AfterRestoreError and exit 65.
 """
 
 import gc
-import json
 import os
-import select
-import struct
 import sys
-from time import monotonic
 
 import _samovar_clonable as clonable
 import _samovar_log as log
@@ -22,8 +19,6 @@ from _samovar_json import to_json
 
 CHANNEL, CONTROL = 3, 4
 INVOKE, INIT_ERROR, TEMPLATE = 1, 17, 23
-REAP_MS = 20
-SETTLING = 2.0  # seconds that clones may wait for the template's memory to become huge pages
 SHARED = "a Python without the module _samovar_native cannot be cloned"
 
 
@@ -32,7 +27,6 @@ class Template:
         self.runtime, self.native = runtime, runtime.native
         self.send, self.flush = runtime.send, runtime.flush
         self.plan = None
-        self.children = []  # of forks, which end at once
 
     # --- before the first clone
 
@@ -80,54 +74,17 @@ class Template:
                 self.send(INIT_ERROR, name, to_json(document).encode("utf-8", "replace"))
                 sys.exit(code)
 
-    # --- requests
+    # --- clones
 
     def serve(self):
-        """Makes clones. Answers True in a clone, False in the template once an event or the end of
-        it comes on the channel."""
-        import _socket
-
+        """Makes clones. Answers True in a clone, as good as new; False in the template once an event
+        or the end of it comes on the channel. What waits is C: where the template's objects stay
+        as they are, each clone writes to the same pages."""
         os.set_inheritable(CONTROL, False)
-        control = _socket.socket(fileno=CONTROL)
-        poll = select.poll()
-        poll.register(CONTROL, select.POLLIN)
-        poll.register(CHANNEL, select.POLLIN)
-        cursor = 1  # huge pages are made while nobody waits
-        # A page that moves into a huge one after a clone was made costs that clone a page of its
-        # own. So only a first caller, who waits, gets one before; all others wait for that.
-        patient = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand") != "on-demand"
-        settled = monotonic() + SETTLING
-        while True:
-            settling = cursor and patient and monotonic() < settled
-            ready = dict(poll.poll(0 if cursor else REAP_MS if self.children else None))
-            self.reap()
-            if CONTROL in ready and not settling:
-                patient = True
-                try:
-                    request = receive(control)
-                except Gone:
-                    poll.unregister(CONTROL)
-                    continue
-                if request is not None and self.clone(*request):
-                    control.detach()  # C has closed it
-                    return True
-            elif CHANNEL in ready:
-                control.close()
-                return False
-            elif cursor:
-                cursor = self.native.collapse(cursor)
-
-    def clone(self, environment, fds):
-        """True in the clone, once it is as good as new."""
-        log_end, channel, setup = fds
-        self.flush()
-        child = self.native.fork(setup, log_end, channel)
-        if child:
-            self.children.append(child)
-            for fd in fds:
-                os.close(fd)
+        environment = self.native.wait_for_clones()
+        if environment is None:
+            os.close(CONTROL)
             return False
-        self.native.touch_pages()
         try:
             renewal.renew(self.plan, environment)
         except Exception as error:
@@ -138,55 +95,9 @@ class Template:
         self.runtime.say_ready()
         return True
 
-    def first_call(self, handler):
-        """In a clone: the first of a template leaves word of the pages that its first call wrote."""
-        if self.native.pages_wanted():
-            frames = self.runtime.Frames()
-            self.runtime.serve_one(frames, handler)
-            self.native.record_pages()
-            while frames.kept:
-                self.runtime.serve_one(frames, handler)
-        self.native.leave_pages()
-
-    def reap(self):
-        self.children = [child for child in self.children if not reaped(child)]
-
-
-def reaped(child):
-    try:
-        return os.waitpid(child, os.WNOHANG)[0] == child
-    except ChildProcessError:
-        return True
-
 
 def fail(error):
     raise error
-
-
-class Gone(Exception):
-    """The spawner wants no more clones of this process."""
-
-
-def receive(control):
-    """(environment, [log, channel, setup]) of the next request, or None where it makes no sense."""
-    try:
-        data, ancillary, _, _ = control.recvmsg(256 << 10, 64, 0x40000000)  # MSG_CMSG_CLOEXEC
-    except OSError:
-        raise Gone
-    if not data:
-        raise Gone
-    fds = [
-        fd for _, _, part in ancillary for (fd,) in struct.iter_unpack("i", part[: len(part) // 4 * 4])
-    ]
-    try:
-        environment = json.loads(data)["clone"]["env"]
-        if len(fds) == 3 and all(entry.index("=") > 0 and "\0" not in entry for entry in environment):
-            return environment, fds
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        pass
-    for fd in fds:
-        os.close(fd)
-    return None
 
 
 def before_snapshot():
@@ -215,13 +126,12 @@ def describe_self(native, reasons):
     return {"clonable": not reasons, "reasons": reasons, "private_bytes": anonymous, "threads": threads}
 
 
-def become(runtime, handler):
+def become(runtime):
     """Makes this process a template. Returns where there are events to answer: in each clone, and in
     a template that is to be an ordinary instance after all. `runtime` is samovar_runtime."""
     template = Template(runtime)
     clonable_now = template.prepare()
     if clonable_now and template.serve():
-        template.first_call(handler)
         return
     if clonable_now and invoked():
         template.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)

@@ -258,7 +258,7 @@ def main():
         send_error(INIT_ERROR, error)
         sys.exit(1)
     if template is not None:
-        template.become(sys.modules[__name__], handler)  # goes on in each clone
+        template.become(sys.modules[__name__])  # goes on in each clone
     else:
         gc.freeze()  # what is there now stays; the collector need not walk it again
         flush()
@@ -297,6 +297,8 @@ def serve(handler):
         }
         native.serve(CHANNEL, hooks)
         sys.exit(0)
+    if native is not None:
+        native.leave_pages()
     frames = Frames()
     while True:
         serve_one(frames, handler)

@@ -41,9 +41,10 @@ struct Range {
 enum { kRanges = 8190, kMostPages = 16384 };  // 128 KiB of table; 64 MiB of pages of each kind
 enum { kRead = 1 };
 
-// What one clone had after its first answer. The next one to tell had the pages of this round
-// before its own, so that its round holds both: no two calls write to quite the same pages.
-enum { kRounds = 3 };
+// What one clone had after an answer. The next one to tell, itself at a later answer or another,
+// had the pages of this round before its own, so that its round holds both: no two calls write to
+// quite the same pages.
+enum { kRounds = 4 };
 struct Round {
   uint32_t count;
   uint64_t pages[2];  // written, read
@@ -59,7 +60,7 @@ struct Table {
 
 static struct Table* table;
 
-// The rounds that were ready when this clone took its pages.
+// The rounds that were ready when this clone took its pages, or when it told last.
 static int taken;
 
 // How often the template had collapsed a range when this clone was made.
@@ -196,7 +197,7 @@ long samovar_pages_record(void) {
     Record(round, pagemap);
     if (table->collapsed == mark) {  // else it is for a later clone to tell
       pages = (long)round->pages[0];
-      table->filled = taken + 1;
+      table->filled = ++taken;
     }
   }
   if (pagemap >= 0) close(pagemap);

@@ -98,6 +98,7 @@ static int Parse(struct Request* request) {
       at = next;
     } while (1);
   }
+  request->environment[request->count] = NULL;
   return Past(Past(Past(at, "]"), "}"), "}") != NULL;
 }
 

@@ -5,7 +5,7 @@ enum { kMostRequest = 256 << 10, kMostVariables = 1024 };
 struct Request {
   int fds[3];  // log, channel, setup
   int count;
-  char* environment[kMostVariables];  // into `text`
+  char* environment[kMostVariables + 1];  // into `text`; NULL at the end
   char text[kMostRequest];
 };
 

@@ -40,21 +40,26 @@ static int SendFrame(unsigned char kind, const char* meta, size_t name, const ch
 }
 
 // 1 in the clone.
-static int Clone(const struct Request* request) {
+static int Clone(const struct Request* request, const struct samovar_host* host) {
+  if (host->before_fork != NULL) host->before_fork();
   const pid_t child = samovar_clone_fork(request->fds[2], request->fds[0], request->fds[1]);
-  if (child != 0) {
-    for (int i = 0; i < 3; i++) close(request->fds[i]);
-    return 0;
+  if (child == 0) {
+    if (host->in_child != NULL) host->in_child();
+    samovar_pages_touch();
+    return 1;
   }
-  samovar_pages_touch();
-  if (!samovar_pages_wanted()) samovar_pages_leave();
-  // setenv() keeps its own copy; the text is this clone's.
-  for (int i = 0; i < request->count; i++) {
-    char* value = strchr(request->environment[i], '=');
+  if (host->in_parent != NULL) host->in_parent();
+  for (int i = 0; i < 3; i++) close(request->fds[i]);
+  return 0;
+}
+
+// setenv() keeps its own copy; the text is this clone's.
+static void TakeEnvironment(char** environment) {
+  for (; *environment != NULL; environment++) {
+    char* value = strchr(*environment, '=');
     *value = 0;
-    setenv(request->environment[i], value + 1, 1);
+    setenv(*environment, value + 1, 1);
   }
-  return 1;
 }
 
 static double Now(void) {
@@ -69,10 +74,9 @@ static int MadeAhead(void) {
   return kind != NULL && strcmp(kind, "on-demand") != 0;
 }
 
-// 1 in a clone, 0 where an event, or the end, has come on the channel. A page that moves into a
-// huge one after a clone was made costs that clone a page of its own: so only a first caller, who
-// waits, gets one before; all others wait for that.
-static int Serve(void) {
+// A page that moves into a huge one after a clone was made costs that clone a page of its own: so
+// only a first caller, who waits, gets one before; all others wait for that.
+int samovar_template_wait(const struct samovar_host* host, char*** environment) {
   struct pollfd wait[] = {{SAMOVAR_CONTROL_FD, POLLIN, 0}, {kChannel, POLLIN, 0}};
   static struct Request request;
   uintptr_t cursor = 1;
@@ -81,14 +85,18 @@ static int Serve(void) {
   for (;;) {
     const int settling = cursor != 0 && patient && Now() < settled;
     wait[0].revents = wait[1].revents = 0;
-    if (poll(wait, 2, cursor != 0 ? 0 : children > 0 ? kReapMs : -1) < 0 && errno != EINTR)
-      return 0;
+    const int ready = poll(wait, 2, cursor != 0 ? 0 : children > 0 ? kReapMs : -1);
+    if (ready < 0 && errno != EINTR) return 0;
+    if (ready < 0 && host->interrupted != NULL && host->interrupted() != 0) return -1;
     while (children > 0 && waitpid(-1, NULL, WNOHANG) > 0) children--;
     if (wait[0].revents != 0 && !settling) {
       patient = 1;
       const int got = samovar_request_receive(SAMOVAR_CONTROL_FD, &request);
       if (got < 0) wait[0].fd = -1;  // no more clones from here
-      if (got > 0 && Clone(&request)) return 1;
+      if (got > 0 && Clone(&request, host)) {
+        *environment = request.environment;
+        return 1;
+      }
       children += got > 0;
     } else if (wait[1].revents != 0) {
       return 0;
@@ -122,7 +130,11 @@ int samovar_template_ready_with(const struct samovar_template* about) {
   const int clonable = samovar_examine(about, report, sizeof report);
   SendReady(about);
   SendFrame(kTemplate, "", 0, report);
-  if (clonable && Serve()) {
+  const struct samovar_host host = {NULL, NULL, NULL, NULL};
+  char** environment;
+  if (clonable && samovar_template_wait(&host, &environment) == 1) {
+    if (!samovar_pages_wanted()) samovar_pages_leave();
+    TakeEnvironment(environment);
     SendReady(about);
     return 1;
   }

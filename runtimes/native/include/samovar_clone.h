@@ -42,6 +42,21 @@ struct samovar_template {
 };
 int samovar_template_ready_with(const struct samovar_template* about);
 
+// What a language's runtime has to do around the forks of samovar_template_wait(). NULL: nothing.
+struct samovar_host {
+  void (*before_fork)(void);
+  void (*in_parent)(void);
+  void (*in_child)(void);
+  int (*interrupted)(void);  // after a signal; not 0: the wait ends
+};
+
+// For runtimes that have said READY and TEMPLATE themselves: makes clones as they are asked for.
+// 1 in each clone, which has its pages but not yet its environment: NAME=value, NULL at the end, in
+// memory of the library's. 0 where an event, or the end, has come on the channel; -1 where
+// `interrupted` said so. A runtime with a heap of its own should not touch it between two clones:
+// where each finds the same heap it writes to the same pages, and has them before its first event.
+int samovar_template_wait(const struct samovar_host* host, char*** environment);
+
 // In a clone, after its first answer: the first of a template's clones leaves word of what that
 // answer took, so that later ones have it before their first event. Elsewhere it does nothing.
 void samovar_template_answered(void);
@@ -57,7 +72,6 @@ void samovar_clone_enter(int setup);
 // fork() and the above. `log` becomes descriptors 1 and 2, `channel` (-1: none) descriptor 3. In
 // the template: the pid of the child in between, which is to be waited for and ends at once; in the
 // clone 0.
-
 pid_t samovar_clone_fork(int setup, int log, int channel);
 
 // Takes from this process for ever what only templates may do. A clone has done so.
@@ -76,8 +90,8 @@ int samovar_pages_share(void);
 // In the template, before each fork: from here on the clone's pages are told from the template's.
 // samovar_clone_fork() does so.
 void samovar_pages_mark(void);
-// In a clone: 1 if nobody has told since this clone took its pages, and few have, so that this
-// clone should tell after its first answer.
+// In a clone: 1 if nobody else has told since this clone took its pages or told itself, and few
+// have, so that this clone should tell after an answer.
 int samovar_pages_wanted(void);
 // In a clone: writes down which pages it alone has, and which of files it has mapped (a fork maps
 // none of them). The number of pages; 0 where that cannot be told, as the template was collapsing

@@ -18,6 +18,7 @@
 
 #include "frames.h"
 #include "module.h"
+#include "samovar_clone.h"
 
 enum { kFields = 10, kDeepest = 200, kTraceRoom = 4096 };
 
@@ -300,6 +301,19 @@ static int TakeHooks(PyObject* given, struct Hooks* hooks) {
   return MakeNames();
 }
 
+// One of a template's first clones leaves word of the pages that its calls took: of its first, and
+// of so many that most later calls find theirs among them.
+enum { kToldAfter = 8 };
+
+static void TellPages(int* answered) {
+  if (*answered > kToldAfter) return;
+  const int wanted = samovar_pages_wanted();
+  if (wanted && (*answered == 1 || *answered == kToldAfter)) samovar_pages_record();
+  if (wanted && (*answered)++ < kToldAfter) return;
+  samovar_pages_leave();
+  *answered = kToldAfter + 1;
+}
+
 static PyObject* Serve(PyObject* module, PyObject* arguments) {
   (void)module;
   int fd;
@@ -309,9 +323,10 @@ static PyObject* Serve(PyObject* module, PyObject* arguments) {
   if (TakeHooks(given, &hooks) != 0) return NULL;
   struct Reader reader;
   if (OpenReader(&reader) != 0) return NULL;
-  int going;
+  int going, answered = 0;
   do {
     struct Frame frame;
+    TellPages(&answered);
     going = NextFrame(fd, &reader, &frame);
     if (going == 1 && frame.kind == kShutdown) {
       going = 0;

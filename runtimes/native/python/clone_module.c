@@ -1,5 +1,6 @@
 // The Python face of libsamovar_clone.
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "module.h"
@@ -10,20 +11,27 @@ static PyObject* Supported(PyObject* self, PyObject* none) {
   return PyBool_FromLong(samovar_clone_supported());
 }
 
-// As os.fork(), without its warning of other threads: whose they are has been looked at.
-static PyObject* Fork(PyObject* self, PyObject* args) {
-  (void)self;
-  int setup, log, channel;
-  if (!PyArg_ParseTuple(args, "iii", &setup, &log, &channel)) return NULL;
-  PyOS_BeforeFork();
-  const pid_t child = samovar_clone_fork(setup, log, channel);
-  if (child == 0) {
-    PyOS_AfterFork_Child();
-  } else {
-    PyOS_AfterFork_Parent();
+static PyObject* Texts(char** texts) {
+  PyObject* list = PyList_New(0);
+  for (; list != NULL && *texts != NULL; texts++) {
+    PyObject* text = PyUnicode_DecodeUTF8(*texts, (Py_ssize_t)strlen(*texts), "surrogateescape");
+    if (text == NULL || PyList_Append(list, text) != 0) Py_CLEAR(list);
+    Py_XDECREF(text);
   }
-  if (child < 0) return PyErr_SetFromErrno(PyExc_OSError);
-  return PyLong_FromLong(child);
+  return list;
+}
+
+// Forks are as os.fork()'s, without its warning of other threads: whose they are has been looked
+// at. The GIL is held all the time, since no other thread is Python's.
+static PyObject* WaitForClones(PyObject* self, PyObject* none) {
+  (void)self, (void)none;
+  static const struct samovar_host host = {PyOS_BeforeFork, PyOS_AfterFork_Parent,
+                                           PyOS_AfterFork_Child, PyErr_CheckSignals};
+  char** environment;
+  const int became = samovar_template_wait(&host, &environment);
+  if (became < 0) return NULL;
+  if (became > 0) return Texts(environment);
+  Py_RETURN_NONE;
 }
 
 static PyObject* Confine(PyObject* self, PyObject* none) {
@@ -34,38 +42,12 @@ static PyObject* Confine(PyObject* self, PyObject* none) {
 
 // ---- pages
 
-static PyObject* Collapse(PyObject* self, PyObject* cursor) {
-  (void)self;
-  const size_t from = PyLong_AsSize_t(cursor);
-  if (PyErr_Occurred()) return NULL;
-  uintptr_t next;
-  Py_BEGIN_ALLOW_THREADS;
-  next = samovar_pages_collapse(from);
-  Py_END_ALLOW_THREADS;
-  return PyLong_FromSize_t(next);
-}
-
 static PyObject* SharePages(PyObject* self, PyObject* none) {
   (void)self, (void)none;
   if (samovar_pages_share() != 0) return PyErr_SetFromErrno(PyExc_OSError);
   uintptr_t begin, end;
   samovar_pages_table(&begin, &end);
   return Py_BuildValue("nn", (Py_ssize_t)begin, (Py_ssize_t)end);
-}
-
-static PyObject* PagesWanted(PyObject* self, PyObject* none) {
-  (void)self, (void)none;
-  return PyBool_FromLong(samovar_pages_wanted());
-}
-
-static PyObject* RecordPages(PyObject* self, PyObject* none) {
-  (void)self, (void)none;
-  return PyLong_FromLong(samovar_pages_record());
-}
-
-static PyObject* TouchPages(PyObject* self, PyObject* none) {
-  (void)self, (void)none;
-  return PyLong_FromLong(samovar_pages_touch());
 }
 
 static PyObject* LeavePages(PyObject* self, PyObject* none) {
@@ -110,16 +92,11 @@ static PyObject* PauseOpenmp(PyObject* self, PyObject* none) {
 
 PyMethodDef clone_methods[] = {
     {"supported", Supported, METH_NOARGS, "Whether this machine can clone at all."},
-    {"fork", Fork, METH_VARARGS,
-     "fork(setup, log, channel): the pid of the child in between; 0 in the clone. channel may be "
-     "-1."},
+    {"wait_for_clones", WaitForClones, METH_NOARGS,
+     "Makes clones as they are asked for on descriptor 4. In each clone: its [NAME=value]; None "
+     "where an event, or the end, has come on the channel."},
     {"confine", Confine, METH_NOARGS, "Gives up what only templates may do."},
-    {"collapse", Collapse, METH_O,
-     "collapse(cursor): makes one huge page; where to go on, 0 at the end."},
     {"share_pages", SharePages, METH_NOARGS, "Makes the table of written pages; its addresses."},
-    {"pages_wanted", PagesWanted, METH_NOARGS, "Whether this clone should fill the table."},
-    {"record_pages", RecordPages, METH_NOARGS, "Fills the table; how many pages."},
-    {"touch_pages", TouchPages, METH_NOARGS, "Copies the pages in the table; how many."},
     {"leave_pages", LeavePages, METH_NOARGS, "Lets go of the table."},
     {"threads", Threads, METH_NOARGS, "[(tid, name, library)] of the other threads."},
     {"pause_openmp", PauseOpenmp, METH_NOARGS,
