@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+
+#include "base/blocking.h"
 
 namespace samovar {
 namespace {
@@ -47,6 +50,30 @@ TEST(TaskGroup, StopEndsWhatRunsAndWaitsForIt) {
   stopped.get();
   EXPECT_EQ(ended, 2);
   EXPECT_EQ(group.Running(), 0u);
+}
+
+Task<void> WorkAndWork(BlockingPool& pool, std::atomic<int>& done) {
+  while (true) {
+    co_await RunBlocking(pool, [&done] { return ++done; });
+  }
+}
+
+// What is stopped while its work is on the pool waits for that, and nothing of it is touched after.
+TEST(TaskGroup, StopWaitsForWorkOnAPool) {
+  for (int round = 0; round < 500; ++round) {
+    asio::io_context loop;
+    BlockingPool pool(2);
+    TaskGroup group(loop.get_executor());
+    std::atomic<int> done = 0;
+    for (int i = 0; i < 8; ++i) group.Spawn(WorkAndWork(pool, done));
+    loop.run_for(std::chrono::microseconds(200));
+    auto stopped = asio::co_spawn(loop, group.Stop(), asio::use_future);
+    loop.restart();
+    loop.run();
+    stopped.get();
+    EXPECT_EQ(group.Running(), 0u);
+    pool.join();
+  }
 }
 
 TEST(TaskGroup, SpawnAfterStopDoesNothing) {
