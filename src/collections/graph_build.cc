@@ -252,9 +252,7 @@ void Builder::Connect(Hand& hand, GraphLevel& level) {
     for (const RankedNode& near : hand.scratch.best) {
       if (reach.Attach(near.node, node)) return;
     }
-    for (std::uint32_t any = 0; any < level.Count(); ++any) {
-      if (reach.Has(any) && reach.Attach(any, node)) return;
-    }
+    reach.AttachBelow(hand.scratch.best.front().node, node);
   };
   for (std::uint32_t node = 0; node < level.Count() && !options_.stopped(); ++node) {
     if (!reach.Has(node)) attach(node);

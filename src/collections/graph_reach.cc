@@ -18,6 +18,17 @@ bool GraphReach::Attach(std::uint32_t from, std::uint32_t node) {
   return true;
 }
 
+// Of thousands of equal rows the first few are found by all the others and soon have no room. Those
+// without room have children alone, and the last of a branch have none.
+void GraphReach::AttachBelow(std::uint32_t from, std::uint32_t node) {
+  std::uint32_t links[layout::kLinks];
+  std::uint32_t way = node * 0x9e3779b1U;
+  while (!Attach(from, node)) {
+    from = links[(way >> 16) % level_.Links(from, links)];
+    way = way * 0x85ebca6bU + 1;
+  }
+}
+
 bool GraphReach::Link(std::uint32_t from, std::uint32_t to) {
   std::uint32_t links[layout::kLinks];
   const std::size_t places = level_.Links(from, links);

@@ -21,6 +21,8 @@ class GraphReach {
   // Links `node`, and with it all that it leads to, from `from`. False: this has no room.
   // REQUIRES: Has(from), !Has(node).
   bool Attach(std::uint32_t from, std::uint32_t node);
+  // The same from `from` or, where that has no room, from what the tree has below it.
+  void AttachBelow(std::uint32_t from, std::uint32_t node);
 
  private:
   // Whether there is a link from `from` to `to` now.

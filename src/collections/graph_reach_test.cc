@@ -46,5 +46,14 @@ TEST(GraphReach, ANodeWhoseLinksAllLeadToItsOwnTakesNoMore) {
   EXPECT_TRUE(reach.Attach(1, kDegree + 1));
 }
 
+TEST(GraphReach, WhatHasNoRoomPassesOnToWhatIsBelowIt) {
+  constexpr std::uint32_t kNodes = 3000;
+  GraphLevel level(kNodes, kDegree, {});
+  GraphReach reach(level, 0);
+  for (std::uint32_t node = 1; node < kNodes; ++node) reach.AttachBelow(0, node);
+  const GraphReach again(level, 0);
+  for (std::uint32_t node = 0; node < kNodes; ++node) EXPECT_TRUE(again.Has(node)) << node;
+}
+
 }  // namespace
 }  // namespace samovar

@@ -167,6 +167,25 @@ TEST(Graph, FewAndEqualRowsHaveAGraphToo) {
   EXPECT_EQ(scratch.best.size(), 20U);
 }
 
+// The first of them are found by all the others, and have no room for a way to each.
+TEST(Graph, ThousandsOfEqualRowsAmongOthersAreAllFound) {
+  constexpr std::size_t kEqual = 5000;
+  const Schema schema{24, Metric::kL2, Storage::kF32};
+  std::mt19937 random(12);
+  auto points = Points(random, 2000, 24);
+  const std::vector<float> same = points[0];
+  points.resize(2000 + kEqual - 1, same);
+  Rows rows(schema, 1, std::move(points));
+  rows.Build();
+  EXPECT_EQ(rows.WithinReach(), 2000 + kEqual - 1);
+  const auto query = QueryVector::Of(schema, same).value();
+  WalkScratch scratch;
+  const NearRows near{&query, rows.Its().Vectors(), rows.Its().Facts()};
+  EXPECT_TRUE(rows.Its().NearGraph()->Search(near, kEqual, ~std::size_t{0}, scratch, kAll));
+  EXPECT_EQ(std::ranges::count_if(scratch.best, [](const auto& each) { return each.rank == 0; }),
+            static_cast<std::ptrdiff_t>(kEqual));
+}
+
 TEST(Graph, LinksOfAnotherSegmentsGraphAreTakenOver) {
   std::mt19937 random(8);
   const Schema schema{24, Metric::kCosine, Storage::kF32};
