@@ -65,7 +65,7 @@ CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorO
   const std::size_t sampled = std::min<std::size_t>(count, cells * kSampled);
   std::vector<QueryVector> sample;
   std::vector<std::vector<float>> values;
-  for (std::size_t i = 0; i < sampled; ++i) {
+  for (std::size_t i = 0; i < sampled && !stopped(); ++i) {
     auto its = vector(i * count / sampled);
     auto query = QueryVector::Of(centres.schema, its);
     if (!query) continue;
@@ -81,7 +81,8 @@ CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorO
   for (int round = 0; round < kRounds && centres.Count() > 0 && !stopped(); ++round) {
     std::vector<std::vector<float>> sums(centres.Count(), std::vector<float>(schema.dimension));
     std::vector<std::size_t> sizes(centres.Count());
-    for (std::size_t i = 0; i < sample.size(); ++i) {
+    // Asked for each: with thousands of numbers a row, one takes milliseconds and a round minutes.
+    for (std::size_t i = 0; i < sample.size() && !stopped(); ++i) {
       const std::uint32_t cell = centres.Nearest(sample[i], ranks);
       for (std::size_t d = 0; d < schema.dimension; ++d) sums[cell][d] += values[i][d];
       ++sizes[cell];

@@ -196,6 +196,32 @@ TEST_F(CollectionGraphTest, AMergeCarriesOverWhatHappenedMeanwhile) {
   EXPECT_EQ(Contents(films->Latest()), model);
 }
 
+TEST_F(CollectionGraphTest, AStopEndsAMergeWhereverItIsAndLosesNothing) {
+  int ended = 0;
+  bool reached = true;
+  for (int call = 1; reached; call += 3) {
+    auto films = Opened();
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(CommitOne(*films, RandomRows(600, 5000)));
+      ASSERT_TRUE(films->Flush());
+    }
+    const Model model = Contents(films->Latest());
+    reached = false;
+    disk_.CallAt(call, [&] {
+      reached = true;
+      films->StopFlush();
+    });
+    auto done = films->Merge();
+    if (done && !*done) done = films->MakeGraph();
+    disk_.CallAt(0, [] {});
+    ended += done ? 0 : 1;
+    EXPECT_FALSE(films->WantsFlush() && reached);
+    films = Opened();
+    EXPECT_EQ(Contents(films->Latest()), model) << call;
+  }
+  EXPECT_GT(ended, 3);
+}
+
 TEST_F(CollectionGraphTest, CellsFindNearlyAllBeforeThereIsAGraph) {
   auto films = Opened();
   ASSERT_TRUE(CommitOne(*films, RandomRows(6000, 1'000'000)));

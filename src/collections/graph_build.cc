@@ -18,16 +18,9 @@ constexpr std::size_t kWeighed = 100;    // of what it met, so many are weighed 
 constexpr std::uint32_t kScattered = 4;  // one of so many rows is inserted in no order
 constexpr std::size_t kPart = 64;        // nodes that a thread takes at once
 
-// How many levels above level 0 a row stands in: each has a sixteenth of the one below.
-std::uint32_t LevelOf(std::uint64_t row) {
-  std::uint64_t x = (row + 1) * 0x9e3779b97f4a7c15;  // splitmix64
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  x ^= x >> 31;
-  std::uint32_t level = 0;
-  for (; level < layout::kMaxLevels && (x & 15) == 0; x >>= 4) ++level;
-  return level;
-}
+constexpr float kExpected = 0.95F;  // of the ten nearest; else the log says so
+
+std::unexpected<Error> Stopping() { return Fail(Code::kUnavailable, "the server is stopping"); }
 
 // What one thread works with.
 struct Hand {
@@ -77,6 +70,7 @@ class Builder {
     });
     const std::vector<std::uint32_t> order = Order();
     Each(order.size(), [&](Hand& its, std::size_t i) { Insert(its, order[i]); });
+    if (options_.stopped()) return;
     for (const auto& level : levels_) Connect(hand, *level);
   }
 
@@ -98,8 +92,11 @@ class Builder {
       Hand hand(schema_);
       while (true) {
         const std::size_t from = next.fetch_add(kPart);
-        if (from >= count || options_.stopped()) return;
-        for (std::size_t i = from; i < std::min(count, from + kPart); ++i) work(hand, i);
+        if (from >= count) return;
+        for (std::size_t i = from; i < std::min(count, from + kPart); ++i) {
+          if (options_.stopped()) return;
+          work(hand, i);
+        }
       }
     };
     std::vector<std::jthread> others;
@@ -352,7 +349,7 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
                         const GraphOptions& options) {
   Builder builder(segment, schema, rows, options);
   builder.Build(seed);
-  if (options.stopped()) return Fail(Code::kUnavailable, "the server is stopping");
+  if (options.stopped()) return Stopping();
   const std::string path = GraphPath(folder, segment.Name().number);
   const std::string part = path + ".part";
   auto done = builder.Write(disk, part);
@@ -362,3 +359,4 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
 }
 
 }  // namespace samovar
+    if (options_.stopped()) return Stopping();

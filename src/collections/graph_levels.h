@@ -15,6 +15,17 @@
 
 namespace samovar {
 
+// How many levels above level 0 a row stands in: each has a sixteenth of the one below.
+inline std::uint32_t LevelOf(std::uint64_t row) {
+  std::uint64_t x = (row + 1) * 0x9e3779b97f4a7c15;  // splitmix64
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  x ^= x >> 31;
+  std::uint32_t level = 0;
+  for (; level < layout::kMaxLevels && (x & 15) == 0; x >>= 4) ++level;
+  return level;
+}
+
 class GraphLevel {
  public:
   // A level of `count` nodes. `rows` empty: node n is row n.

@@ -121,14 +121,16 @@ struct Tables {
   std::vector<std::uint64_t> slots;
 };
 
-Tables Index(const SegmentHeader& header, std::uint64_t count, const SourceRows& row) {
+// Of less worth when `stopped`.
+Tables Index(const SegmentHeader& header, std::uint64_t count, const SourceRows& row,
+             const auto& stopped) {
   Tables tables;
   tables.rows.resize(header.rows);
   tables.facts.resize(header.rows);
   tables.slots.resize(header.slots);
   std::uint64_t heap = header.heap_at;
   const std::uint64_t mask = header.slots - 1;
-  for (std::uint64_t i = 0; i < count; ++i) {
+  for (std::uint64_t i = 0; i < count && !stopped(i); ++i) {
     const SourceRow source = row(i);
     tables.rows[i] = {.born = 1,
                       .id_at = heap,
@@ -151,7 +153,8 @@ Result<void> WriteRegions(CheckedWriter& out, const SegmentHeader& header, std::
   auto stop = [&](std::uint64_t i) { return i % kTurn == 0 && stopped(); };
   const std::unexpected<Error> ended = Fail(Code::kUnavailable, "the server is stopping");
   {
-    const Tables tables = Index(header, count, row);
+    const Tables tables = Index(header, count, row, stop);
+    if (stopped()) return ended;
     TRY(out.Add(BytesOf(tables.rows)));
     TRY(out.Add(BytesOf(tables.facts)));
     TRY(out.Add(BytesOf(tables.slots)));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "collections/disk.h"
@@ -36,6 +37,11 @@ class FailingDisk final : public Disk {
     to_ = from_ + also;
   }
   void Heal() { from_ = to_ = 0; }
+  // Something happens just before the n-th call from now.
+  void CallAt(int n, std::function<void()> what) {
+    what_at_ = calls_ + n;
+    what_ = std::move(what);
+  }
   int Calls() const { return calls_; }
   bool Failed() const { return failed_; }
 
@@ -73,6 +79,7 @@ class FailingDisk final : public Disk {
  private:
   bool Fails() {
     ++calls_;
+    if (calls_ == what_at_) what_();
     const bool fails = from_ != 0 && calls_ >= from_ && calls_ <= to_;
     failed_ = failed_ || fails;
     return fails;
@@ -83,6 +90,8 @@ class FailingDisk final : public Disk {
   int calls_ = 0;
   int from_ = 0;
   int to_ = 0;
+  int what_at_ = 0;
+  std::function<void()> what_;
   bool failed_ = false;
 };
 
