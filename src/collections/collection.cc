@@ -43,6 +43,10 @@ CollectionStats Collection::Stats() const {
     if (const Graph* graph = segment->NearGraph()) {
       stats.graph_rows += graph->Rows();
       stats.shared_bytes += graph->Bytes();
+      const layout::GraphAdvice& advice = graph->Advice();
+      if (advice.steps == 0) continue;
+      stats.candidates = std::max<std::uint64_t>(stats.candidates, advice.width[advice.steps - 1]);
+      stats.sample_recall = std::min<double>(stats.sample_recall, advice.found);
     }
   }
   return stats;

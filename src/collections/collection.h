@@ -70,6 +70,10 @@ struct CollectionStats {
   std::uint64_t log_bytes = 0;
   std::uint64_t flushes = 0;
   std::uint64_t graph_rows = 0;  // stored rows that a search walks to
+  // Of the graphs: the most candidates of a search that names none, and what it finds at least of
+  // the ten nearest of a sample; 0 and 1 where nothing is known.
+  std::uint64_t candidates = 0;
+  double sample_recall = 1;
 };
 
 class Collection {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "collections/checksum.h"
+#include "collections/graph_advice.h"
 
 namespace samovar {
 
@@ -31,6 +32,8 @@ Result<std::unique_ptr<Graph>> Graph::Open(const std::string& folder, std::uint6
     good = at >= h.upper_at && at <= size && count > 0 &&
            count <= (size - at) / sizeof(layout::GraphNode);
   }
+  constexpr layout::GraphAdvice kNone{};
+  good = good && (std::memcmp(&h.advice, &kNone, sizeof(kNone)) == 0 || IsAdvice(h.advice));
   if (!good) {
     return Fail(Code::kInternal, path + " is damaged at offset 0: it is no graph of the segment");
   }

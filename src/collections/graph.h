@@ -33,6 +33,7 @@ class Graph {
 
   const layout::GraphHeader& Header() const { return *header_; }
   std::uint64_t Rows() const { return header_->rows; }
+  const layout::GraphAdvice& Advice() const { return header_->advice; }
   const std::uint32_t* Links(std::uint64_t row) const { return links_ + row * layout::kLinks; }
   int File() const { return file_.File(); }
   std::size_t Bytes() const { return file_.Size(); }
@@ -52,6 +53,15 @@ class Graph {
     }
     scratch.Begin();
     scratch.Start(node, near.One(node), admit(node));
+    return Walk(Lowest{this}, near, width, limit, scratch, admit);
+  }
+  // A wider walk from what a Search left in the scratch.
+  template <class Admit>
+  bool SearchOn(const NearRows& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
+                const Admit& admit) const {
+    const std::vector<RankedNode> from = std::move(scratch.best);
+    scratch.Begin();
+    for (const RankedNode& each : from) scratch.Start(each.node, each.rank);
     return Walk(Lowest{this}, near, width, limit, scratch, admit);
   }
 

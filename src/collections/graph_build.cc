@@ -4,9 +4,11 @@
 
 #include <thread>
 
+#include "base/log.h"
 #include "collections/checksum.h"
 #include "collections/graph_levels.h"
 #include "collections/graph_reach.h"
+#include "collections/graph_trial.h"
 
 namespace samovar {
 namespace {
@@ -68,11 +70,21 @@ class Builder {
     Each(upper_.size(), [this](Hand& its, std::size_t i) {
       if (upper_[i] != entry_) Insert(its, upper_[i]);
     });
+    if (options_.stopped()) return;
     const std::vector<std::uint32_t> order = Order();
     Each(order.size(), [&](Hand& its, std::size_t i) { Insert(its, order[i]); });
-    if (options_.stopped()) return;
-    for (const auto& level : levels_) Connect(hand, *level);
+    for (const auto& level : levels_) {
+      if (options_.stopped()) return;
+      Connect(hand, *level);
+    }
+    advice_ = FindAdvice(
+        segment_, schema_, rows_,
+        [this](const NearRows& near, std::size_t width, WalkScratch& scratch) {
+          Find(near, width, scratch);
+        },
+        options_.stopped);
   }
+  const layout::GraphAdvice& Advice() const { return advice_; }
 
   Result<void> Write(Disk& disk, const std::string& path) const;
 
@@ -160,6 +172,7 @@ class Builder {
   }
 
   std::vector<std::uint32_t> Order() const;
+  void Find(const NearRows& near, std::size_t width, WalkScratch& scratch) const;
   void Insert(Hand& hand, std::uint32_t row);
   void Connect(Hand& hand, GraphLevel& level);
   void Inherit(const GraphSeed& seed);
@@ -174,6 +187,7 @@ class Builder {
   std::uint32_t entry_ = 0;              // the row that every walk begins at
   std::vector<std::uint8_t> inherited_;  // rows whose links in level 0 are there already
   std::uint32_t root_ = kNoLink;         // one of them
+  layout::GraphAdvice advice_{};
 };
 
 // The rows of level 0 alone: some in no order, so that links lead between clusters; the others as
@@ -188,6 +202,19 @@ std::vector<std::uint32_t> Builder::Order() const {
     if (first) std::ranges::sort(order, {}, [](std::uint32_t row) { return row * 0x9e3779b1U; });
   }
   return order;
+}
+
+// As Graph::Search.
+void Builder::Find(const NearRows& near, std::size_t width, WalkScratch& scratch) const {
+  const auto all = [](std::uint32_t) { return true; };
+  std::uint32_t at = 0;
+  for (std::size_t l = levels_.size(); l-- > 0;) {
+    const GraphLevel& level = *levels_[l];
+    scratch.Begin();
+    scratch.Start(at, near.One(level.RowOf(at)));
+    Walk(level, near, l > 0 ? 1 : width, ~std::size_t{0}, scratch, all);
+    if (l > 0) at = levels_[l - 1]->NodeOf(level.RowOf(scratch.best.front().node));
+  }
 }
 
 void Builder::Insert(Hand& hand, std::uint32_t row) {
@@ -327,6 +354,7 @@ Result<void> Builder::Write(Disk& disk, const std::string& path) const {
     }
   }
   header.upper_hash = Checksum(upper);
+  header.advice = advice_;
   header.header_hash = Checksum(
       {reinterpret_cast<const char*>(&header), offsetof(layout::GraphHeader, header_hash)});
   std::string page(layout::kPage, '\0');
@@ -335,6 +363,7 @@ Result<void> Builder::Write(Disk& disk, const std::string& path) const {
   TRY(disk.Write(file.Get(), 0, page, path));
   constexpr std::size_t kPiece = 8 << 20;  // so that a sync never has much to write at once
   for (std::size_t at = 0; at < links.size(); at += kPiece) {
+    if (options_.stopped()) return Stopping();
     TRY(disk.Write(file.Get(), header.links_at + at, links.substr(at, kPiece), path));
     TRY(disk.Sync(file.Get(), path));
   }
@@ -351,6 +380,9 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
   builder.Build(seed);
   if (options.stopped()) return Stopping();
   const std::string path = GraphPath(folder, segment.Name().number);
+  if (const float found = builder.Advice().found; found < kExpected) {
+    LogWarn("{}: a search that names no candidates finds {:.3f} of the ten nearest", path, found);
+  }
   const std::string part = path + ".part";
   auto done = builder.Write(disk, part);
   if (done) done = disk.Rename(part, path);
@@ -359,4 +391,3 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
 }
 
 }  // namespace samovar
-    if (options_.stopped()) return Stopping();

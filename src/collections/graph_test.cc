@@ -243,7 +243,8 @@ TEST(Graph, DamageIsFound) {
   rows.Build();
   const std::string path = GraphPath(rows.Folder(), 1);
   const auto size = std::filesystem::file_size(path);
-  for (std::uint64_t at : {std::uint64_t{0}, std::uint64_t{30}, std::uint64_t{5000}, size - 1}) {
+  for (std::uint64_t at : {std::uint64_t{0}, std::uint64_t{30}, std::uint64_t{5000},
+                           offsetof(layout::GraphHeader, advice) + 4, size - 1}) {
     std::string bytes = ReadFile(path).value();
     bytes[at] = static_cast<char>(bytes[at] ^ 1);
     std::filesystem::remove(path);

@@ -147,6 +147,18 @@ struct GraphNode {
   std::uint32_t below;  // the node of the same row in the level below; at level 1: the row
   std::uint32_t links[kUpperLinks];
 };
+// How many rows a walk has to keep for a query, by how near the tenth is that a walk of width[0]
+// finds: width[i] is enough for what is nearer than border[i]; the last one is for all others.
+inline constexpr std::size_t kAdviceSteps = 4;
+inline constexpr std::uint32_t kMostAdvised = 4096;
+struct GraphAdvice {
+  std::uint32_t steps;
+  std::uint32_t width[kAdviceSteps];  // rising
+  float border[kAdviceSteps];
+  float found;  // of the ten nearest in the sample, so
+  std::uint32_t reserved[2];
+  std::uint64_t hash;  // of the advice up to here
+};
 struct GraphLevel {
   std::uint64_t at;  // GraphNode[count]
   std::uint64_t count;
@@ -163,6 +175,7 @@ struct GraphHeader {
   std::uint64_t upper_at;  // all levels, to the end of the file
   std::uint64_t upper_hash;
   std::uint64_t header_hash;  // of the header up to here
+  GraphAdvice advice;         // zeros in a file that was made before there was any
 };
 static_assert(sizeof(GraphHeader) <= kPage);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "collections/graph_advice.h"
 #include "collections/graph_walk.h"
 #include "collections/snapshot.h"
 #include "collections/vectors.h"
@@ -11,7 +12,8 @@ namespace samovar {
 namespace {
 
 constexpr std::size_t kBlock = 256;      // rows that are compared before any is looked at
-constexpr std::size_t kLeastWidth = 64;  // of a walk: recall@10 above 0.95 (bench/collections)
+constexpr std::size_t kLeastWidth = 64;  // of a walk; a graph's advice begins there
+constexpr std::size_t kUsual = 10;       // hits that advice is for
 constexpr std::uint64_t kSample = 256;   // rows that tell how much a filter leaves
 // In cells: so many rows and one of so many are compared, then until cells bring nothing new, at
 // most one row of four.
@@ -62,7 +64,9 @@ class Search {
         query_(query),
         filter_(filter),
         exact_(options.exact),
-        width_(std::max(k, options.candidates ? options.candidates : std::max(k * 2, kLeastWidth))),
+        advised_(options.candidates == 0),
+        more_(k > kUsual ? 2 * (k - kUsual) : 0),
+        width_(std::max(k, advised_ ? std::max(k * 2, kLeastWidth) : options.candidates)),
         best_(k) {}
 
   void Look(std::uint32_t index) {
@@ -110,9 +114,12 @@ class Search {
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
     const std::size_t limit = filter_.All() ? ~std::size_t{0} : graph.Rows() / 4;
     const NearRows near{&query_, segment.Vectors(), segment.Facts()};
-    const bool whole = graph.Search(near, width_, limit, scratch_,
-                                    [&](std::uint32_t row) { return Admits({index, row}); });
-    if (!whole) return false;
+    const auto admit = [&](std::uint32_t row) { return Admits({index, row}); };
+    if (!graph.Search(near, width_, limit, scratch_, admit)) return false;
+    if (advised_ && graph.Advice().steps > 1) {
+      const std::size_t width = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
+      if (width > width_ && !graph.SearchOn(near, width, limit, scratch_, admit)) return false;
+    }
     for (const RankedNode& found : scratch_.best) {
       if (best_.Wants(found.rank)) best_.Add({found.rank, {index, found.node}});
     }
@@ -160,6 +167,8 @@ class Search {
   CellOrder order_;
   const Filter& filter_;
   const bool exact_;
+  const bool advised_;      // the graph says with how many candidates
+  const std::size_t more_;  // than it says
   const std::size_t width_;
   Best best_;
   WalkScratch scratch_;

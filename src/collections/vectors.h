@@ -44,6 +44,10 @@ class QueryVector {
                 const layout::Facts* facts, float* out) const;
   // Fetches a row that RankRows will read.
   void Ahead(const void* base, std::uint32_t row) const;
+  // The rank as it would be for a query of length 1 (dot; else it does not depend on that).
+  float Nearness(float rank) const {
+    return schema_.metric == Metric::kDot ? rank * inverse_norm_ : rank;
+  }
   // cosine: the cosine; dot: the product; l2: the Euclidean distance.
   float ToScore(float rank) const;
 

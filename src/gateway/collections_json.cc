@@ -221,10 +221,15 @@ json::object InfoJson(const CollectionInfo& info) {
 }
 
 json::object StatsJson(const CollectionStats& stats) {
-  return {{"generation", stats.generation},     {"rows", stats.rows},
-          {"segments", stats.segments},         {"stored_rows", stats.stored_rows},
-          {"shared_bytes", stats.shared_bytes}, {"log_bytes", stats.log_bytes},
-          {"flushes", stats.flushes},           {"graph_rows", stats.graph_rows}};
+  json::object object{{"generation", stats.generation},     {"rows", stats.rows},
+                      {"segments", stats.segments},         {"stored_rows", stats.stored_rows},
+                      {"shared_bytes", stats.shared_bytes}, {"log_bytes", stats.log_bytes},
+                      {"flushes", stats.flushes},           {"graph_rows", stats.graph_rows}};
+  if (stats.candidates > 0) {
+    object["candidates"] = stats.candidates;
+    object["sample_recall"] = stats.sample_recall;
+  }
+  return object;
 }
 
 json::object AckJson(const Ack& ack) {

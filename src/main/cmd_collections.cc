@@ -254,6 +254,10 @@ Result<int> Stats(const Session& session, const Options& options) {
     return Fail(Code::kInternal, error);
   }
   std::string pins;
+  if (JsonNumber(stats, "candidates") > 0) {
+    pins = fmt::format("candidates   up to {} find {:.3f} of the ten nearest of a sample\n",
+                       JsonNumber(stats, "candidates"), JsonNumber(stats, "sample_recall"));
+  }
   if (const auto& list = JsonMember(answer, "pins"); list.is_array()) {
     for (const auto& pin : list.as_array()) {
       pins += fmt::format("pinned       {} by {}\n", JsonText(pin, "name"), UsersText(pin));

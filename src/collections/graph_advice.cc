@@ -1,0 +1,44 @@
+#include "collections/graph_advice.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "collections/checksum.h"
+
+namespace samovar {
+
+using layout::GraphAdvice;
+
+std::uint64_t AdviceHash(const GraphAdvice& advice) {
+  return Checksum({reinterpret_cast<const char*>(&advice), offsetof(GraphAdvice, hash)});
+}
+
+bool IsAdvice(const GraphAdvice& advice) {
+  if (advice.hash != AdviceHash(advice) || advice.steps > layout::kAdviceSteps) return false;
+  for (std::uint32_t step = 0; step < advice.steps; ++step) {
+    const std::uint32_t before = step == 0 ? 0 : advice.width[step - 1];
+    if (advice.width[step] <= before || advice.width[step] > layout::kMostAdvised) return false;
+  }
+  return true;
+}
+
+float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best) {
+  if (best.empty()) return -std::numeric_limits<float>::infinity();
+  std::vector<float> ranks;
+  ranks.reserve(best.size());
+  for (const RankedNode& each : best) ranks.push_back(each.rank);
+  const auto last =
+      ranks.begin() + static_cast<std::ptrdiff_t>(std::min(kAdvisedHits, ranks.size()) - 1);
+  std::ranges::nth_element(ranks, last, std::greater());
+  return query.Nearness(*last);
+}
+
+std::size_t AdvisedWidth(const GraphAdvice& advice, const QueryVector& query,
+                         const std::vector<RankedNode>& best) {
+  const float nearness = LastNearness(query, best);
+  std::uint32_t step = 0;
+  while (step + 1 < advice.steps && nearness <= advice.border[step]) ++step;
+  return advice.width[step];
+}
+
+}  // namespace samovar

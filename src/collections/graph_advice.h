@@ -1,0 +1,27 @@
+#pragma once
+// GraphAdvice: how many rows a walk has to keep for a query, as a graph has it
+// (layout::GraphAdvice).
+//
+// How      By how near the tenth is of what a narrow walk found (QueryVector::Nearness).
+// Threads  Pure.
+
+#include <vector>
+
+#include "collections/graph_walk.h"
+
+namespace samovar {
+
+inline constexpr std::size_t kAdvisedHits = 10;
+
+bool IsAdvice(const layout::GraphAdvice& advice);
+std::uint64_t AdviceHash(const layout::GraphAdvice& advice);
+
+// How near the last of the kAdvisedHits best is.
+float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best);
+
+// What a walk of width[0] has to be made again with, for what it found; width[0]: it was enough.
+// REQUIRES: advice.steps > 0.
+std::size_t AdvisedWidth(const layout::GraphAdvice& advice, const QueryVector& query,
+                         const std::vector<RankedNode>& best);
+
+}  // namespace samovar

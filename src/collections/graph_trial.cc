@@ -1,0 +1,185 @@
+#include "collections/graph_trial.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <random>
+
+#include "collections/graph_advice.h"
+
+namespace samovar {
+namespace {
+
+using layout::GraphAdvice;
+
+constexpr std::array<std::uint32_t, layout::kAdviceSteps> kWidths{64, 128, 256, 512};
+constexpr double kWanted = 0.97;       // of them
+constexpr std::size_t kMoved = 64;     // queries near a row
+constexpr std::size_t kBetween = 96;   // queries between several
+constexpr std::size_t kTogether = 16;  // queries of which kWanted must hold
+constexpr std::size_t kBlockBytes = 128
+                                    << 10;  // of rows that all queries are compared with at once
+
+struct Asked {
+  QueryVector query;
+  bool between;
+  float nearness = 0;
+  float last = 0;  // rank of the last of the nearest
+  std::array<std::size_t, kWidths.size()> found{};
+};
+
+class Trial {
+ public:
+  Trial(const Segment& segment, const Schema& schema, std::uint64_t rows)
+      : segment_(segment), schema_(schema), rows_(rows), nearest_(std::min(kAdvisedHits, rows)) {}
+
+  void Ask();
+  void SearchAll(const std::function<bool()>& stopped);
+  GraphAdvice Judge(const SampleWalk& walk, const std::function<bool()>& stopped);
+
+ private:
+  void AddRow(std::vector<float>& sum, float part);
+  void WalkAll(std::size_t step, const SampleWalk& walk);
+  float Border(std::size_t step) const;
+  float Found(const GraphAdvice& advice) const;
+
+  const Segment& segment_;
+  const Schema& schema_;
+  const std::uint64_t rows_;
+  const std::size_t nearest_;
+  std::mt19937 random_{1};
+  std::vector<Asked> asked_;
+  WalkScratch scratch_;
+};
+
+void Trial::AddRow(std::vector<float>& sum, float part) {
+  const std::uint64_t row = random_() % rows_;
+  const layout::Facts& facts = segment_.Facts()[row];
+  const auto values = DecodeVector(schema_, segment_.Vector(row).data(), facts.scale);
+  if (schema_.metric == Metric::kCosine) part *= facts.inverse_norm;
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part * values[i];
+}
+
+void Trial::Ask() {
+  std::uniform_real_distribution<float> moved(0, 0.3F);
+  for (std::size_t i = 0; i < kMoved + kBetween; ++i) {
+    std::vector<float> values(schema_.dimension);
+    const bool between = i >= kMoved;
+    if (between) {
+      const std::size_t rows = 2 + i % 4;
+      for (std::size_t j = 0; j < rows; ++j) AddRow(values, 1 / static_cast<float>(rows));
+    } else {
+      const float by = moved(random_);
+      AddRow(values, 1 - by);
+      AddRow(values, by);
+    }
+    auto query = QueryVector::Of(schema_, values);
+    if (query) asked_.push_back({.query = std::move(*query), .between = between});
+  }
+}
+
+// All queries with each block of rows, as long as the processor's cache has it.
+void Trial::SearchAll(const std::function<bool()>& stopped) {
+  std::vector<std::vector<float>> best(asked_.size());  // heaps, the farthest at the front
+  const std::uint64_t block = std::max<std::uint64_t>(1, kBlockBytes / schema_.RowBytes());
+  std::vector<float> ranks(block);
+  for (std::uint64_t from = 0; from < rows_ && !stopped(); from += block) {
+    const std::size_t count = std::min(block, rows_ - from);
+    for (std::size_t i = 0; i < asked_.size(); ++i) {
+      auto& heap = best[i];
+      asked_[i].query.Rank(segment_.Vector(from).data(), count, segment_.Facts() + from,
+                           ranks.data());
+      for (std::size_t j = 0; j < count; ++j) {
+        if (heap.size() == nearest_ && !(ranks[j] > heap.front())) continue;
+        if (heap.size() == nearest_) {
+          std::ranges::pop_heap(heap, std::greater());
+          heap.pop_back();
+        }
+        heap.push_back(ranks[j]);
+        std::ranges::push_heap(heap, std::greater());
+      }
+    }
+  }
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    if (!best[i].empty()) asked_[i].last = best[i].front();
+  }
+}
+
+// Who has found all with fewer is not asked again.
+void Trial::WalkAll(std::size_t step, const SampleWalk& walk) {
+  for (Asked& asked : asked_) {
+    if (step > 0 && asked.found[step - 1] == nearest_) {
+      asked.found[step] = nearest_;
+      continue;
+    }
+    walk({&asked.query, segment_.Vectors(), segment_.Facts()}, kWidths[step], scratch_);
+    const auto found = std::ranges::count_if(
+        scratch_.best, [&](const RankedNode& each) { return each.rank >= asked.last; });
+    asked.found[step] = std::min(nearest_, static_cast<std::size_t>(found));
+    if (step == 0) asked.nearness = LastNearness(asked.query, scratch_.best);
+  }
+}
+
+// REQUIRES: the nearest first.
+float Trial::Border(std::size_t step) const {
+  const std::size_t together = std::min(kTogether, asked_.size());
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    found += asked_[i].found[step];
+    if (i >= together) found -= asked_[i - together].found[step];
+    if (i + 1 < together) continue;
+    if (static_cast<double>(found) < kWanted * static_cast<double>(together * nearest_)) {
+      return asked_[i + 1 - together].nearness;
+    }
+  }
+  return -std::numeric_limits<float>::infinity();
+}
+
+// Of the kind of which less is.
+float Trial::Found(const GraphAdvice& advice) const {
+  std::array<std::size_t, 2> found{};
+  std::array<std::size_t, 2> wanted{};
+  for (const Asked& asked : asked_) {
+    std::size_t step = 0;
+    while (step + 1 < advice.steps && asked.nearness <= advice.border[step]) ++step;
+    found[asked.between ? 1 : 0] += asked.found[step];
+    wanted[asked.between ? 1 : 0] += nearest_;
+  }
+  float least = 1;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (wanted[i] > 0) {
+      least = std::min(least, static_cast<float>(found[i]) / static_cast<float>(wanted[i]));
+    }
+  }
+  return least;
+}
+
+GraphAdvice Trial::Judge(const SampleWalk& walk, const std::function<bool()>& stopped) {
+  GraphAdvice advice{};
+  for (std::size_t step = 0; step < kWidths.size() && !stopped(); ++step) {
+    WalkAll(step, walk);
+    if (step == 0) std::ranges::sort(asked_, std::greater(), &Asked::nearness);
+    advice.steps = static_cast<std::uint32_t>(step + 1);
+    advice.width[step] = kWidths[step];
+    advice.border[step] = Border(step);
+    if (step > 0) {
+      advice.border[step] = std::min(advice.border[step], advice.border[step - 1]);
+    }
+    if (advice.border[step] == -std::numeric_limits<float>::infinity()) break;
+  }
+  advice.found = Found(advice);
+  advice.hash = AdviceHash(advice);
+  return advice;
+}
+
+}  // namespace
+
+GraphAdvice FindAdvice(const Segment& segment, const Schema& schema, std::uint64_t rows,
+                       const SampleWalk& walk, const std::function<bool()>& stopped) {
+  Trial trial(segment, schema, rows);
+  trial.Ask();
+  trial.SearchAll(stopped);
+  return trial.Judge(walk, stopped);
+}
+
+}  // namespace samovar

@@ -1,0 +1,153 @@
+// What a graph says of itself: how many candidates a search takes that names none.
+
+#include "collections/graph_trial.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "collections/collection_model.h"
+#include "collections/graph_advice.h"
+#include "collections/test_files.h"
+
+namespace samovar {
+namespace {
+
+constexpr std::uint32_t kDimension = 128;
+constexpr int kRows = 8000;
+constexpr int kQueries = 60;
+
+class GraphTrialTest : public ::testing::TestWithParam<Metric> {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(Collection::Create(disk_, Paths()));
+    films_ = Opened();
+    for (auto& centre : centres_) centre = Noise();
+    Batch batch(Its());
+    for (int i = 0; i < kRows; ++i) {
+      rows_.push_back(InACluster());
+      ASSERT_TRUE(batch.Put(std::to_string(i), rows_.back(), ""));
+    }
+    ASSERT_TRUE(CommitOne(*films_, batch));
+    ASSERT_TRUE(films_->Flush());
+    MakeGraph();
+  }
+  Schema Its() const { return {kDimension, GetParam(), Storage::kF32}; }
+  CollectionPaths Paths() const { return {folder_.Path() + "/kept", folder_.Path() + "/live"}; }
+  std::shared_ptr<Collection> Opened() {
+    CollectionOptions options;
+    options.graph_rows = 100;
+    return Collection::Open(disk_, clock_, Paths(), Its(), 7, options).value();
+  }
+  void MakeGraph() {
+    ASSERT_TRUE(films_->MakeGraph().value());
+    ASSERT_TRUE(films_->ShowGraphs());
+  }
+  std::vector<float> Noise() {
+    std::normal_distribution<float> normal;
+    std::vector<float> values(kDimension);
+    for (float& value : values) value = normal(random_);
+    return values;
+  }
+  std::vector<float> InACluster() {
+    auto values = Noise();
+    const auto& centre = centres_[random_() % centres_.size()];
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] += 0.7F * centre[i];
+    return values;
+  }
+  std::vector<float> BetweenClusters() {
+    std::vector<float> values(kDimension);
+    for (int i = 0; i < 5; ++i) {
+      const auto& row = rows_[random_() % rows_.size()];
+      for (std::size_t j = 0; j < values.size(); ++j) values[j] += row[j] / 5;
+    }
+    return values;
+  }
+  // Of the ten nearest.
+  double Found(const std::vector<std::vector<float>>& queries, std::size_t candidates) {
+    const Snapshot snapshot = films_->Latest();
+    std::size_t found = 0;
+    for (const auto& query : queries) {
+      const auto exact = snapshot.Search(query, 10, {}, {.exact = true}).value();
+      const auto near = snapshot.Search(query, 10, {}, {.candidates = candidates}).value();
+      for (const Hit& hit : near) {
+        found += std::ranges::count(exact, hit.row.row, [](const Hit& h) { return h.row.row; }) > 0;
+      }
+    }
+    return static_cast<double>(found) / static_cast<double>(10 * queries.size());
+  }
+
+  TestFolder folder_;
+  Disk disk_;
+  SystemClock clock_;
+  std::mt19937 random_{11};
+  std::array<std::vector<float>, 40> centres_;
+  std::vector<std::vector<float>> rows_;
+  std::shared_ptr<Collection> films_;
+};
+
+TEST_P(GraphTrialTest, ASearchThatNamesNoCandidatesFindsWhatLiesBetweenClustersToo) {
+  std::vector<std::vector<float>> among;
+  std::vector<std::vector<float>> between;
+  for (int i = 0; i < kQueries; ++i) {
+    among.push_back(InACluster());
+    between.push_back(BetweenClusters());
+  }
+  EXPECT_LT(Found(between, 64), 0.93);  // else this tests nothing
+  EXPECT_GE(Found(between, 0), 0.95);
+  EXPECT_GE(Found(among, 0), 0.95);
+  const auto stats = films_->Stats();
+  EXPECT_GT(stats.candidates, 64U);
+  EXPECT_GE(stats.sample_recall, 0.95);
+}
+
+TEST_P(GraphTrialTest, AGraphThatWasMadeBeforeSaysNothingAndIsWalkedAsBefore) {
+  const auto query = BetweenClusters();
+  const auto before = films_->Latest().Search(query, 10, {}, {.candidates = 64}).value();
+  films_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(Paths().live)) {
+    if (!entry.path().filename().string().starts_with("graph-")) continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offsetof(layout::GraphHeader, advice));
+    file << std::string(sizeof(layout::GraphAdvice), '\0');
+  }
+  films_ = Opened();
+  EXPECT_EQ(films_->Stats().graph_rows, static_cast<std::uint64_t>(kRows));
+  EXPECT_EQ(films_->Stats().candidates, 0U);
+  const auto after = films_->Latest().Search(query, 10).value();
+  ASSERT_EQ(after.size(), before.size());
+  for (std::size_t i = 0; i < after.size(); ++i) EXPECT_EQ(after[i].score, before[i].score);
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, GraphTrialTest,
+                         ::testing::Values(Metric::kCosine, Metric::kDot, Metric::kL2),
+                         [](const auto& info) { return std::string(MetricName(info.param)); });
+
+TEST(GraphAdvice, WhatIsNearNeedsLessAndNonsenseIsNone) {
+  layout::GraphAdvice advice{};
+  advice.steps = 3;
+  advice.width[0] = 64;
+  advice.width[1] = 128;
+  advice.width[2] = 512;
+  advice.border[0] = 0.5F;
+  advice.border[1] = 0.25F;
+  advice.hash = AdviceHash(advice);
+  EXPECT_TRUE(IsAdvice(advice));
+  const QueryVector query({2, Metric::kCosine, Storage::kF32});
+  for (const auto& [tenth, width] :
+       {std::pair(0.6F, 64U), {0.5F, 128U}, {0.3F, 128U}, {0.1F, 512U}}) {
+    std::vector<RankedNode> best{{.rank = -1, .node = 0}};  // the eleventh
+    for (std::uint32_t i = 0; i < kAdvisedHits; ++i) {
+      best.push_back({.rank = tenth + 0.01F * static_cast<float>(i), .node = i});
+    }
+    EXPECT_EQ(AdvisedWidth(advice, query, best), width) << tenth;
+  }
+  EXPECT_EQ(AdvisedWidth(advice, query, {}), 512U);
+  advice.width[1] = 64;
+  EXPECT_FALSE(IsAdvice(advice));
+  advice.hash = AdviceHash(advice);
+  EXPECT_FALSE(IsAdvice(advice));
+}
+
+}  // namespace
+}  // namespace samovar
