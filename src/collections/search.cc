@@ -21,7 +21,8 @@ constexpr std::uint64_t kLeastCompared = 512;
 constexpr std::uint64_t kLeastPart = 32;
 constexpr std::uint64_t kMostPart = 4;
 constexpr int kQuietCells = 8;
-constexpr std::uint64_t kFewMatches = 4;  // of those: then every vector is compared
+constexpr std::uint64_t kMetACandidate = 14;  // rows that a walk compares for each that it keeps
+constexpr std::uint64_t kFewMatches = 4;      // of those: then every vector is compared
 
 struct Ranked {
   float rank;
@@ -58,7 +59,7 @@ class Best {
 class Search {
  public:
   Search(const Snapshot& snapshot, std::span<const float> vector, const QueryVector& query,
-         std::size_t k, const Filter& filter, const SearchOptions& options)
+         std::size_t k, const Filter& filter, const SearchOptions& options, std::uint64_t budget)
       : snapshot_(snapshot),
         vector_(vector),
         query_(query),
@@ -67,14 +68,17 @@ class Search {
         advised_(options.candidates == 0),
         more_(k > kUsual ? 2 * (k - kUsual) : 0),
         width_(std::max(k, advised_ ? std::max(k * 2, kLeastWidth) : options.candidates)),
+        budget_(budget),
         best_(k) {}
 
-  void Look(std::uint32_t index) {
+  // False: it would take more than the budget.
+  bool Look(std::uint32_t index) {
     const auto& segment = *snapshot_.Parts().segments[index];
     const Graph* graph = exact_ ? nullptr : segment.NearGraph();
-    if (graph && Walked(index, segment, *graph)) return;
+    if (graph && Walked(index, segment, *graph)) return !over_;
     const Cells* cells = exact_ ? nullptr : segment.RowCells();
     if (!cells || !Compared(index, *cells)) Scan(index, 0, snapshot_.RowsOf(index));
+    return !over_;
   }
   Result<std::vector<Ranked>> Done() {
     if (unreadable_) return std::unexpected(*unreadable_);
@@ -82,6 +86,11 @@ class Search {
   }
 
  private:
+  bool Affords(std::uint64_t rows) {
+    over_ = over_ || rows > budget_;
+    if (!over_) budget_ -= rows;
+    return !over_;
+  }
   bool Admits(RowRef row) { return snapshot_.Visible(row) && Matches(row); }
   bool Matches(RowRef row) {
     if (filter_.All()) return true;
@@ -93,6 +102,7 @@ class Search {
 
   // Whether it found any of the best so far.
   bool Scan(std::uint32_t index, std::uint64_t from, std::uint64_t to) {
+    if (!Affords(to - std::min(from, to))) return false;
     const auto& segment = *snapshot_.Parts().segments[index];
     std::array<float, kBlock> ranks{};
     bool better = false;
@@ -115,10 +125,14 @@ class Search {
     const std::size_t limit = filter_.All() ? ~std::size_t{0} : graph.Rows() / 4;
     const NearRows near{&query_, segment.Vectors(), segment.Facts()};
     const auto admit = [&](std::uint32_t row) { return Admits({index, row}); };
+    if (!Affords(width_ * kMetACandidate)) return true;
     if (!graph.Search(near, width_, limit, scratch_, admit)) return false;
     if (advised_ && graph.Advice().steps > 1) {
       const std::size_t width = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
-      if (width > width_ && !graph.SearchOn(near, width, limit, scratch_, admit)) return false;
+      if (width > width_) {
+        if (!Affords(width * kMetACandidate)) return true;
+        if (!graph.SearchOn(near, width, limit, scratch_, admit)) return false;
+      }
     }
     for (const RankedNode& found : scratch_.best) {
       if (best_.Wants(found.rank)) best_.Add({found.rank, {index, found.node}});
@@ -145,8 +159,8 @@ class Search {
     cells.Near(*of_centres_, order_, [&](Cells::Range cell) {
       quiet = Scan(index, cell.from, cell.to) ? 0 : quiet + 1;
       compared += cell.to - cell.from;
-      return compared < least ||
-             (quiet < kQuietCells && compared < std::max(least, cells.Rows() / kMostPart));
+      return !over_ && (compared < least || (quiet < kQuietCells &&
+                                             compared < std::max(least, cells.Rows() / kMostPart)));
     });
     return true;
   }
@@ -170,6 +184,8 @@ class Search {
   const bool advised_;      // the graph says with how many candidates
   const std::size_t more_;  // than it says
   const std::size_t width_;
+  std::uint64_t budget_;  // rows that may still be compared
+  bool over_ = false;     // it is used up
   Best best_;
   WalkScratch scratch_;
   std::optional<Error> unreadable_;
@@ -179,6 +195,23 @@ class Search {
 
 Result<std::vector<Hit>> Snapshot::Search(std::span<const float> vector, std::size_t k,
                                           const Filter& filter, SearchOptions options) const {
+  TRY(auto hits, SearchAll(vector, k, filter, options, ~std::uint64_t{0}));
+  return std::move(*hits);
+}
+
+Result<std::optional<std::vector<Hit>>> Snapshot::SearchWithin(std::chrono::nanoseconds most,
+                                                               std::span<const float> vector,
+                                                               std::size_t k,
+                                                               SearchOptions options) const {
+  // A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
+  const std::uint64_t each = 20 + view_->schema.RowBytes() / 8;
+  return SearchAll(vector, k, {}, options, static_cast<std::uint64_t>(most.count()) / each);
+}
+
+Result<std::optional<std::vector<Hit>>> Snapshot::SearchAll(std::span<const float> vector,
+                                                            std::size_t k, const Filter& filter,
+                                                            SearchOptions options,
+                                                            std::uint64_t budget) const {
   if (k < 1 || k > kMaxHits) {
     return Fail(Code::kInvalid, "k: expected a number from 1 to " + std::to_string(kMaxHits));
   }
@@ -186,8 +219,10 @@ Result<std::vector<Hit>> Snapshot::Search(std::span<const float> vector, std::si
     return Fail(Code::kInvalid, "candidates: at most " + std::to_string(kMaxHits));
   }
   TRY(const auto query, QueryVector::Of(view_->schema, vector));
-  samovar::Search search(*this, vector, query, k, filter, options);
-  for (std::uint32_t i = 0; i < view_->segments.size(); ++i) search.Look(i);
+  samovar::Search search(*this, vector, query, k, filter, options, budget);
+  for (std::uint32_t i = 0; i < view_->segments.size(); ++i) {
+    if (!search.Look(i)) return std::optional<std::vector<Hit>>();
+  }
   TRY(const auto best, search.Done());
   std::vector<Hit> hits;
   hits.reserve(best.size());

@@ -9,6 +9,7 @@
 //          `expired`): take another.
 // Threads  Immutable.
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -65,6 +66,11 @@ class Snapshot {
   // At most `k`, the nearest first. `k` at least 1, at most kMaxHits.
   Result<std::vector<Hit>> Search(std::span<const float> vector, std::size_t k,
                                   const Filter& filter = {}, SearchOptions options = {}) const;
+  // nullopt where it would take longer than about `most`, as far as that can be told: then it ends
+  // in less. For who must not keep others waiting.
+  Result<std::optional<std::vector<Hit>>> SearchWithin(std::chrono::nanoseconds most,
+                                                       std::span<const float> vector, std::size_t k,
+                                                       SearchOptions options = {}) const;
   // The row behind one in the order of storage (nullopt: the first); nullopt at the end.
   std::optional<RowRef> Next(std::optional<RowRef> after) const;
   std::uint64_t Count() const;  // looks at each row
@@ -75,6 +81,10 @@ class Snapshot {
   bool Visible(RowRef row) const { return At(row).Visible(row.row, generation_); }
 
  private:
+  // `budget`: rows that may be compared.
+  Result<std::optional<std::vector<Hit>>> SearchAll(std::span<const float> vector, std::size_t k,
+                                                    const Filter& filter, SearchOptions options,
+                                                    std::uint64_t budget) const;
   const Segment& At(RowRef row) const { return *view_->segments[row.segment]; }
 
   ViewPtr view_;

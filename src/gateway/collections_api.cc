@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/encoding.h"
+#include "gateway/collection_search.h"
 #include "gateway/collection_write.h"
 #include "gateway/collections_json.h"
 #include "gateway/reply.h"
@@ -49,29 +50,6 @@ HttpResponse NoContent(const std::string& id) {
   response.status = 204;
   response.headers.Add(kRequestIdField, id);
   return response;
-}
-
-// Generations become visible before they are acknowledged, so none that a caller was told is waited
-// for.
-Result<Snapshot> SnapshotOf(const Collection& collection, std::uint64_t min_generation) {
-  Snapshot snapshot = collection.Latest();
-  if (snapshot.Generation() >= min_generation) return snapshot;
-  return Fail(Code::kPrecondition,
-              "min_generation: the newest generation is " + std::to_string(snapshot.Generation()));
-}
-
-Result<json::object> SearchNow(const Collection& collection, const std::string& body) {
-  TRY(const auto asked, ParseSearch(collection.Of(), body));
-  TRY(const auto snapshot, SnapshotOf(collection, asked.min_generation));
-  TRY(const auto hits, snapshot.Search(asked.vector, asked.k, asked.filter, asked.options));
-  json::array rows;
-  for (const Hit& hit : hits) {
-    TRY(auto row, RowJson(snapshot, hit.row, asked.vectors));
-    row["score"] = hit.score;
-    rows.push_back(std::move(row));
-  }
-  TRY(snapshot.Check());
-  return json::object{{"generation", snapshot.Generation()}, {"hits", std::move(rows)}};
 }
 
 Result<json::object> GetNow(const Collection& collection, const GetRequest& asked) {
@@ -256,9 +234,11 @@ Task<CollectionsApi::Answer> CollectionsApi::Write(std::string name, std::string
 Task<CollectionsApi::Answer> CollectionsApi::Search(std::string name, std::string body,
                                                     const std::string& id) {
   CO_TRY(const Found found, collections_.Find(name));
-  auto search = [found, body = std::move(body)] { return SearchNow(*found, body); };
-  CO_TRY(const auto answer, co_await RunBlocking(core_.parts.pool, std::move(search)));
-  co_return JsonReply(200, answer, id);
+  ++core_.searches;
+  auto answer = co_await SearchCollection(core_.parts.pool, found, std::move(body));
+  ++core_.searches;
+  CO_TRY(std::string text, std::move(answer));
+  co_return JsonTextReply(200, std::move(text), id);
 }
 
 Task<CollectionsApi::Answer> CollectionsApi::Recall(std::string name, std::string body,

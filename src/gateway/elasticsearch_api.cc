@@ -319,6 +319,10 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::Update(Asked& asked, EsIndex in
 Task<ElasticsearchApi::Answer> ElasticsearchApi::Search(Asked& asked, EsIndex index) {
   std::optional<es::SourceChoice> choice;
   if (asked.chooses) choice = std::move(asked.source);
+  ++core_.searches;
+  CO_TRY(auto quick, EsSearchQuickly(index, asked.body, choice ? &*choice : nullptr));
+  ++core_.searches;
+  if (quick) co_return Reply{200, std::move(*quick)};
   auto search = [index = std::move(index), body = std::move(asked.body),
                  choice = std::move(choice)] {
     return EsSearchNow(index, body, choice ? &*choice : nullptr);

@@ -93,6 +93,10 @@ class ElasticsearchApi {
 // `source`: in the place of the body's; null: as that says.
 Result<boost::json::object> EsSearchNow(const EsIndex& index, const std::string& body,
                                         const es::SourceChoice* source);
+// nullopt: it may take longer than others should wait for it.
+Result<std::optional<boost::json::object>> EsSearchQuickly(const EsIndex& index,
+                                                           const std::string& body,
+                                                           const es::SourceChoice* source);
 Result<std::uint64_t> EsCountNow(const EsIndex& index, const std::string& body);
 // A document as it is shown.
 Result<boost::json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, RowRef row,

@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <chrono>
 
+#include "gateway/collection_search.h"
 #include "gateway/elasticsearch_api.h"
 
 namespace samovar {
@@ -17,7 +18,10 @@ struct Found {
   std::uint64_t total = 0;
 };
 
-Result<Found> Nearest(const EsIndex& index, const Snapshot& snapshot, const es::Knn& knn) {
+// `most`: of its time; nullopt where it would take more.
+using Most = std::optional<std::chrono::nanoseconds>;
+Result<std::optional<Found>> Nearest(const EsIndex& index, const Snapshot& snapshot,
+                                     const es::Knn& knn, Most most) {
   if (knn.field != index.mapping.field) {
     return Fail(Code::kInvalid,
                 "failed to create query: field [" + knn.field + "] does not exist in the mapping",
@@ -37,7 +41,14 @@ Result<Found> Nearest(const EsIndex& index, const Snapshot& snapshot, const es::
   if (!knn.filter.empty()) {
     TRY(filter, Filter::Parse(knn.filter));
   }
-  TRY(found.hits, snapshot.Search(knn.vector, knn.k, filter, {.candidates = knn.candidates}));
+  if (most) {
+    if (!filter.All() || knn.k > kFewHits) return std::nullopt;
+    TRY(auto hits, snapshot.SearchWithin(*most, knn.vector, knn.k, {.candidates = knn.candidates}));
+    if (!hits || !IsShortAnswer(snapshot, *hits)) return std::nullopt;
+    found.hits = std::move(*hits);
+  } else {
+    TRY(found.hits, snapshot.Search(knn.vector, knn.k, filter, {.candidates = knn.candidates}));
+  }
   const bool distance = index.mapping.similarity == es::Similarity::kL2Norm;
   if (knn.similarity) {
     std::erase_if(found.hits, [&](const Hit& hit) {
@@ -117,16 +128,23 @@ Result<json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, Ro
   return source;
 }
 
-Result<json::object> EsSearchNow(const EsIndex& index, const std::string& body,
-                                 const es::SourceChoice* source) {
+namespace {
+
+// nullopt: it would take more than `most`, if that is given.
+Result<std::optional<json::object>> EsSearch(const EsIndex& index, const std::string& body,
+                                             const es::SourceChoice* source, Most most) {
   const auto began = std::chrono::steady_clock::now();
   TRY(const auto object, EsBody(body));
   TRY(auto asked, es::ReadSearch(object));
   if (source) asked.source = *source;
+  const bool vectors = asked.source.ShowsVector(index.mapping.field);
+  if (most && (!asked.knn || vectors)) return std::nullopt;
   const Snapshot snapshot = index.collection->Latest();
   Found found;
   if (asked.knn) {
-    TRY(found, Nearest(index, snapshot, *asked.knn));
+    TRY(auto nearest, Nearest(index, snapshot, *asked.knn, most));
+    if (!nearest) return std::nullopt;
+    found = std::move(*nearest);
   } else if (asked.ids) {
     found = Named(snapshot, *asked.ids);
   } else {
@@ -153,6 +171,20 @@ Result<json::object> EsSearchNow(const EsIndex& index, const std::string& body,
                       {"timed_out", false},
                       {"_shards", {{"total", 1}, {"successful", 1}, {"skipped", 0}, {"failed", 0}}},
                       {"hits", std::move(shown)}};
+}
+
+}  // namespace
+
+Result<json::object> EsSearchNow(const EsIndex& index, const std::string& body,
+                                 const es::SourceChoice* source) {
+  TRY(auto found, EsSearch(index, body, source, std::nullopt));
+  return std::move(*found);
+}
+
+Result<std::optional<json::object>> EsSearchQuickly(const EsIndex& index, const std::string& body,
+                                                    const es::SourceChoice* source) {
+  if (body.size() > kShortBody) return std::nullopt;
+  return EsSearch(index, body, source, kQuickly);
 }
 
 Result<std::uint64_t> EsCountNow(const EsIndex& index, const std::string& body) {

@@ -98,6 +98,8 @@ Gateway::~Gateway() = default;
 
 ModelDoor& Gateway::Models() { return state_->models; }
 
+std::uint64_t Gateway::SearchSigns() const { return state_->core.searches; }
+
 HttpHandler Gateway::Handler() {
   return [this](HttpRequest request) { return Handle(std::move(request)); };
 }

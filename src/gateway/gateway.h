@@ -83,6 +83,8 @@ class Gateway {
   Task<HttpResponse> HandleInside(HttpRequest request, const CollectionRights& rights);
   HttpHandler Handler();  // Handle, bound; the gateway must outlive it
   ModelDoor& Models();    // for doors beside HTTP
+  // Changes whenever a search in a collection begins or ends (BusyPoll).
+  std::uint64_t SearchSigns() const;
   // Ends streamed invocations that still run and waits for them.
   Task<void> Stop();
 

@@ -23,6 +23,7 @@ struct GatewayCore {
   LambdaModel model;
   TaskGroup streams;  // invocations whose answers are streamed
   SteadyTime started;
+  std::uint64_t searches = 0;  // that began, and that ended
 };
 
 using PendingSignature = std::optional<SigV4Verification>;

@@ -89,11 +89,15 @@ unsigned OwnStatus(const Error& error) {
 }  // namespace
 
 HttpResponse JsonReply(unsigned status, const json::object& body, std::string_view request_id) {
+  return JsonTextReply(status, json::serialize(body), request_id);
+}
+
+HttpResponse JsonTextReply(unsigned status, std::string body, std::string_view request_id) {
   HttpResponse response;
   response.status = status;
   response.headers.Add("Content-Type", kJsonType);
   response.headers.Add(kRequestIdField, request_id);
-  response.body = json::serialize(body);
+  response.body = std::move(body);
   return response;
 }
 

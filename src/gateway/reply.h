@@ -16,6 +16,7 @@ inline constexpr std::string_view kJsonType = "application/json";
 
 HttpResponse JsonReply(unsigned status, const boost::json::object& body,
                        std::string_view request_id);
+HttpResponse JsonTextReply(unsigned status, std::string body, std::string_view request_id);
 // Lambda's error: name, status and body from the one table in wire.
 HttpResponse LambdaError(const Error& error, std::string_view request_id);
 // Samovar's own: {"error", "code"}.

@@ -79,7 +79,7 @@ int Server::Run() {
   if (grpc_) LogInfo("listening on {} for gRPC", config_.grpc_listen);
   RunPromptly();
   if (config_.busy_poll && std::thread::hardware_concurrency() > 1) {
-    BusyPoll(loop_, [this] { return instances_->CallSigns(); }).Run();
+    BusyPoll(loop_, [this] { return instances_->CallSigns() + gateway_->SearchSigns(); }).Run();
   } else {
     loop_.run();
   }

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 
 import numpy
 import pytest
@@ -107,3 +108,39 @@ def test_attributes_alone_leave_vectors_and_graph_as_they_are(films):
     query = films.rows[77]
     hits = films.ask("POST", "/search", {"vector": query.tolist(), "k": K, "filter": {"eq": {"fresh": True}}})["hits"]
     assert len({hit["id"] for hit in hits} & films.nearest(query, lambda n: (50 <= n) & (n < 250))) >= 0.9 * K
+
+
+def test_a_search_answers_the_same_whether_the_loop_or_the_pool_makes_it(films):
+    """Without a filter and vectors it is short work, and made at once; with them it is handed on."""
+    everything = {"not": {"eq": {"nothing": 1}}}
+    for query in points(10, 3).tolist():
+        quick = films.ask("POST", "/search", {"vector": query, "k": K, "candidates": 200})
+        filtered = films.ask("POST", "/search", {"vector": query, "k": K, "candidates": 200, "filter": everything})
+        vectors = films.ask("POST", "/search", {"vector": query, "k": K, "candidates": 200, "include_vectors": True})
+        assert len(quick["hits"]) == K and quick == filtered
+        for hit in vectors["hits"]:
+            assert len(hit.pop("vector")) == DIMENSION
+        assert quick == vectors
+
+
+def test_many_search_while_one_of_them_takes_long(films):
+    queries, failures, stop = points(8, 4).tolist(), [], threading.Event()
+    alone = [films.ask("POST", "/search", {"vector": query, "k": K}) for query in queries]
+    long = films.ask("POST", "/search", {"vector": queries[0], "k": 10_000, "exact": True, "include_vectors": True})
+
+    def search(query, answer):
+        while not stop.is_set() and not failures:
+            if films.ask("POST", "/search", {"vector": query, "k": K}) != answer:
+                failures.append(query)
+
+    threads = [threading.Thread(target=search, args=pair) for pair in zip(queries, alone)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            assert films.ask("POST", "/search", {"vector": queries[0], "k": 10_000, "exact": True, "include_vectors": True}) == long
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
