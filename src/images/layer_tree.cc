@@ -150,6 +150,17 @@ Result<void> LayerTree::MakeHardLink(const Path& path, const Path& target) {
   return {};
 }
 
+bool LayerTree::Hides(const Path& path) const {
+  std::string walked;
+  for (std::size_t i = 0; i + 1 < path.size(); ++i) {
+    walked += (i ? "/" : "") + path[i];
+    struct stat status{};
+    if (::fstatat(root_, walked.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    if (!S_ISDIR(status.st_mode)) return true;
+  }
+  return false;
+}
+
 Result<void> LayerTree::Remove(const Path& path) {
   TRY(const Fd parent, Parent(path));
   struct stat status{};

@@ -31,6 +31,9 @@ class LayerTree {
   Result<void> Remove(const Path& path);
   // So is everything in the folder.
   Result<void> RemoveBelow(const Path& folder);
+  // Whether this layer has no folder where the path needs one, so that nothing of the layers below
+  // is seen there.
+  bool Hides(const Path& path) const;
 
  private:
   Result<Fd> Parent(const Path& path);  // of the last component; made where it is missing

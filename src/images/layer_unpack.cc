@@ -3,7 +3,6 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <locale.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 
 #include "images/layer_stream.h"
 #include "images/layer_tree.h"
+#include "os/utf8_locale.h"
 
 namespace samovar {
 namespace {
@@ -114,6 +114,8 @@ class Unpacking {
   }
 
   Result<void> TakeWhiteout(const std::string& name, const LayerTree::Path& path) {
+    // umoci writes whiteouts of all that was in a folder below the link that took its place.
+    if (tree_.Hides(path)) return {};
     LayerTree::Path folder(path.begin(), path.end() - 1);
     if (path.back() == kOpaque) {
       if (folder.empty()) {
@@ -197,9 +199,7 @@ class Unpacking {
 
 Result<UnpackedLayer> UnpackLayer(int layer, int folder, const std::string& diff_id,
                                   const LayerBounds& bounds) {
-  // Names are UTF-8, whatever locale the process runs in; one program, one thread.
-  const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (utf8) ::uselocale(utf8);
+  const Utf8Locale utf8;
   TRY(auto stream, LayerStream::Open(layer, bounds.max_unpacked));
   return Unpacking(std::move(stream), folder, bounds).Run(diff_id);
 }

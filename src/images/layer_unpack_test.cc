@@ -109,6 +109,22 @@ TEST_F(LayerUnpackTest, TurnsWhiteoutsIntoThoseOfOverlayfs) {
   EXPECT_FALSE(fs::exists(At(".wh..wh.plnk")));
 }
 
+TEST_F(LayerUnpackTest, TakesWhiteoutsBelowWhatReplacedTheirFolder) {
+  const auto done = Unpack({{.name = "dev", .text = "/etc", .type = AE_IFLNK},
+                            {.name = "dev/.wh.console"},
+                            {.name = "dev/.wh..wh..opq"},
+                            {.name = "data", .text = "1"},
+                            {.name = "data/old/.wh.file"},
+                            {.name = ".wh.gone"},
+                            {.name = "gone/.wh.file"},
+                            {.name = "etc/", .type = AE_IFDIR}});
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(fs::read_symlink(At("dev")), "/etc");
+  EXPECT_TRUE(fs::is_empty(At("etc")));
+  EXPECT_EQ(Text("data"), "1");
+  EXPECT_TRUE(IsWhiteout("gone"));
+}
+
 TEST_F(LayerUnpackTest, KnowsALayerThatCoversAllBelow) {
   const auto done = Unpack({{.name = ".wh..wh..opq"}, {.name = "a", .text = "1"}});
   ASSERT_TRUE(done);

@@ -4,33 +4,15 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <locale.h>
 
 #include <memory>
 
+#include "os/utf8_locale.h"
 #include "store/tree_writer.h"
 #include "store/zip_check.h"
 
 namespace samovar {
 namespace {
-
-// UTF-8 names, whatever locale the process runs in.
-class Utf8Locale {
- public:
-  Utf8Locale()
-      : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
-        before_(locale_ ? uselocale(locale_) : nullptr) {}
-  ~Utf8Locale() {
-    if (before_) uselocale(before_);
-    if (locale_) freelocale(locale_);
-  }
-  Utf8Locale(const Utf8Locale&) = delete;
-  Utf8Locale& operator=(const Utf8Locale&) = delete;
-
- private:
-  locale_t locale_;
-  locale_t before_;
-};
 
 struct CloseArchive {
   void operator()(archive* a) const { archive_read_free(a); }

@@ -1,11 +1,11 @@
-"""Container images for the tests: a Debian root of the packages that this machine has, put together by umoci."""
+"""Container images for the tests: a Debian root by mmdebstrap, put into layers by umoci."""
 
 import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -19,45 +19,47 @@ sys.path.insert(0, str(ROOT / "tests/clients/ric"))
 import build  # noqa: E402
 
 KEPT = ROOT / "build/images"
-# Python 3.11 and what it needs, and a shell.
-PACKAGES = """base-files coreutils dash libacl1 libattr1 libbz2-1.0 libc6 libcrypt1 libdb5.3 libexpat1 libffi8 libgcc-s1
-libgmp10 liblzma5 libncursesw6 libpcre2-8-0 libpython3.11-minimal libpython3.11-stdlib libreadline8 libselinux1
-libsqlite3-0 libssl3 libstdc++6 libtinfo6 libuuid1 media-types python3.11 python3.11-minimal zlib1g""".split()
-LEFT_OUT = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/lintian", "/usr/share/info")
+PACKAGES = ["base-files", "coreutils", "dash", "libstdc++6", "python3"]
+LEFT_OUT = ("doc", "info", "lintian", "locale", "man")  # of /usr/share
 
 
 def umoci(*words, **more):
     subprocess.run(["umoci", *map(str, words)], check=True, capture_output=True, **more)
 
 
-def copy_packages(root):
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (root / "usr" / name).mkdir(parents=True, exist_ok=True)
-        (root / name).symlink_to(f"usr/{name}")
-    listed = subprocess.run(["dpkg-query", "-L", *PACKAGES], check=True, capture_output=True, text=True).stdout
-    for path in sorted(set(listed.split())):
-        if not path.startswith("/") or path.startswith(LEFT_OUT) or path == "/.":
-            continue
-        source, target = pathlib.Path(path), root / path[1:]
-        if source.is_dir() and not source.is_symlink():
-            target.mkdir(parents=True, exist_ok=True)
-        elif not os.path.lexists(target) and os.path.lexists(source):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    (root / "usr/bin/python3").unlink(missing_ok=True)
-    (root / "usr/bin/python3").symlink_to("python3.11")
+def said(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr[-4000:]}"
+    return done.stdout
+
+
+def versions():
+    """Those that apt would install of the packages and of all that they need."""
+    needed = said("apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks",
+                  "--no-replaces", "--no-enhances", *PACKAGES)
+    names = sorted({line for line in needed.splitlines() if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", line)})
+    return re.sub("(?m)^  (?!Candidate).*\n", "", said("apt-cache", "policy", *names))
+
+
+def debian(root):
+    """Unpacks PACKAGES and what they need, from where this machine has its Debian packages."""
+    sources = said("apt-get", "indextargets", "--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT)",
+                   "Created-By: Packages", "Origin: Debian")
+    release = dict(re.findall(r'(?m)^(\w+)="?([^"\n]*)', pathlib.Path("/etc/os-release").read_text()))
+    said("mmdebstrap", "--mode=root", "--variant=extract", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+         "--include", ",".join(PACKAGES), *[f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT],
+         release["VERSION_CODENAME"], root, *sources.splitlines())
 
 
 def base():
-    """An OCI layout with the image `base`, made once for each state of the machine's packages."""
+    """An OCI layout with the image `base`, made once for each state of Debian's packages."""
     with open(KEPT.with_suffix(".lock"), "w") as lock:  # tests run side by side
         fcntl.flock(lock, fcntl.LOCK_EX)
         return made_base()
 
 
 def made_base():
-    versions = subprocess.run(["dpkg-query", "-W", *PACKAGES], check=True, capture_output=True).stdout
-    made = KEPT / hashlib.sha256(versions + pathlib.Path(__file__).read_bytes()).hexdigest()[:16]
+    made = KEPT / hashlib.sha256((versions() + pathlib.Path(__file__).read_text()).encode()).hexdigest()[:16]
     if made.exists():
         return made
     shutil.rmtree(KEPT, ignore_errors=True)
@@ -67,7 +69,7 @@ def made_base():
     umoci("init", "--layout", layout)
     umoci("new", "--image", f"{layout}:base")
     umoci("unpack", "--image", f"{layout}:base", bundle)
-    copy_packages(bundle / "rootfs")
+    debian(bundle / "rootfs")
     umoci("repack", "--image", f"{layout}:base", bundle)
     umoci("gc", "--layout", layout)
     layout.rename(made)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import struct
 import subprocess
 import tarfile
@@ -289,8 +290,7 @@ def test_links_of_an_image_lead_nowhere_but_into_it(server, layout, imported):
     for name, to in (("host", "/../../../../../../work"), ("self", "/proc/1/root/etc/shadow")):
         (bundle / "rootfs" / name).symlink_to(to)
     for name in ("proc", "tmp", "mnt", "dev"):  # the platform's own folders, as links elsewhere
-        (bundle / "rootfs" / name).unlink(missing_ok=True) if not (bundle / "rootfs" / name).is_dir() else (
-            bundle / "rootfs" / name).rmdir()
+        shutil.rmtree(bundle / "rootfs" / name, ignore_errors=True)
         (bundle / "rootfs" / name).symlink_to("/etc")
     subprocess.run(["umoci", "repack", "--image", f"{layout.path}:links", bundle], check=True, capture_output=True)
     name = create(server, imported("links")["name"])
