@@ -43,7 +43,8 @@ class Workspace {
     if (!file || ::fstat(file.Get(), &about) != 0) {
       return Fail(Code::kNotFound, ErrnoError("cannot read " + path).message);
     }
-    TRY(CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size), bounds_.max_files));
+    TRY(CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size),
+                 {bounds_.max_files, bounds_.max_unpacked}));
     std::string folder = (fs::temp_directory_path() / "samovar-check-XXXXXX").string();
     if (!::mkdtemp(folder.data())) return std::unexpected(ErrnoError("make " + folder));
     made_.push_back(folder);

@@ -87,7 +87,7 @@ Result<PackageInfo> PackageFiles::Import(const std::string& staged_path) {
                 fmt::format("Zipped size must be smaller than {} bytes", options_.max_zip.count),
                 "RequestEntityTooLargeException");
   }
-  TRY(CheckZip(file.Get(), size, options_.max_files));
+  TRY(CheckZip(file.Get(), size, {options_.max_files, options_.max_unpacked}));
   TRY(const auto hash, ContentHash::OfFile(file.Get()));
   TRY(auto info, KeepBlob(staged_path, file.Get(), hash));
   info.size = Bytes{size};

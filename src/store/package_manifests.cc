@@ -109,7 +109,8 @@ Result<void> PackageFiles::KeepFiles(const std::string& staged_path) {
     TRY(const auto file, OpenStaged(staged_path));
     struct stat about{};
     if (fstat(file.Get(), &about) != 0) return std::unexpected(ErrnoError("keep files"));
-    TRY(CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size), options_.max_files));
+    TRY(CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size),
+                 {options_.max_files, options_.max_unpacked}));
   }
   const auto folder = staging_ + "files-" + RandomHex(32);
   if (mkdir(folder.c_str(), 0755) != 0) return std::unexpected(ErrnoError("create " + folder));

@@ -9,6 +9,7 @@
 
 #include "store/content_hash.h"
 #include "store/entry_path.h"
+#include "store/zip_check.h"
 
 namespace samovar {
 namespace {
@@ -77,10 +78,7 @@ Result<TreeWriter::Place> TreeWriter::PlaceOf(const std::string& name) {
 Result<void> TreeWriter::Count(std::size_t bytes) {
   unpacked_ += bytes;
   if (unpacked_ <= options_.max_unpacked.count) return {};
-  return Fail(
-      Code::kTooLarge,
-      fmt::format("Unzipped size must be smaller than {} bytes", options_.max_unpacked.count),
-      "InvalidParameterValueException");
+  return std::unexpected(TooMuchToUnpack(options_.max_unpacked));
 }
 
 Result<Fd> TreeWriter::Create(const std::string& name, const Place& place, bool executable) const {

@@ -76,7 +76,8 @@ std::optional<Directory> ReadDirectory(int fd, std::uint64_t size) {
 }
 
 // Walks the directory's entries, a window at a time: they must fill it exactly and be as many as
-// it says. Returns whether that is so. `visit` gets where each entry's name is, and its length.
+// it says. Returns whether that is so. `visit` gets where each entry's name is, and what precedes
+// it.
 template <class Visit>
 bool WalkDirectory(int fd, std::uint64_t start, const Directory& directory, Visit visit) {
   constexpr std::uint64_t kWindow = 1 << 18;
@@ -92,11 +93,24 @@ bool WalkDirectory(int fd, std::uint64_t start, const Directory& directory, Visi
     }
     const auto entry = std::string_view(window).substr(at - window_at, kEntrySize);
     if (!entry.starts_with(std::string_view("PK\1\2", 4))) return false;
-    visit(start + at + kEntrySize, Number(entry, 28, 2));
+    visit(start + at + kEntrySize, entry);
     at += kEntrySize + Number(entry, 28, 2) + Number(entry, 30, 2) + Number(entry, 32, 2);
     ++count;
   }
   return at == directory.size && count == directory.entries;
+}
+
+// What the entry says that it unpacks to; where 32 bits do not hold it, the extra field tells.
+std::uint64_t UnpackedSize(int fd, std::uint64_t name, std::string_view entry) {
+  constexpr std::uint64_t kLarge = 0xFFFFFFFF;
+  const auto told = Number(entry, 24, 4);
+  if (told != kLarge) return told;
+  const auto extra = ReadAt(fd, name + Number(entry, 28, 2), Number(entry, 30, 2));
+  for (std::size_t at = 0; extra && at + 12 <= extra->size();) {
+    if (Number(*extra, at, 2) == 1) return Number(*extra, at + 4, 8);
+    at += 4 + Number(*extra, at + 2, 2);
+  }
+  return told;
 }
 
 }  // namespace
@@ -107,7 +121,13 @@ Error BadZip() {
                "InvalidParameterValueException"};
 }
 
-Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files) {
+Error TooMuchToUnpack(Bytes max_unpacked) {
+  return Error{Code::kTooLarge,
+               fmt::format("Unzipped size must be smaller than {} bytes", max_unpacked.count),
+               "InvalidParameterValueException"};
+}
+
+Result<void> CheckZip(int fd, std::uint64_t size, const ZipBounds& bounds) {
   if (size < kEndSize) return std::unexpected(BadZip());
   const auto found = ReadDirectory(fd, size);
   if (!found) return std::unexpected(BadZip());
@@ -119,17 +139,24 @@ Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files) {
       found->size / kEntrySize < found->entries) {
     return std::unexpected(BadZip());
   }
-  if (found->entries > max_files) {
-    return Fail(Code::kTooLarge, fmt::format("The package has more than {} files.", max_files),
+  if (found->entries > bounds.max_files) {
+    return Fail(Code::kTooLarge,
+                fmt::format("The package has more than {} files.", bounds.max_files),
                 "InvalidParameterValueException");
   }
   // Bytes may stand before the archive (self-extracting zips); then offsets are counted from its
   // start. The directory always ends where the record begins.
-  const auto ignore = [](std::uint64_t, std::uint64_t) {};
-  if (!WalkDirectory(fd, found->limit - found->size, *found, ignore)) {
+  bool fits = true;
+  std::uint64_t left = bounds.max_unpacked.count;
+  const auto add = [&](std::uint64_t name, std::string_view entry) {
+    const auto unpacked = fits ? UnpackedSize(fd, name, entry) : 0;
+    fits = fits && unpacked <= left;
+    left -= std::min(unpacked, left);
+  };
+  if (!WalkDirectory(fd, found->limit - found->size, *found, add)) {
     return std::unexpected(BadZip());
   }
-  return {};
+  return fits ? Result<void>() : std::unexpected(TooMuchToUnpack(bounds.max_unpacked));
 }
 
 namespace {
@@ -144,8 +171,8 @@ Result<bool> AnyEntry(const std::string& path, IsIt is_it) {
   if (!found || found->size > found->limit) return std::unexpected(BadZip());
   bool holds = false;
   WalkDirectory(file.Get(), found->limit - found->size, *found,
-                [&](std::uint64_t at, std::uint64_t length) {
-                  holds = holds || is_it(file.Get(), at, length);
+                [&](std::uint64_t at, std::string_view entry) {
+                  holds = holds || is_it(file.Get(), at, Number(entry, 28, 2));
                 });
   return holds;
 }
@@ -166,10 +193,8 @@ Result<std::vector<ZipMember>> ZipMembers(int fd, std::uint64_t size) {
   const auto before =
       found->limit - found->size - std::min(found->offset, found->limit - found->size);
   std::vector<ZipMember> members;
-  WalkDirectory(fd, found->limit - found->size, *found, [&](std::uint64_t name, std::uint64_t) {
-    const auto entry = ReadAt(fd, name - kEntrySize, kEntrySize);
-    if (!entry) return;
-    const auto packed = Number(*entry, 20, 4), offset = Number(*entry, 42, 4);
+  WalkDirectory(fd, found->limit - found->size, *found, [&](std::uint64_t, std::string_view entry) {
+    const auto packed = Number(entry, 20, 4), offset = Number(entry, 42, 4);
     if (packed == 0 || packed == kLarge || offset == kLarge) return;
     const auto local = ReadAt(fd, before + offset, kLocalSize);
     if (!local || !local->starts_with(std::string_view("PK\3\4", 4))) return;

@@ -5,8 +5,9 @@
 //          contents are checked when it is unpacked.
 // How      Finds the end-of-central-directory record (and its 64-bit form) and walks the directory
 //          it names, which must lie inside the file and hold as many entries as it says. So the
-//          memory that a reader of the directory needs is bounded before one reads it.
-// Errors   kTooLarge for more than `max_files`; else kInvalid with Lambda's message and name.
+//          memory that a reader of the directory needs is bounded before one reads it, and what
+//          says of itself that it unpacks to too much is not unpacked until it does.
+// Errors   kTooLarge for what is past the bounds; else kInvalid with Lambda's message and name.
 // Source   APPNOTE.TXT 6.3.10, sections 4.3.14 to 4.3.16.
 
 #include <cstdint>
@@ -14,12 +15,18 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace samovar {
 
+struct ZipBounds {
+  std::uint64_t max_files;
+  Bytes max_unpacked;
+};
+
 // `fd` is open for reading and `size` bytes long. REQUIRES: a regular file.
-Result<void> CheckZip(int fd, std::uint64_t size, std::uint64_t max_files);
+Result<void> CheckZip(int fd, std::uint64_t size, const ZipBounds& bounds);
 
 // Whether the zip at `path` has an entry of that name. REQUIRES: CheckZip found it whole.
 Result<bool> ZipHolds(const std::string& path, std::string_view name);
@@ -35,6 +42,8 @@ struct ZipMember {
 // Those of a zip whose numbers fit into 32 bits; others are left out. REQUIRES: as ZipHolds.
 Result<std::vector<ZipMember>> ZipMembers(int fd, std::uint64_t size);
 
-Error BadZip();  // InvalidParameterValueException, "Could not unzip uploaded file..."
+// Both InvalidParameterValueException, as Lambda says it.
+Error BadZip();
+Error TooMuchToUnpack(Bytes max_unpacked);
 
 }  // namespace samovar

@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(fd >= 0 && write(fd, data, size) == static_cast<ssize_t>(size));
   PackageOptions options{
       .max_zip = Bytes::MiB(1), .max_unpacked = Bytes::MiB(4), .max_files = 1000};
-  auto good = CheckZip(fd, size, options.max_files);
+  auto good = CheckZip(fd, size, {options.max_files, options.max_unpacked});
   close(fd);
   if (good) (void)UnpackZip(zip.string(), tree.string(), options);
   for (const auto& entry : fs::directory_iterator(room)) {

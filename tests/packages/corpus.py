@@ -8,9 +8,11 @@ import fcntl
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -187,12 +189,17 @@ def truncated(path):
 
 
 def bomb(path):
-    """200 MiB of nothing, in 200 KiB."""
-    block = b"\0" * (1 << 20)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-        with archive.open("zeros", "w", force_zip64=True) as entry:
-            for _ in range(200):
-                entry.write(block)
+    """100 GB of nothing in 1 MB: a hundred entries that share what each unpacks to a thousand MiB."""
+    block, squeezer, crc, names = b"\0" * (1 << 20), zlib.compressobj(wbits=-15), 0, [b"%03d" % n for n in range(100)]
+    packed = (squeezer.compress(block) + squeezer.flush(zlib.Z_FULL_FLUSH)) * 1000 + squeezer.flush()
+    for _ in range(1000):
+        crc = zlib.crc32(block, crc)
+    about = struct.pack("<HHHHIIIHH", 0, 8, 0, 33, crc, len(packed), 1000 << 20, 3, 0)
+    entries = [struct.pack("<4sHH", b"PK\1\2", 3 << 8 | 20, 20) + about + struct.pack("<HHHII", 0, 0, 0, 0o100644 << 16, 0)
+               + name for name in names]
+    local = struct.pack("<4sH", b"PK\3\4", 20) + about + names[0] + packed
+    directory = b"".join(entries)
+    path.write_bytes(local + directory + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 100, 100, len(directory), len(local), 0))
     return path
 
 
