@@ -16,8 +16,11 @@ struct WriterEnd {
 };
 
 Task<void> Run(std::shared_ptr<StreamRelay> relay, Invoker& invoker, Invocation invocation) {
-  WriterEnd end{relay};
   ResponseSink sink;
+  WriterEnd end{relay};
+  relay->WhenReaderGone([&sink] {
+    if (sink.gone) sink.gone();
+  });
   sink.begin = [relay](std::string type) {
     return relay->Put({StreamItem::Kind::kBegin, std::move(type), std::nullopt});
   };
@@ -50,10 +53,12 @@ Task<std::optional<StreamItem>> StreamRelay::Take() {
 void StreamRelay::CloseReader() {
   reader_gone_ = true;
   changed_.cancel();
+  if (const auto then = std::exchange(then_, nullptr)) then();
 }
 
 void StreamRelay::CloseWriter() {
   writer_gone_ = true;
+  then_ = nullptr;
   changed_.cancel();
 }
 

@@ -12,6 +12,7 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ class StreamRelay {
   Task<std::optional<StreamItem>> Take();
   void CloseReader();
   void CloseWriter();  // what was put can still be taken
+  // Called when the reader goes while the writer is there.
+  void WhenReaderGone(std::function<void()> then) { then_ = std::move(then); }
 
  private:
   using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
@@ -43,6 +46,7 @@ class StreamRelay {
   Task<void> Changed();
 
   std::optional<StreamItem> item_;
+  std::function<void()> then_;
   bool reader_gone_ = false;
   bool writer_gone_ = false;
   Timer changed_;  // never fires; cancelled to wake who waits

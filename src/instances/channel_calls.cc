@@ -50,12 +50,11 @@ Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFram
   auto appended = Append(call, invoke, payload);
   if (!appended) co_return Answer{std::unexpected(std::move(appended.error())), false};
   const auto event_end = call.end;
-  bool wanted = true;
   while (true) {
     co_await Wait(call);
     if (!call.parts.empty()) {
       for (auto& part : std::exchange(call.parts, {})) {
-        co_await GivePart(request_id, call, std::move(part), piece, wanted);
+        co_await GivePart(request_id, call, std::move(part), piece);
       }
     } else if (call.answer) {
       co_return Answer{std::move(*call.answer)};
@@ -73,15 +72,32 @@ Result<void> ChannelCalls::Append(Call& call, const ChannelFrame& frame, std::st
 
 // Passes a part on, and tells the runtime that it was taken, or that no more is wanted.
 Task<void> ChannelCalls::GivePart(const std::string& request_id, Call& call, ChannelFrame part,
-                                  const Piece& piece, bool& wanted) {
+                                  const Piece& piece) {
   const auto size = part.payload.size();
   call.held -= size;
-  if (!wanted) co_return;
-  wanted = co_await piece(std::move(part));
-  if (ended_ || (wanted && size == 0)) co_return;
-  const auto type = wanted ? FrameType::kTaken : FrameType::kCancel;
-  const auto meta = wanted ? request_id + '\0' + std::to_string(size) : request_id;
-  (void)Append(call, {.type = static_cast<std::uint8_t>(type), .meta = meta, .payload = {}}, "");
+  if (!call.wanted) co_return;
+  if (!co_await piece(std::move(part))) co_return Cancel(request_id, call);
+  if (ended_ || !call.wanted || size == 0) co_return;
+  (void)Append(call,
+               {.type = static_cast<std::uint8_t>(FrameType::kTaken),
+                .meta = request_id + '\0' + std::to_string(size),
+                .payload = {}},
+               "");
+}
+
+void ChannelCalls::Cancel(const std::string& request_id, Call& call) {
+  if (!std::exchange(call.wanted, false) || ended_) return;
+  (void)Append(
+      call,
+      {.type = static_cast<std::uint8_t>(FrameType::kCancel), .meta = request_id, .payload = {}},
+      "");
+}
+
+void ChannelCalls::Forgo(const std::string& request_id) {
+  const auto at = calls_.find(request_id);
+  if (at == calls_.end() || !at->second->begun) return;
+  Cancel(request_id, *at->second);
+  at->second->changed.Notify();
 }
 
 // Until there is something of the answer, or the end. Meanwhile what the call sends is written.

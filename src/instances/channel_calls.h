@@ -40,6 +40,8 @@ class ChannelCalls {
   // own.
   Task<Answer> Ask(std::string request_id, ChannelFrame invoke, std::string_view payload,
                    Piece piece);
+  // Tells the runtime that nobody waits for the rest of a streamed answer, where one has begun.
+  void Forgo(const std::string& request_id);
   // Reads answers until the channel ends, and then ends the calls. `came` is called with each
   // receive, before the calls learn of the answers in it.
   Task<void> Read(std::function<void()> came);
@@ -52,6 +54,7 @@ class ChannelCalls {
     std::size_t held = 0;             // bytes in them
     bool idle = false;                // it waits, and can write
     bool begun = false;               // STREAM_BEGIN has come
+    bool wanted = true;               // what comes of it
     std::uint64_t end = 0;            // of what it sends, in all bytes that go down the channel
     Signal changed;
   };
@@ -64,7 +67,8 @@ class ChannelCalls {
   Result<void> Append(Call& call, const ChannelFrame& frame, std::string_view payload);
   Task<void> Wait(Call& call);
   Task<void> GivePart(const std::string& request_id, Call& call, ChannelFrame part,
-                      const Piece& piece, bool& wanted);
+                      const Piece& piece);
+  void Cancel(const std::string& request_id, Call& call);
   bool Give(ChannelFrame frame);
   void End(Error why);
 

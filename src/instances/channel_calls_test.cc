@@ -172,6 +172,24 @@ TEST_F(ChannelCallsTest, CancelsAStreamThatNobodyWants) {
   EXPECT_EQ(pieces_.size(), 1U);
 }
 
+TEST_F(ChannelCallsTest, CancelsASilentStreamWhoseCallerHasGone) {
+  asio::co_spawn(loop_, Hear(), asio::detached);
+  Ask("0", "event");
+  Poll();
+  calls_->Forgo("0");  // nothing has begun: the call goes on
+  calls_->Forgo("another");
+  Stream(FrameType::kStreamBegin, "0");
+  Stream(FrameType::kStreamChunk, "0", "piece");
+  EXPECT_EQ(heard_.back(), std::pair(FrameType::kTaken, std::string("5")));
+  calls_->Forgo("0");
+  calls_->Forgo("0");
+  Poll();
+  EXPECT_EQ(heard_.size(), 3U);
+  EXPECT_EQ(heard_.back().first, FrameType::kCancel);
+  Stream(FrameType::kStreamEnd, "0");
+  EXPECT_TRUE(answers_[0] && answers_[0]->frame);
+}
+
 TEST_F(ChannelCallsTest, EndsWhereARuntimeStreamsMoreThanWasTaken) {
   Ask("0", "event");
   Poll();

@@ -61,6 +61,14 @@ int NumberField(const std::string& meta, std::size_t index) {
   return value;
 }
 
+// Nobody is told that the caller has gone once its answer has ended.
+struct Listening {
+  ResponseSink* to;
+  ~Listening() {
+    if (to) to->gone = nullptr;
+  }
+};
+
 }  // namespace
 
 ChannelWorker::ChannelWorker(Executor loop, Fd socket, Bytes max_response, bool reporting)
@@ -114,6 +122,7 @@ Task<void> ChannelWorker::ReadAnswers(std::function<void()> came) {
 // The event stays with its call, whatever its size: another's fault may make it go elsewhere.
 Task<WorkerReply> ChannelWorker::InvokeBeside(Invocation& invocation, ChannelFrame frame,
                                               ResponseSink* sink) {
+  const Listening until_the_end{sink};
   bool listening = true;
   ResponseSink watched;  // the caller's, seen to
   if (ResponseSink* const to = sink) {
@@ -124,6 +133,7 @@ Task<WorkerReply> ChannelWorker::InvokeBeside(Invocation& invocation, ChannelFra
       co_return listening = co_await to->chunk(std::move(piece));
     };
     sink = &watched;
+    to->gone = [this, id = invocation.request_id] { calls_->Forgo(id); };
   }
   AnswerStream stream(sink, max_response_, &closing_);
   const ChannelCalls::Piece piece = [&](ChannelFrame part) -> Task<bool> {

@@ -168,7 +168,8 @@ TEST_F(ChannelWorkerTest, StreamsToTheSinkPieceByPiece) {
                     .chunk = [&](std::string piece) -> Task<bool> {
                       seen += "(" + piece + ")";
                       co_return piece != "stop";
-                    }};
+                    },
+                    .gone = {}};
   Run([&]() -> Task<void> {
     auto reply = co_await Answer({{FrameType::kStreamBegin, "text/plain", ""},
                                   {FrameType::kStreamChunk, "", "a"},
@@ -212,7 +213,8 @@ TEST_F(ChannelWorkerTest, DoesNotWaitForAClientThatTakesNothingOnceItIsClosed) {
                       asked = true;
                       co_await never.Wait();
                       co_return true;
-                    }};
+                    },
+                    .gone = {}};
   Run([&]() -> Task<void> {
     auto reply = Beside(worker_->Invoke(call_, kDeadline, &sink));
     co_await Send({{FrameType::kStreamBegin, "", ""}, {FrameType::kStreamChunk, "", "x"}});

@@ -62,6 +62,9 @@ struct InvocationResult {
 struct ResponseSink {
   std::function<Task<bool>(std::string content_type)> begin;
   std::function<Task<bool>(std::string chunk)> chunk;
+  // Set while someone wants to know at once that the caller has gone, also of an answer that is
+  // silent; called once.
+  std::function<void()> gone;
 };
 
 // Runs invocations; implemented by src/instances, called by src/gateway.

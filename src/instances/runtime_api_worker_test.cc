@@ -254,7 +254,8 @@ TEST_F(RuntimeApiWorkerTest, StreamsChunksAndTakesAnErrorFromTheTrailers) {
                     .chunk = [&](std::string piece) -> Task<bool> {
                       seen += piece;
                       co_return true;
-                    }};
+                    },
+                    .gone = {}};
   RunWith([&]() -> Task<void> {
     const std::string head = "POST " + std::string(kBase) +
                              "invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Type: "

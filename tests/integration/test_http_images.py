@@ -56,6 +56,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.event(b"x" * 65536)
             except OSError:
                 left.append(self.path)
+        if self.path == "/silent":
+            self.begin()
+            self.event(b"data: one\\n\\n")
+            self.connection.recv(1)
+            left.append(self.path)
+            self.close_connection = True
+            return
         if self.path == "/left":
             return self.answer(200, json.dumps(left).encode())
         if self.path == "/large":
@@ -107,7 +114,7 @@ def service(session_server, layout):
     subprocess.run(["skopeo", "copy", f"oci:{layout.path}:service", f"oci-archive:{packed}:service"], check=True,
                    capture_output=True)
     said = json.loads(session_server.samovar("deploy", "--image", packed, "--http", 8080, "--public", "--name",
-                                             Service.name, "--json").stdout)
+                                             Service.name, "--timeout", 300, "--json").stdout)
     url = next(c["detail"] for c in said["changes"] if c["kind"] == "url")
     Service.host = urllib.parse.urlsplit(url).netloc
     return Service()
@@ -144,7 +151,15 @@ def test_a_slow_client_holds_up_nobody_and_one_that_goes_ends_its_answer(service
     assert flood.read(1000) == b"x" * 1000
     assert service.call("/beside").status == 201, "others are served while it takes nothing"
     flood.close()
-    until(lambda: service.call("/left").json() == ["/flood"], what="the service to see that its client has gone")
+    until(lambda: "/flood" in service.call("/left").json(), what="the service to see that its client has gone")
+
+
+def test_a_silent_answer_ends_when_its_client_goes(service):
+    feed = service.call("/silent", preload_content=False)
+    assert feed.read1(64) == b"data: one\n\n"
+    assert "/silent" not in service.call("/left").json()
+    feed.close()
+    until(lambda: "/silent" in service.call("/left").json(), what="the service to see that its client has gone")
 
 
 def test_answers_of_any_size_and_of_none_are_streamed(service):
