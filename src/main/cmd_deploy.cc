@@ -275,7 +275,7 @@ Result<int> Deploy(const Session& session, const Options& options) {
   service.timeout = options.timeout;
   service.account_id = facts.account_id;
   service.dry_run = options.dry_run;
-  auto plan = image          ? FromImage(session, client, service)
+  auto plan = image          ? FromImage(session, client, service, exists)
               : file.empty() ? PlanFromFolder(session, options, facts, exists)
                              : PlanFromTemplate(options, facts, file);
   if (!plan) return std::unexpected(plan.error());

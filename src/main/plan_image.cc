@@ -21,6 +21,10 @@ std::string NameFrom(std::string image) {
   return image;
 }
 
+std::string NameOf(const ImageService& service) {
+  return service.name.empty() ? NameFrom(service.image) : service.name;
+}
+
 // Everyone may call the URL.
 PermissionPlan Open(const std::string& qualifier) {
   return {.statement_id = "public-url",
@@ -50,7 +54,7 @@ void AddImageOptions(CLI::App* command, ImageService& service) {
 
 Result<Plan> PlanImageService(const ImageService& service) {
   FunctionPlan function;
-  function.name = service.name.empty() ? NameFrom(service.image) : service.name;
+  function.name = NameOf(service);
   if (function.name.empty()) {
     return Fail(Code::kInvalid, "--name: which name the function of " + service.image + " has");
   }
@@ -59,10 +63,11 @@ Result<Plan> PlanImageService(const ImageService& service) {
   function.code.path = service.image;
   function.partial = true;
   function.configuration["Role"] = "arn:aws:iam::" + service.account_id + ":role/samovar";
-  if (service.memory > 0 || service.port > 0) {
+  const bool fresh = service.port > 0 && !service.there;
+  if (service.memory > 0 || fresh) {
     function.configuration["MemorySize"] = service.memory > 0 ? service.memory : kServiceMemory;
   }
-  if (service.timeout > 0 || service.port > 0) {
+  if (service.timeout > 0 || fresh) {
     function.configuration["Timeout"] = service.timeout > 0 ? service.timeout : kServiceTimeout;
   }
   std::string qualifier;
@@ -84,13 +89,15 @@ Result<Plan> PlanImageService(const ImageService& service) {
   return plan;
 }
 
-Result<Plan> FromImage(const Session& session, const ApiClient& client, ImageService service) {
+Result<Plan> FromImage(const Session& session, const ApiClient& client, ImageService service,
+                       const std::function<bool(const std::string& name)>& exists) {
   std::error_code error;
   if (!service.dry_run && std::filesystem::exists(service.image, error)) {
     const ImageImport import{.source = service.image, .name = {}, .tag = {}, .insecure = false};
     TRY(const ImportedImage imported, ImportImage(client, session.err, session.clock, import));
     service.image = imported.name;
   }
+  service.there = exists(NameOf(service));
   return PlanImageService(service);
 }
 

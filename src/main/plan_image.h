@@ -8,6 +8,7 @@
 // Errors   kInvalid for a name that no function can have.
 // Threads  Pure.
 
+#include <functional>
 #include <string>
 
 #include "base/error.h"
@@ -23,7 +24,8 @@ struct ImageService {
   std::string account_id = "000000000000";
   int port = 0;  // 0: it speaks the Runtime API
   bool open = false, always_on = false;
-  int memory = 0, timeout = 0;  // 0: the default
+  int memory = 0, timeout = 0;  // 0: the default, or as it is
+  bool there = false;           // a function of that name
   bool dry_run = false;         // nothing is imported
 };
 
@@ -31,7 +33,8 @@ struct ImageService {
 void AddImageOptions(CLI::App* command, ImageService& service);
 
 Result<Plan> PlanImageService(const ImageService& service);
-// The same; a file is imported first.
-Result<Plan> FromImage(const Session& session, const ApiClient& client, ImageService service);
+// The same; a file is imported first. `exists`: whether the server has a function of a name.
+Result<Plan> FromImage(const Session& session, const ApiClient& client, ImageService service,
+                       const std::function<bool(const std::string& name)>& exists);
 
 }  // namespace samovar
