@@ -53,6 +53,7 @@ constexpr std::uint64_t kMaxAnswer = 64 << 20;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
 // An answer that says that the time is up must come before the server ends us for it.
 constexpr std::chrono::milliseconds kLead{25};
+constexpr std::chrono::seconds kPatience{1};  // with a program that refuses a connection
 // Of a streamed answer: how much is read at once, and how far it may be ahead of what was taken.
 constexpr std::size_t kPiece = 32 << 10;
 constexpr std::size_t kAhead = 128 << 10;
@@ -246,9 +247,23 @@ class Wrapper {
     co_return beast::error_code();
   }
 
+  // A program that takes no more connections is about to end, and we with it, so that the server
+  // sends the request to another instance; or it will listen anew.
+  Task<beast::error_code> Connect(Stream& stream) {
+    asio::steady_timer pause(loop_);
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (true) {
+      auto [failed] = co_await stream.async_connect(door_, kTuple);
+      const bool over = std::chrono::steady_clock::now() >= end;
+      if (failed != asio::error::connection_refused || over) co_return failed;
+      stream.socket().close();
+      pause.expires_after(kLead);
+      co_await pause.async_wait(kTuple);
+    }
+  }
+
   Task<beast::error_code> Ask(Stream& stream, const ToProgram& request) {
-    auto [refused] = co_await stream.async_connect(door_, kTuple);
-    if (refused) co_return refused;
+    if (auto refused = co_await Connect(stream)) co_return refused;
     // A program may answer before it has read it all, and close: what it said counts.
     auto [unsent, sent] = co_await http::async_write(stream, request, kTuple);
     co_return unsent == beast::error::timeout ? unsent : beast::error_code();
