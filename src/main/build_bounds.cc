@@ -1,6 +1,7 @@
 #include "main/build_bounds.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -43,6 +44,39 @@ Result<void> ReadSize(const char* name, Bytes& into) {
   }
   into = *size;
   return {};
+}
+
+Result<void> ReadCount(const char* name, int least, int& into) {
+  const auto text = Setting(name);
+  if (text.empty()) return {};
+  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), into);
+  if (bad == std::errc() && end == text.data() + text.size() && into >= least) return {};
+  return Fail(Code::kInvalid,
+              fmt::format("{}: expected a number of {} or more; it is {:?}", name, least, text));
+}
+
+// Those that this process may run on.
+std::vector<int> Processors() {
+  cpu_set_t set;
+  std::vector<int> out;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return out;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) out.push_back(i);
+  }
+  return out;
+}
+
+// On the last of them: the first has most of the machine's own work. Tools that ask how many there
+// are begin no more than they can run.
+void RunOn(std::uint64_t count) {
+  const auto all = Processors();
+  if (count == 0 || count >= all.size()) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (auto at = all.end() - static_cast<std::ptrdiff_t>(count); at != all.end(); ++at) {
+    CPU_SET(*at, &set);
+  }
+  (void)::sched_setaffinity(0, sizeof set, &set);
 }
 
 std::uint64_t FreeOn(const std::string& folder) {
@@ -154,15 +188,10 @@ Result<BuildBounds> ReadBuildBounds() {
     }
     bounds.time = *time;
   }
-  if (const auto text = Setting("SAMOVAR_BUILD_PROCESSES"); !text.empty()) {
-    const auto [end, bad] =
-        std::from_chars(text.data(), text.data() + text.size(), bounds.processes);
-    if (bad != std::errc() || end != text.data() + text.size() || bounds.processes < 16) {
-      return Fail(Code::kInvalid, fmt::format("SAMOVAR_BUILD_PROCESSES: expected a number of 16 or "
-                                              "more; it is {:?}",
-                                              text));
-    }
-  }
+  TRY(ReadCount("SAMOVAR_BUILD_PROCESSES", 16, bounds.processes));
+  const int all = std::max(1, static_cast<int>(Processors().size()));
+  bounds.processors = all > 2 ? all - 1 : all;
+  TRY(ReadCount("SAMOVAR_BUILD_CPUS", 1, bounds.processors));
   return bounds;
 }
 
@@ -173,6 +202,12 @@ std::optional<BuildGroup> BuildGroup::Open(const BuildBounds& bounds) {
   BuildGroup made(std::move(*tree));
   auto group = made.tree_.Create(kLeaf);
   if (!group || !group->SetLimits(bounds.memory, bounds.processes)) return std::nullopt;
+  (void)group->SetCpus(bounds.processors);
+  // Priority counts within a cgroup, weight between them: a tenth, where others want to run, too.
+  for (const auto& path : made.tree_.Paths()) {
+    (void)WriteSmallFile(path + "/cpu.weight", "10");
+    (void)WriteSmallFile(path + "/cpu.shares", "102");
+  }
   made.group_ = std::move(*group);
   return made;
 }
@@ -204,8 +239,10 @@ std::vector<std::string> BuildWatch::Stage() const {
   const auto folders = group_ ? group_->Folders() : std::vector<std::string>();
   std::error_code ignored;
   std::vector<std::string> words{fs::read_symlink("/proc/self/exe", ignored).string(),
-                                 std::string(kBoundedBuild), std::to_string(bounds_.disk.count),
+                                 std::string(kBoundedBuild),
+                                 std::to_string(bounds_.disk.count),
                                  group_ ? "0" : std::to_string(bounds_.memory.count),
+                                 std::to_string(bounds_.processors),
                                  std::to_string(folders.size())};
   words.insert(words.end(), folders.begin(), folders.end());
   return words;
@@ -300,13 +337,13 @@ void BuildWatch::Run() {
 }
 
 int RunBounded(int count, char** words) {
-  if (count < 4) return 2;
+  if (count < 5) return 2;
   const auto number = [&](int at) { return std::strtoull(words[at], nullptr, 10); };
-  const int folders = static_cast<int>(number(2));
-  if (count < 4 + folders) return 2;
+  const int folders = static_cast<int>(number(3));
+  if (count < 5 + folders) return 2;
   for (int i = 0; i < folders; ++i) {
-    if (!WriteSmallFile(std::string(words[3 + i]) + "/cgroup.procs", "0")) {
-      std::fputs(fmt::format("samovar: cannot join {}\n", words[3 + i]).c_str(), stderr);
+    if (!WriteSmallFile(std::string(words[4 + i]) + "/cgroup.procs", "0")) {
+      std::fputs(fmt::format("samovar: cannot join {}\n", words[4 + i]).c_str(), stderr);
       return 2;
     }
   }
@@ -318,10 +355,11 @@ int RunBounded(int count, char** words) {
   limit(RLIMIT_FSIZE, number(0));
   limit(RLIMIT_DATA, number(1));
   limit(RLIMIT_CORE, 0);
+  RunOn(number(2));
   ::setpriority(PRIO_PROCESS, 0, 10);
   (void)WriteSmallFile("/proc/self/autogroup", "10");
   (void)WriteSmallFile("/proc/self/oom_score_adj", "500");
-  char** program = words + 3 + folders;
+  char** program = words + 4 + folders;
   ::execvp(program[0], program);
   std::fputs((ErrnoError(std::string("cannot run ") + program[0]).message + "\n").c_str(), stderr);
   return 127;

@@ -3,10 +3,12 @@
 // more.
 //
 // Why      A package's own build script is code that nobody has read; it must not starve the host.
-// How      A cgroup of its own (memory, processes) where the caller may make one. Everywhere a
+// How      A cgroup of its own (memory, processes, processors, and little weight beside others)
+//          where the caller may make one. Everywhere a
 //          thread outside of the sandbox, where the build cannot reach it, looks every 50 ms: at
 //          the time, at the disk, and without a cgroup at the memory and number of its processes.
-//          Limits that a process carries (size of a file, its own memory, priority, the first to be
+//          Limits that a process carries (size of a file, its own memory, priority, which
+//          processors it runs on and counts, the first to be
 //          killed when memory is short) are set by a stage of this program before the tool
 //          (RunBounded).
 // Errors   kInvalid names the setting that cannot be read.
@@ -31,12 +33,13 @@
 namespace samovar {
 
 struct BuildBounds {
-  Bytes memory;                      // of all its processes together
-  int processes = 1024;              // threads too
+  Bytes memory;          // of all its processes together
+  int processes = 1024;  // threads too
+  int processors = 1;
   Bytes disk;                        // written by one tool
   std::chrono::milliseconds time{};  // of one tool
 };
-// From SAMOVAR_BUILD_MEMORY, _PROCESSES, _DISK and _TIME.
+// From SAMOVAR_BUILD_MEMORY, _PROCESSES, _CPUS, _DISK and _TIME.
 Result<BuildBounds> ReadBuildBounds();
 
 // The cgroup that the tools of one command run in, one after the other.
@@ -92,7 +95,7 @@ class BuildWatch {
 };
 
 // What a stage does: joins the cgroup, takes the limits and becomes the tool. `words`:
-// FILE_BYTES DATA_BYTES COUNT FOLDER... PROGRAM ARGUMENT...; 0 is no limit.
+// FILE_BYTES DATA_BYTES PROCESSORS COUNT FOLDER... PROGRAM ARGUMENT...; 0 is no limit.
 int RunBounded(int count, char** words);
 
 // How the command line says that it is to be that.

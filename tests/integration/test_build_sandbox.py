@@ -15,7 +15,7 @@ import zipfile
 
 import pytest
 
-from harness import BINARY, ROOT, descendants, run, starttime, unique, until
+from harness import BINARY, ROOT, clean_environment, descendants, run, starttime, unique, until
 from test_build import wheel
 
 assert shutil.which("bwrap"), "run tools/setup, which installs bubblewrap"
@@ -217,10 +217,26 @@ def test_bounds_hold_without_cgroups(shop, how):
 
 @pytest.mark.parametrize("setting, value", [("SAMOVAR_BUILD_MEMORY", "much"), ("SAMOVAR_BUILD_MEMORY", "1KB"),
                                             ("SAMOVAR_BUILD_DISK", "-1"), ("SAMOVAR_BUILD_TIME", "soon"),
-                                            ("SAMOVAR_BUILD_PROCESSES", "3"), ("SAMOVAR_BUILD_PROCESSES", "many")])
+                                            ("SAMOVAR_BUILD_PROCESSES", "3"), ("SAMOVAR_BUILD_PROCESSES", "many"),
+                                            ("SAMOVAR_BUILD_CPUS", "0"), ("SAMOVAR_BUILD_CPUS", "1.5")])
 def test_a_bound_that_cannot_be_read_is_named(shop, setting, value):
     failed = run(greedy(shop, "true"), check=False, **{setting: value})
     assert failed.returncode == 2 and f"{setting}: expected" in failed.err and value in failed.err, failed.err
+
+
+def test_a_build_runs_on_as_many_processors_as_it_may(shop):
+    """Both what its tools count, and what its cgroup gets in all."""
+    command = greedy(shop, "nproc > $(ARTIFACTS_DIR)/app.py; touch made; until test -e go; do sleep 0.1; done")
+    with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env={**clean_environment(), "SAMOVAR_BUILD_CPUS": "1"}) as build:
+        until((shop.folder / "made").exists, 60, "the middle of the build")
+        quotas = [(path / name).read_text().split() for path in pathlib.Path("/sys/fs/cgroup").rglob(f"samovar-build-{build.pid}/step")
+                  for name in ("cpu.max", "cpu.cfs_quota_us") if (path / name).exists()]
+        (shop.folder / "go").touch()
+        (made,) = json.loads(build.stdout.read())["built"]
+    with zipfile.ZipFile(made["file"]) as package:
+        assert package.read("app.py") == b"1\n"
+    assert [quota[0] for quota in quotas] == ["20000"], "of 20 ms"
 
 
 def test_builds_leave_no_cgroup(shop):
