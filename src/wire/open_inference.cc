@@ -121,7 +121,7 @@ std::optional<Result<InferenceRoute>> MatchInferenceRoute(std::string_view metho
   }
   if (known_path) return Fail(Code::kInvalid, fmt::format("{} is not allowed here", method));
   return Fail(Code::kNotFound, fmt::format("there is no {} {} in the inference protocol v2 as it "
-                                           "is served here (docs/model-doors.md lists the paths)",
+                                           "is served here (docs/models.md lists the paths)",
                                            method, path));
 }
 

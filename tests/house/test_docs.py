@@ -34,3 +34,10 @@ def test_links_of_markdown_pages_lead_somewhere():
             elif anchor and target.suffix == ".md" and anchor not in anchors(target.resolve().relative_to(ROOT)):
                 wrong.append(f"{page}: {link} (no such heading)")
     assert not wrong, "\n".join(wrong)
+
+
+def test_pages_that_the_code_names_are_there():
+    named = re.compile(r"\bdocs/[\w./-]+\.(?:md|yaml)\b")
+    wrong = [f"{path}: {page}" for path in tracked(".cc", ".h", ".py", ".js", ".mjs", ".sh") if path.parts[0] != "tests" and "_test" not in path.name
+             for page in named.findall(text(path) or "") if not (ROOT / page).exists()]
+    assert not wrong, "\n".join(wrong)
