@@ -305,8 +305,12 @@ Result<void> ApplyConfiguration(const json::object& input, std::string_view name
 
 std::string FunctionArn(const RegistryOptions& options, std::string_view name,
                         std::string_view qualifier) {
-  return fmt::format("arn:aws:lambda:{}:{}:function:{}{}{}", options.region, options.account_id,
-                     name, qualifier.empty() ? "" : ":", qualifier);
+  std::string arn = "arn:aws:lambda:";  // every call has one made
+  arn.reserve(128);
+  arn.append(options.region).append(":").append(options.account_id).append(":function:");
+  arn.append(name);
+  if (!qualifier.empty()) arn.append(":").append(qualifier);
+  return arn;
 }
 
 std::string LayerArn(const RegistryOptions& options, std::string_view name) {

@@ -45,7 +45,7 @@ std::string HostName(std::string_view host_field) {
 
 bool IsLocalHost(std::string_view host_field) {
   std::string name = HostName(host_field);
-  if (name == "localhost" || name.ends_with(".localhost")) return true;
+  if (name == "localhost" || name == "127.0.0.1" || name.ends_with(".localhost")) return true;
   boost::system::error_code error;
   auto address = asio::ip::make_address(name, error);
   return !error && address.is_loopback();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/encoding.h"
 #include "gateway/reply.h"
 #include "gateway/stream_relay.h"
@@ -78,14 +80,22 @@ Error TooLarge(std::size_t size, const InvokeRequest& asked, const GatewayOption
 std::string TraceOf(std::string_view sent, std::string_view request_id, WallTime now) {
   if (!sent.empty()) return std::string(sent);
   // A UUID has 32 random digits: 24 for the root, the first 16 again for the parent.
-  std::string digits;
+  std::array<char, 32> digits;
+  digits.fill('0');
+  std::size_t count = 0;
   for (char c : request_id) {
-    if (c != '-') digits += c;
+    if (c != '-' && count < digits.size()) digits[count++] = c;
   }
-  digits.resize(32, '0');
-  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-  return fmt::format("Root=1-{:08x}-{};Parent={};Sampled=0", seconds,
-                     std::string_view(digits).substr(8), std::string_view(digits).substr(0, 16));
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  std::array<char, 8> hex;
+  for (std::size_t i = 0; i < hex.size(); ++i) {
+    hex[i] = "0123456789abcdef"[static_cast<std::uint64_t>(seconds) >> (28 - 4 * i) & 15];
+  }
+  std::string trace = "Root=1-";
+  trace.reserve(80);
+  trace.append(hex.data(), hex.size()).append("-").append(&digits[8], 24);
+  return trace.append(";Parent=").append(digits.data(), 16).append(";Sampled=0");
 }
 
 bool InvokeApi::Handles(const LambdaOperation& operation) {

@@ -34,8 +34,8 @@ struct ChannelCalls::Writing {
 Task<ChannelCalls::Answer> ChannelCalls::Ask(std::string request_id, ChannelFrame invoke,
                                              std::string_view payload, Piece piece) {
   struct Entry {
-    std::unordered_map<std::string, Call*>& calls;
-    const std::string& id;
+    std::unordered_map<std::string_view, Call*>& calls;
+    std::string_view id;
     bool made;
     ~Entry() {
       if (made) calls.erase(id);
@@ -104,13 +104,26 @@ void ChannelCalls::Forgo(const std::string& request_id) {
 Task<void> ChannelCalls::Wait(Call& call) {
   while (!call.answer && call.parts.empty() && !ended_) {
     if (Waits(call) && !writing_ && !broken_) {
-      co_await Write();
+      if (!WriteAtOnce()) co_await Write();
     } else {
       call.idle = true;
       co_await call.changed.Wait();
       call.idle = false;
     }
   }
+}
+
+// Whether the socket took all that waits, as it does but for large events and busy runtimes.
+bool ChannelCalls::WriteAtOnce() {
+  const std::size_t size = channel_.TrySend(out_).size;
+  written_ += size;
+  if (size < out_.size()) {
+    out_.erase(0, size);
+    return false;
+  }
+  out_.clear();
+  if (out_.capacity() > kKeptMemory) out_.shrink_to_fit();
+  return true;
 }
 
 Task<void> ChannelCalls::Write() {
@@ -154,7 +167,7 @@ bool ChannelCalls::Give(ChannelFrame frame) {
   const bool begins = type == FrameType::kStreamBegin, goes_on = type == FrameType::kStreamChunk;
   const bool ends = type == FrameType::kStreamEnd;
   const bool whole = type == FrameType::kResponse || type == FrameType::kError;
-  const auto waiting = calls_.find(std::string(MetaField(frame.meta, 1)));
+  const auto waiting = calls_.find(MetaField(frame.meta, 1));
   Call* const call = waiting == calls_.end() ? nullptr : waiting->second;
   const bool in_turn =
       whole || (begins && (!call || !call->begun)) || ((goes_on || ends) && (!call || call->begun));

@@ -62,6 +62,7 @@ class ChannelCalls {
   struct Writing;
 
   bool Waits(const Call& call) const { return call.end > written_ + in_flight_; }
+  bool WriteAtOnce();
   Task<void> Write();
   void PassOn();
   Result<void> Append(Call& call, const ChannelFrame& frame, std::string_view payload);
@@ -74,11 +75,11 @@ class ChannelCalls {
 
   Executor loop_;
   FrameChannel& channel_;
-  std::unordered_map<std::string, Call*> calls_;
-  std::string out_;            // events that wait to be written
-  std::string spare_;          // the last one's memory
-  std::uint64_t written_ = 0;  // bytes
-  std::size_t in_flight_ = 0;  // what is being written
+  std::unordered_map<std::string_view, Call*> calls_;  // by ids that the calls hold
+  std::string out_;                                    // events that wait to be written
+  std::string spare_;                                  // the last one's memory
+  std::uint64_t written_ = 0;                          // bytes
+  std::size_t in_flight_ = 0;                          // what is being written
   bool writing_ = false;
   // Nothing more can be written. What the runtime has sent is still read, and the calls learn of
   // the end from the reader, as those that wait beside them do.

@@ -200,15 +200,20 @@ Result<void> FrameChannel::Append(std::string& bytes, const ChannelFrame& frame,
   return {};
 }
 
-Task<FrameChannel::Sent> FrameChannel::Send(const std::string& bytes) {
+FrameChannel::Sent FrameChannel::TrySend(std::string_view bytes) {
   Sent sent;
   ssize_t n =
       ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n < 0 && errno != EAGAIN && errno != EINTR) {
     sent.all = ChannelFailed({errno, boost::system::system_category()});
-    co_return sent;
   }
   sent.size = n > 0 ? static_cast<std::size_t>(n) : 0;
+  return sent;
+}
+
+Task<FrameChannel::Sent> FrameChannel::Send(const std::string& bytes) {
+  Sent sent = TrySend(bytes);
+  if (!sent.all) co_return sent;
   if (sent.size == bytes.size()) co_return sent;
   auto [error, more] = co_await asio::async_write(
       socket_, asio::buffer(bytes.data() + sent.size, bytes.size() - sent.size), kTuple);

@@ -52,7 +52,9 @@ class FrameChannel {
     std::size_t size = 0;  // what the socket took before it failed
     Result<void> all = {};
   };
-  // `bytes` lives until this returns.
+  // What the socket takes at once.
+  Sent TrySend(std::string_view bytes);
+  // All of it. `bytes` lives until this returns.
   Task<Sent> Send(const std::string& bytes);
 
   // Wakes whoever waits; every later call answers kUnavailable.
