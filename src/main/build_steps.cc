@@ -33,6 +33,41 @@ std::string Trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(" \t\r") - first + 1));
 }
 
+// npm says first a code, and in lines of their own where it was and what it ran.
+std::string ReasonOfNpm(const std::vector<std::string>& lines) {
+  std::string package;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::string_view line = lines[i];
+    for (std::string_view start : {"npm error ", "npm ERR! "}) {
+      if (!line.starts_with(start)) continue;
+      line.remove_prefix(start.size());
+      if (line.starts_with("path ")) {
+        const auto at = line.rfind("node_modules/");
+        if (at != line.npos) package = line.substr(at + 13);
+      } else if (line == "command failed") {
+        const auto command = i + 1 < lines.size() ? lines[i + 1].substr(start.size()) : "";
+        return fmt::format("{}: its install script failed: {}", package, Trimmed(command));
+      } else if (!line.starts_with("code ") && !line.starts_with("errno ") &&
+                 !line.starts_with("syscall ")) {
+        return Trimmed(line);
+      }
+    }
+  }
+  return "";
+}
+
+// "src/main.rs:1:13: cannot find value `x`", from the compiler's first error and the line below it.
+std::string ReasonOfRust(const std::vector<std::string>& lines) {
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+    const auto end = lines[i].find("]: ");
+    if (!lines[i].starts_with("error[E") || end == std::string::npos) continue;
+    const auto place = Trimmed(lines[i + 1]);
+    const auto why = lines[i].substr(end + 3);
+    return place.starts_with("--> ") ? place.substr(4) + ": " + why : why;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string ReadIfThere(const fs::path& path) {
@@ -52,10 +87,13 @@ std::string ReasonIn(const std::vector<std::string>& lines) {
     const std::string line = Trimmed(lines[i]);
     if (line.starts_with("error: ")) {  // uv, cargo
       const std::string next = i + 1 < lines.size() ? Trimmed(lines[i + 1]) : "";
-      const auto why = line.substr(7);
+      auto why = line.substr(7);
+      const auto compiler = why.starts_with("could not compile ") ? ReasonOfRust(lines) : "";
+      if (!compiler.empty()) return why.substr(0, why.find(" due to")) + ": " + compiler;
       return next.starts_with("cause: ") ? why + ": " + next.substr(7) : why;
     }
-    for (std::string_view start : {"ERROR: ", "npm error ", "npm ERR! ", "CMake Error"}) {
+    if (line.starts_with("npm error ") || line.starts_with("npm ERR! ")) return ReasonOfNpm(lines);
+    for (std::string_view start : {"ERROR: ", "CMake Error"}) {
       if (line.starts_with(start)) return start == "CMake Error" ? line : line.substr(start.size());
     }
     if (line.find(": error: ") != line.npos || line.find(": *** ") != line.npos) return line;

@@ -40,6 +40,7 @@ constexpr Candidate kCandidates[] = {
     {"model.onnx", "onnx"},
     {"Cargo.toml", "provided"},
     {"CMakeLists.txt", "provided"},
+    {"Makefile", "provided"},
 };
 
 // "3.12.1" as something that compares.
@@ -119,10 +120,11 @@ Result<Guess> GuessFunction(const GuessInput& input) {
   std::string runtime = input.runtime, handler = input.handler;
   const Candidate* candidate = FindCandidate(input);
   if (candidate == nullptr && (runtime.empty() || handler.empty())) {
-    return Fail(Code::kInvalid,
-                fmt::format("{}: no template.yaml, and no app.py, lambda_function.py, index.js, "
-                            "bootstrap or model.onnx to guess from; say --runtime and --handler",
-                            input.folder));
+    return Fail(
+        Code::kInvalid,
+        fmt::format("{}: no template.yaml, and no app.py, lambda_function.py, index.js, "
+                    "bootstrap, Makefile or model.onnx to guess from; say --runtime and --handler",
+                    input.folder));
   }
   if (runtime.empty()) {
     const std::string family = candidate->family;

@@ -202,6 +202,18 @@ def test_a_program_is_built_by_cmake(server, name, tmp_path):
     assert server.invoke(name, "still").payload == "still"
 
 
+def test_a_program_is_built_by_make(server, name, tmp_path):
+    shutil.copy(ROOT / "tests/bootstraps/echo.cc", tmp_path)
+    (tmp_path / "Makefile").write_text(f"build-{name}:\n\t$(CXX) -std=c++20 -o $(ARTIFACTS_DIR)/bootstrap echo.cc\n")
+    server.samovar("deploy", tmp_path, "--name", name)
+    assert server.invoke(name, {"a": 1}).payload == {"a": 1}
+    (tmp_path / "echo.cc").write_text("int main() { return x; }\n")
+    failed = server.samovar("deploy", tmp_path, "--name", name, check=False)
+    told = next(line for line in failed.err.splitlines() if line.startswith("samovar: "))
+    assert failed.returncode == 2 and f"make build-{name}" in told and "echo.cc:1:" in told, failed.err
+    assert server.invoke(name, "still").payload == "still"
+
+
 @pytest.mark.skipif(not shutil.which("cargo"), reason="no cargo on this machine")
 def test_a_program_is_built_by_cargo(tmp_path):
     (tmp_path / "Cargo.toml").write_text('[package]\nname = "bootstrap"\nversion = "0.1.0"\nedition = "2021"\n')
@@ -211,3 +223,7 @@ def test_a_program_is_built_by_cargo(tmp_path):
     with zipfile.ZipFile(made["file"]) as package:
         entry = package.getinfo("bootstrap")
         assert entry.external_attr >> 16 & 0o111 and package.read("bootstrap").startswith(b"\x7fELF")
+    (tmp_path / "src/main.rs").write_text("fn main() { x }\n")
+    failed = run([BINARY, "build", tmp_path, "--name", unique("rust")], check=False)
+    told = next(line for line in failed.err.splitlines() if line.startswith("samovar: "))
+    assert failed.returncode == 2 and "`bootstrap`" in told and "src/main.rs:1:13: cannot find value" in told, failed.err

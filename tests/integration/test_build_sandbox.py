@@ -303,6 +303,25 @@ def test_the_configured_index_is_reached(shop, tmp_path, index, setting):
     assert "3.0" in shop.installed("words.py")
 
 
+class Forwarding(Quiet):
+    """A proxy that knows where the index is."""
+
+    def do_GET(self):
+        self.path = self.path.removeprefix("http://index.invalid")
+        self.server.asked.append(self.path)
+        super().do_GET()
+
+
+def test_the_callers_proxy_is_gone_through(shop, tmp_path, index):
+    (shop.folder / "requirements.txt").write_text("words\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Forwarding, directory=tmp_path / "index")) as proxy:
+        proxy.asked = []
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        shop.build(UV_DEFAULT_INDEX="http://index.invalid/simple", HTTPS_PROXY=f"http://127.0.0.1:{proxy.server_port}")
+        proxy.shutdown()
+    assert "3.0" in shop.installed("words.py") and "/simple/words/" in proxy.asked
+
+
 def test_another_host_is_named_with_what_lets_builds_reach_it(shop, tmp_path):
     (shop.folder / "requirements.txt").write_text("probe @ https://samovar-elsewhere.invalid/probe-1.0.tar.gz\n")
     (shop.folder / "requirements.txt").rename(shop.folder / "requirements.in")
