@@ -52,6 +52,19 @@ def test_an_image_is_pulled_from_a_registry(server, registry, layout, tmp_path):
     assert missing.returncode == 2 and b"team/none" in missing.stderr
 
 
+def test_an_image_is_pulled_and_named_by_its_digest(server, registry, layout, tmp_path):
+    reference = registry.push(layout, "client", f"team/{unique('d')}:1")
+    told = subprocess.run(["skopeo", "inspect", "--tls-verify=false", f"docker://{reference}"], check=True,
+                          capture_output=True).stdout
+    by_digest = f"{reference[:-2]}@{json.loads(told)['Digest']}"
+    said = json.loads(server.samovar("image", "pull", by_digest, "--insecure", "--json",
+                                     XDG_CACHE_HOME=str(tmp_path)).stdout)
+    assert by_digest.endswith(said["digest"]) and answers(server, by_digest), said
+    moved = by_digest[:-64] + "0" * 64
+    refused = server.samovar("image", "pull", moved, "--insecure", check=False, XDG_CACHE_HOME=str(tmp_path))
+    assert refused.returncode == 2 and b"0000" in refused.stderr
+
+
 def test_kill_9_in_a_pull_leaves_no_half_image_and_the_next_goes_on(server, registry, layout, tmp_path):
     reference = registry.push(layout, "client", f"team/{unique('k')}:1")
     pull = [BINARY, "image", "pull", reference, "--insecure"]
