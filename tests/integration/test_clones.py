@@ -155,6 +155,9 @@ def test_a_call_at_zero_takes_a_spare_which_is_replaced(fresh):
     until(lambda: "spare" in states(server, function), 15, "another spare")
     metrics = server.raw("GET", "/metrics").data.decode()
     assert 'samovar_templates{stage="clonable"} 1' in metrics
+    # The platform's cost, not the user's: it counts in the budget, and nothing more is billed.
+    assert int(metrics.split("\nsamovar_spares_memory_bytes ")[1].split("\n")[0]) > 0
+    assert server.get(f"/samovar/v1/usage?function={function}")["usage"][0] == usage
     assert f'samovar_cold_starts_total{{function="{function}",version="$LATEST",kind="spare"}} 1' in metrics
 
 
@@ -175,6 +178,25 @@ def test_the_tag_turns_clones_off_for_a_function(server, name):
     assert not server.invoke(name, {}).error
     assert [i["kind"] for i in instances(server, name)] == ["fresh"]
     assert template(server, name)["stage"] == "off"
+
+
+def test_the_configuration_turns_clones_off_for_all_functions(fresh):
+    server = fresh("clones.enabled=false")
+    server.create(NUMBERS, name="any")
+    assert len({a["born"] for a in at_once(server, "any", 3, {"sleep": 0.5})}) == 3
+    assert {i["kind"] for i in instances(server, "any")} == {"fresh"}
+
+
+def test_hooks_run_once_before_and_once_in_each_clone(server, name):
+    code = "import os, uuid\nfrom snapshot_restore_py import register_before_snapshot, register_after_restore\n" \
+           "SEEN = []\n@register_before_snapshot\ndef hang_up():\n    SEEN.append('before')\n" \
+           "@register_after_restore\ndef dial():\n    SEEN.append(str(uuid.uuid4()))\n" \
+           "def handler(event, context):\n    __import__('time').sleep(event)\n    return SEEN\n"
+    server.create(code, name=name)
+    answers = at_once(server, name, 4, 0.5)
+    assert {a[0] for a in answers} == {"before"} and {len(a) for a in answers} == {2}
+    assert len({a[1] for a in answers}) == 4
+    assert {i["kind"] for i in instances(server, name) if i["state"] in ("idle", "busy")} == {"clone"}
 
 
 @pytest.mark.parametrize("what", ["code", "environment", "layer", "memory", "runtime"])
