@@ -1,4 +1,4 @@
-"""The measured function: a forest's answer for one row. Everything heavy happens at import."""
+"""The measured function: a model's answer for one row. Everything heavy happens at import."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import time
 import pandas
 
 COLUMNS = ["age", "income", "visits", "distance"]
-MODEL = pickle.loads((pathlib.Path(__file__).parent / "model.pickle").read_bytes())
+MODEL = pickle.loads((pathlib.Path(__file__).parent / os.environ.get("MODEL", "model.pickle")).read_bytes())
 # Private state beside the model, as small objects: they lie all over the heap, in small pages.
 STATE = [bytes([i & 255]) * 1000 for i in range(int(os.environ.get("STATE_MB", "0")) * 1000)]
 

@@ -12,6 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build/bench/coldstart"
 CODE = ("app.py", "primed.py")
+MODELS = ("model.pickle", "forest.pickle")
 sys.path.insert(0, str(ROOT / "bench/invoke"))
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
@@ -24,13 +25,14 @@ def package():
     wanted = "".join((HERE / name).read_text() for name in ("requirements.txt", "train.py", *CODE))
     python = invoke.python311()
     if not stamp.exists() or stamp.read_text() != wanted:
-        print("installing pandas and scikit-learn for the function, training its model ...", flush=True)
+        print("installing pandas and scikit-learn for the function, training its models ...", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         # The venv's pip, as the interpreter itself may have none.
         invoke.quiet(BUILD.parent / "venv/bin/pip", "install", "--disable-pip-version-check", "--require-hashes",
                      "--no-compile", "--target", folder, "-r", HERE / "requirements.txt")
         invoke.quiet(python, HERE / "train.py", BUILD, env={**os.environ, "PYTHONPATH": str(folder)})
-        shutil.move(BUILD / "model.pickle", folder / "model.pickle")
+        for name in MODELS:
+            shutil.move(BUILD / name, folder / name)
         for name in CODE:
             shutil.copy(HERE / name, folder)
         # By content, not by time, which a zip does not keep.

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """From zero to the reply, side by side: bench/coldstart/run [--rounds N] [--only PART]...
 
-A function that imports pandas and scikit-learn and loads a small forest; its handler takes about a
+A function that imports pandas and scikit-learn and loads a small model; its handler takes about a
 millisecond. Measured from the request, with no instance alive, to the whole reply: a fresh process, a clone
 of the template, a spare clone, beside a warm call; and from the start of the process to the reply: the AWS
 Runtime Interface Emulator with awslambdaric, and FastAPI with uvicorn, serving the same package. The function
-is measured as it is and primed, that is with ten predictions made while it initialises. Rounds go through all in turn, so that a slow minute hits each alike; every answer is checked against the model's own.
+is measured as it is and primed, that is with ten predictions made while it initialises; and once more with a
+forest in the model's place, whose handler takes twice as long. Rounds go through all in turn, so that a slow
+minute hits each alike; every answer is checked against the model's own.
 
-Then: a model file that is a function by itself; how a clone's time grows with the template's memory, what memory each further instance costs, and a
-hundred instances at once. Written to build/bench/coldstart.json; exits 1 where a promise is missed.
+Then: what pauses cost an ordinary process; a model file that is a function by itself; how a clone's time grows
+with the template's memory, what memory each further instance costs, and a hundred instances at once. Written to build/bench/coldstart.json; exits 1 where a promise is missed.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -31,7 +34,7 @@ from harness import Server, until
 import memory
 import model_starts
 
-PARTS = ("starts", "models", "state", "memory", "many")
+PARTS = ("starts", "pauses", "models", "state", "memory", "many")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as the function has
 
 
@@ -41,13 +44,13 @@ class Events:
     def __init__(self, answers):
         self.turn = itertools.cycle(answers)
 
-    def ask(self, call, **more):
+    def ask(self, call, model="model", **more):
         case = next(self.turn)
         body = json.dumps({"row": case["row"], **more}).encode()
         begin = time.perf_counter()
         reply = call(body)
         took = time.perf_counter() - begin
-        assert abs(json.loads(reply) - case["answer"]) < 1e-9, (reply, case)
+        assert abs(json.loads(reply) - case[model]) < 1e-9, (reply, case)
         return took
 
 
@@ -87,35 +90,60 @@ def fastapi(events, bin_, folder):
         "/", port, cwd=folder, env={**os.environ, **ONE_THREAD, "PYTHONPATH": f"{folder}:{prepare.HERE}"})
 
 
-def starts_of(kind, with_spares, without, zip_, events):
-    """The ways to start one function, `kind` before their names: what is to be waited for, and the call."""
-    module, handler = ("primed", "primed.handler") if kind else ("", "app.handler")
-    fresh = Function(with_spares, f"{module}fresh", zip_, tags={"samovar:clone": "off"}, handler=handler)
-    spare = Function(with_spares, f"{module}spare", zip_, handler=handler)
-    clone = Function(without, f"{module}clone", zip_, handler=handler)
-    for function in (spare, clone):
-        events.ask(function.call)  # which makes the template
+# What is said before the names of the ways: the function's handler, its model, whether a clone without spare is made.
+KINDS = {"": ("app.handler", "model", True), "primed ": ("primed.handler", "model", True),
+         "forest ": ("primed.handler", "forest", False)}
+
+
+def starts_of(kind, with_spares, without, zip_, events, itself):
+    """The ways to start one function: what is to be waited for, and the call. How long its handler takes goes to `itself`."""
+    handler, model, bare = KINDS[kind]
+    more = {"handler": handler, "environment": {"MODEL": f"{model}.pickle"}}
+    name = kind.strip()
+    fresh = Function(with_spares, f"{name}fresh", zip_, tags={"samovar:clone": "off"}, **more)
+    spare = Function(with_spares, f"{name}spare", zip_, **more)
+    clone = Function(without, f"{name}clone", zip_, **more) if bare else None
+    for function in (spare, clone) if bare else (spare,):
+        events.ask(function.call, model)  # which makes the template
 
     def warm():
-        events.ask(spare.call)
-        return statistics.median(events.ask(spare.call) for _ in range(7))
+        events.ask(spare.call, model)
+        took = statistics.median(events.ask(spare.call, model) for _ in range(7))
+        itself.setdefault(model, []).append(  # in a loop, without the way there and back
+            (events.ask(spare.call, model, repeat=51) - events.ask(spare.call, model)) / 50)
+        return took
 
-    return {
-        f"{kind}fresh": (lambda: fresh.wait("zero"), lambda: events.ask(fresh.call)),
-        f"{kind}clone": (lambda: clone.wait("a template, nothing else", template=True, spare=False),
-                         lambda: events.ask(clone.call)),
-        f"{kind}spare": (lambda: spare.wait("a spare, nothing else", template=True, spare=True),
-                         lambda: events.ask(spare.call)),
-        f"{kind}warm": (lambda: None, warm),  # follows the spare's call
-    }
+    ways = {f"{kind}fresh": (lambda: fresh.wait("zero"), lambda: events.ask(fresh.call, model))}
+    if bare:
+        ways[f"{kind}clone"] = (lambda: clone.wait("a template, nothing else", template=True, spare=False),
+                                lambda: events.ask(clone.call, model))
+    ways[f"{kind}spare"] = (lambda: spare.wait("a spare, nothing else", template=True, spare=True),
+                            lambda: events.ask(spare.call, model))
+    ways[f"{kind}warm"] = (lambda: None, warm)  # follows the spare's call
+    if kind == "primed ":
+        ways[f"{kind}idle"] = idle(Function(with_spares, f"{name}idle", zip_, **more), events, model)
+    return ways
+
+
+def idle(function, events, model):
+    """An instance that has served, and has had nothing to do since the last round: what a spare is to be measured by."""
+    lam = function.server.client()
+    version = lam.publish_version(FunctionName=function.name)["Version"]
+    lam.put_provisioned_concurrency_config(FunctionName=function.name, Qualifier=version, ProvisionedConcurrentExecutions=1)
+    until(lambda: lam.get_provisioned_concurrency_config(FunctionName=function.name, Qualifier=version)["Status"] == "READY",
+          60, "a provisioned instance")
+    function.name += f":{version}"
+    for _ in range(8):
+        events.ask(function.call, model)
+    return (lambda: time.sleep(0.2)), (lambda: events.ask(function.call, model))
 
 
 def measure_starts(stack, args, events, tools):
     bin_, emulator, folder, zip_, _ = tools
     with_spares, without = servers(stack)
-    ways = {}
-    for kind in ("", "primed "):
-        ways |= starts_of(kind, with_spares, without, zip_, events)
+    ways, itself = {}, {}
+    for kind in KINDS:
+        ways |= starts_of(kind, with_spares, without, zip_, events, itself)
     ways |= {
         "emulator": (lambda: None, lambda: emulated(events, bin_, emulator, folder)),
         "fastapi": (lambda: None, lambda: fastapi(events, bin_, folder)),
@@ -130,7 +158,13 @@ def measure_starts(stack, args, events, tools):
             if number:
                 times[name].append(took)
         print(f"  round {number} of {args.rounds}", flush=True)
-    return times
+    return {"times": times, "itself": itself}
+
+
+def measure_pauses(stack, args, events, tools):
+    return json.loads(subprocess.check_output(
+        [str(prepare.invoke.python311()), "-c", (prepare.HERE / "pauses.py").read_text()],
+        cwd=tools[2], env={**os.environ, **ONE_THREAD}))
 
 
 def measure_models(stack, args, events, tools):
@@ -214,15 +248,14 @@ def measure_many(stack, args, events, tools):
 def promises(found):
     held = {}
     if starts := found.get("starts"):
-        middle = {name: statistics.median(times) for name, times in starts.items()}
+        middle = {name: statistics.median(times) for name, times in starts["times"].items()}
         held[f"a clone answers in 1/50 of a fresh start (here 1/{middle['fresh'] / middle['clone']:.0f})"] = (
             middle["clone"] * 50 <= middle["fresh"])
-        # Bars for a handler that itself takes about a millisecond: at its first run this one takes twice
-        # as long as later, spare or not, so that the primed one is looked at.
-        fresh, spare, warm = (middle[f"primed {name}"] for name in ("fresh", "spare", "warm"))
-        held[f"a spare of the primed function answers in 1/300 of a fresh start (here 1/{fresh / spare:.0f})"] = (
-            spare * 300 <= fresh)
-        held[f"a spare of the primed function answers within 2 times of warm (here {spare / warm:.2f})"] = spare <= 2 * warm
+        # The bars of a spare are for a handler that itself takes about a millisecond; the forest's takes longer.
+        for kind, what in ("", "as it is"), ("primed ", "primed"):
+            fresh, spare, warm = (middle[kind + name] for name in ("fresh", "spare", "warm"))
+            held[f"a spare, {what}, answers in 1/300 of a fresh start (here 1/{fresh / spare:.0f})"] = spare * 300 <= fresh
+            held[f"a spare, {what}, answers within 2 times of warm (here {spare / warm:.2f})"] = spare <= 2 * warm
     if state := found.get("state"):
         ratio = statistics.median(state[1000]) / statistics.median(state[100])
         held[f"with 1 GB of private state at most 2 times slower than with 100 MB (here {ratio:.2f})"] = ratio <= 2
@@ -237,19 +270,32 @@ def promises(found):
     return held
 
 
-NAMES = {"fresh": "Samovar, fresh process", "clone": "Samovar, clone", "spare": "Samovar, spare clone",
-         "warm": "Samovar, warm", "primed fresh": "primed, fresh process", "primed clone": "primed, clone",
-         "primed spare": "primed, spare clone", "primed warm": "primed, warm", "emulator": "AWS emulator, from nothing", "fastapi": "FastAPI, from nothing"}
+NAMES = {"fresh": "fresh process", "clone": "clone", "spare": "spare clone", "warm": "warm",
+         "idle": "warm, idle before"}
+OTHERS = {"emulator": "AWS emulator, from nothing", "fastapi": "FastAPI, from nothing"}
+
+
+def show_starts(starts):
+    times = starts["times"]
+    print(f"\n  {'':<28}{'median ms':>11}{'least':>10}{'most':>10}{'of fresh':>12}{'of warm':>10}")
+    for name, all_ in times.items():
+        kind = next((k for k in KINDS if k and name.startswith(k)), "")
+        middle = statistics.median(all_)
+        fresh, warm = (statistics.median(times[kind + way]) for way in ("fresh", "warm"))
+        label = OTHERS.get(name) or f"{kind or 'as it is '}{NAMES[name.removeprefix(kind)]}"
+        print(f"  {label:<28}{middle * 1e3:>11.1f}{min(all_) * 1e3:>10.1f}{max(all_) * 1e3:>10.1f}"
+              f"{'1/' + format(fresh / middle, '.0f') if fresh / middle >= 1.5 else format(middle / fresh, '.2f'):>12}"
+              f"{middle / warm:>10.2f}")
+    for model, all_ in starts["itself"].items():
+        print(f"  the handler itself, with the {model}, 50 times in a loop: {statistics.median(all_) * 1e3:.2f} ms a time")
 
 
 def show(found):
     if starts := found.get("starts"):
-        print(f"\n  {'':<28}{'median ms':>11}{'least':>10}{'most':>10}{'of fresh':>12}")
-        for name, times in starts.items():
-            fresh = statistics.median(starts["primed fresh" if name.startswith("primed") else "fresh"])
-            middle = statistics.median(times)
-            print(f"  {NAMES[name]:<28}{middle * 1e3:>11.1f}{min(times) * 1e3:>10.1f}{max(times) * 1e3:>10.1f}"
-                  f"{'1/' + format(fresh / middle, '.0f') if fresh / middle >= 1.5 else format(middle / fresh, '.2f'):>12}")
+        show_starts(starts)
+    for pause, times in (found.get("pauses") or {}).items():
+        first, second = (statistics.median(t) * 1e3 for t in zip(*times))
+        print(f"  the handler in an ordinary process, {pause} s after the call before: {first:.2f} ms; then {second:.2f} ms")
     if models := found.get("models"):
         model_starts.show(models)
     if state := found.get("state"):
