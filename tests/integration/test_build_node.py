@@ -75,7 +75,7 @@ def registry():
 
 @pytest.fixture
 def build(tmp_path, registry):
-    def build(folder, name, locked=True):
+    def build(folder, name, locked=True, check=True):
         (folder).mkdir(exist_ok=True)
         (folder / "index.js").write_text("exports.handler = async () => 1\n")
         url = f"http://127.0.0.1:{registry.server_port}"
@@ -89,8 +89,8 @@ def build(tmp_path, registry):
                                              "integrity": integrity(name), **more}}}))
         done = run([BINARY, "build", folder, "--name", "shop", "--runtime", "nodejs20.x", "--handler", "index.handler"],
                    npm_config_registry=url, npm_config_cache=str(tmp_path / "npm"), CMAKE_SHARED=str(tmp_path / "npm"),
-                   XDG_CACHE_HOME=str(tmp_path / "home-cache"))
-        return done, zipfile.ZipFile(folder / ".samovar-build/shop.zip")
+                   XDG_CACHE_HOME=str(tmp_path / "home-cache"), check=check)
+        return done, check and zipfile.ZipFile(folder / ".samovar-build/shop.zip")
     return build
 
 
@@ -111,3 +111,16 @@ def test_an_install_script_runs_with_a_cache_of_its_project(build, tmp_path, loc
     seen = json.loads(package.read("node_modules/looks/seen.json"))
     assert seen == {"cache": str(tmp_path / "one/.samovar-build/cache/npm"), "shared": False}
     assert not [*tmp_path.glob("home-cache/samovar/trees/*")]
+
+
+def test_a_package_that_is_not_there_is_named(build, tmp_path):
+    failed, _ = build(tmp_path / "one", "unheard-of", locked=False, check=False)
+    told = next(line for line in failed.err.splitlines() if line.startswith("samovar: "))
+    assert failed.returncode == 2 and "unheard-of" in told and "Not Found" in told, failed.err
+
+
+def test_a_package_whose_install_script_fails_is_named(build, tmp_path, monkeypatch):
+    monkeypatch.setitem(PACKAGES, "looks", tarball("looks", {"install": "node absent.js"}, {"index.js": ""}))
+    failed, _ = build(tmp_path / "one", "looks", check=False)
+    told = next(line for line in failed.err.splitlines() if line.startswith("samovar: "))
+    assert failed.returncode == 2 and "looks: its install script failed" in told and "absent.js" in told, failed.err
