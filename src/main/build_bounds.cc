@@ -203,10 +203,11 @@ std::optional<BuildGroup> BuildGroup::Open(const BuildBounds& bounds) {
   auto group = made.tree_.Create(kLeaf);
   if (!group || !group->SetLimits(bounds.memory, bounds.processes)) return std::nullopt;
   (void)group->SetCpus(bounds.processors);
-  // Priority counts within a cgroup, weight between them: a tenth, where others want to run, too.
+  // Priority counts within a cgroup, weight between them: half of what one other process or group
+  // beside it gets. A tenth let a build stand still on a machine with ten busy processes.
   for (const auto& path : made.tree_.Paths()) {
-    (void)WriteSmallFile(path + "/cpu.weight", "10");
-    (void)WriteSmallFile(path + "/cpu.shares", "102");
+    (void)WriteSmallFile(path + "/cpu.weight", "50");
+    (void)WriteSmallFile(path + "/cpu.shares", "512");
   }
   made.group_ = std::move(*group);
   return made;
