@@ -16,7 +16,7 @@ namespace {
 using layout::CellsHeader;
 
 constexpr std::size_t kMostCells = 2048;
-constexpr std::size_t kSampled = 12;  // rows a centre that k-means looks at
+constexpr std::size_t kSampled = 40;  // rows a centre that k-means looks at
 constexpr int kRounds = 4;
 
 Schema OfCentres(const Schema& schema) { return {schema.dimension, schema.metric, Storage::kF32}; }
@@ -99,7 +99,8 @@ CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorO
 }
 
 Result<void> Cells::Write(Disk& disk, const std::string& folder, std::uint64_t number,
-                          const CellCentres& centres, const std::vector<std::uint32_t>& ends) {
+                          const CellCentres& centres, const std::vector<std::uint32_t>& ends,
+                          std::uint32_t enough) {
   std::string body(BytesOf(ends));
   body.resize((body.size() + 31) / 32 * 32);
   CellsHeader header{};
@@ -112,6 +113,7 @@ Result<void> Cells::Write(Disk& disk, const std::string& folder, std::uint64_t n
   body += centres.bytes;
   header.facts_at = layout::kPage + body.size();
   body += BytesOf(centres.facts);
+  header.enough = enough;
   header.body_hash = Checksum(body);
   header.header_hash =
       Checksum({reinterpret_cast<const char*>(&header), offsetof(CellsHeader, header_hash)});
@@ -154,26 +156,39 @@ Result<void> Cells::Verify() const {
               fmt::format("cells-{} is damaged: it has another checksum", header_->segment));
 }
 
-void Cells::Rank(const QueryVector& query, CellOrder& order) const {
-  const std::size_t count = header_->cells;
+CellCentres Cells::Centres(const Schema& schema) const {
   const char* base = file_.Data();
-  std::vector<float> ranks(count);
-  query.Rank(base + header_->centres_at, count,
-             reinterpret_cast<const layout::Facts*>(base + header_->facts_at), ranks.data());
-  order.centres_ = centres_hash_;
-  order.sorted_.clear();
-  order.heap_.resize(count);
-  for (std::uint32_t i = 0; i < count; ++i) order.heap_[i] = {ranks[i], i};
-  std::ranges::make_heap(order.heap_);
+  const auto* facts = reinterpret_cast<const layout::Facts*>(base + header_->facts_at);
+  return {.schema = ForAssigning(schema),
+          .bytes = std::string(base + header_->centres_at, base + header_->facts_at),
+          .facts = {facts, facts + Count()}};
 }
 
-std::uint32_t CellOrder::At(std::size_t place) {
-  while (sorted_.size() <= place) {
-    std::ranges::pop_heap(heap_);
-    sorted_.push_back(heap_.back().second);
-    heap_.pop_back();
+void Cells::RankCentres(const QueryVector& query, std::vector<float>& ranks) const {
+  const char* base = file_.Data();
+  ranks.resize(Count());
+  query.Rank(base + header_->centres_at, Count(),
+             reinterpret_cast<const layout::Facts*>(base + header_->facts_at), ranks.data());
+}
+
+void CellOrder::Add(std::uint32_t segment, const Cells& cells) {
+  auto group = std::ranges::find(groups_, cells.CentresHash(), &Group::centres);
+  if (group == groups_.end()) {
+    groups_.push_back({cells.CentresHash(), {}});
+    group = groups_.end() - 1;
   }
-  return sorted_[place];
+  group->segments.emplace_back(segment, &cells);
+}
+
+void CellOrder::Sort() {
+  std::vector<float> ranks;
+  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
+    groups_[group].segments.front().second->RankCentres(query_, ranks);
+    for (std::uint32_t cell = 0; cell < ranks.size(); ++cell) {
+      heap_.emplace_back(ranks[cell], group, cell);
+    }
+  }
+  std::ranges::make_heap(heap_);
 }
 
 Cells::Range Cells::RangeOf(std::uint32_t cell) const {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "collections/disk.h"
@@ -45,25 +46,13 @@ using VectorOf = std::function<std::vector<float>(std::uint64_t row)>;
 CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorOf& vector,
                         const std::function<bool()>& stopped);
 
-// Cells by their nearness to a query, the nearest first; kept from one segment to the next while
-// they share their centres.
-class CellOrder {
- public:
-  std::uint32_t At(std::size_t place);
-
- private:
-  friend class Cells;
-  std::uint64_t centres_ = 0;  // their hash
-  std::vector<std::pair<float, std::uint32_t>> heap_;
-  std::vector<std::uint32_t> sorted_;
-};
-
 class Cells {
  public:
-  // `ends[i]`: the row behind the last one of cell i. The file appears whole or
-  // not at all.
+  // `ends[i]`: the row behind the last one of cell i; `enough`: layout::CellsHeader. The file
+  // appears whole or not at all.
   static Result<void> Write(Disk& disk, const std::string& folder, std::uint64_t number,
-                            const CellCentres& centres, const std::vector<std::uint32_t>& ends);
+                            const CellCentres& centres, const std::vector<std::uint32_t>& ends,
+                            std::uint32_t enough);
   static Result<std::unique_ptr<Cells>> Open(const std::string& folder, std::uint64_t number,
                                              const Schema& schema, std::uint64_t capacity,
                                              MappedFile::Access access);
@@ -78,23 +67,51 @@ class Cells {
   Range RangeOf(std::uint32_t cell) const;
   // The same for segments with the same centres, of which each has cells of its own.
   std::uint64_t CentresHash() const { return centres_hash_; }
-  // Calls `visit` with one cell after the other, the nearest first, until it answers false. `query`
-  // is of Schema {dimension, metric, kF32}; `order` is of that query, or new.
-  template <class Visit>
-  void Near(const QueryVector& query, CellOrder& order, const Visit& visit) const {
-    if (order.centres_ != centres_hash_) Rank(query, order);
-    for (std::size_t i = 0; i < Count() && visit(RangeOf(order.At(i))); ++i) {
-    }
-  }
+  // Rows that a search compares, at least (MeasureEnough).
+  std::uint64_t Enough() const { return Rows() * header_->enough / layout::kWhole; }
+  std::uint32_t EnoughPart() const { return static_cast<std::uint32_t>(header_->enough); }
+  CellCentres Centres(const Schema& schema) const;
+  // How near each centre is. `query` is of Schema {dimension, metric, kF32}.
+  void RankCentres(const QueryVector& query, std::vector<float>& ranks) const;
   std::size_t Bytes() const { return file_.Size(); }
   int File() const { return file_.File(); }
 
  private:
-  void Rank(const QueryVector& query, CellOrder& order) const;
-
   MappedFile file_;
   const layout::CellsHeader* header_ = nullptr;
   std::uint64_t centres_hash_ = 0;
+};
+
+// The cells of several segments by their nearness to a query, the nearest first. Cells around the
+// same centre come together.
+class CellOrder {
+ public:
+  // Of Schema {dimension, metric, kF32}.
+  explicit CellOrder(QueryVector query) : query_(std::move(query)) {}
+
+  void Add(std::uint32_t segment, const Cells& cells);
+  // REQUIRES: after every Add. False: there are no more. `visit` gets a segment and a Cells::Range.
+  template <class Visit>
+  bool Next(const Visit& visit) {
+    if (heap_.empty()) return false;
+    std::ranges::pop_heap(heap_);
+    const auto [rank, group, cell] = heap_.back();
+    heap_.pop_back();
+    for (const auto& [segment, cells] : groups_[group].segments) {
+      visit(segment, cells->RangeOf(cell));
+    }
+    return true;
+  }
+  void Sort();
+
+ private:
+  struct Group {
+    std::uint64_t centres;  // their hash
+    std::vector<std::pair<std::uint32_t, const Cells*>> segments;
+  };
+  QueryVector query_;
+  std::vector<Group> groups_;
+  std::vector<std::tuple<float, std::uint32_t, std::uint32_t>> heap_;  // rank, group, cell
 };
 
 }  // namespace samovar

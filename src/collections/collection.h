@@ -175,9 +175,11 @@ class Collection {
 
   // Fresh segments.
   void GatherFresh(Fresh& fresh, const std::vector<std::uint32_t>& sources) const;
-  Result<void> WriteFresh(Fresh& fresh, const CellCentres& centres);
+  Result<void> WriteFresh(Fresh& fresh);
   CellCentres LearnCentres(const Fresh& fresh) const;
-  const CellCentres& CentresFor(const Fresh& fresh);
+  void BorrowCentres(const Snapshot& at);
+  void SortForFlush(Fresh& fresh);
+  void SortByOwnCentres(Fresh& fresh) const;
   std::vector<std::uint32_t> SortByCell(Fresh& fresh, const CellCentres& centres) const;
   Result<void> Adopt(Fresh& fresh, std::uint64_t live);
   Result<void> CarryRow(const Fresh& fresh, std::size_t source, std::uint64_t row) const;
@@ -210,6 +212,7 @@ class Collection {
   std::uint64_t next_number_ = 1;
   std::uint64_t next_rows_;
   std::uint64_t log_first_ = 0;  // generation that the log file begins with
+  std::uint64_t log_room_ = 0;   // that the last one was made with
   bool recovering_ = true;       // nothing is shown yet
   bool failed_ = false;
   bool flushing_ = false;
@@ -220,9 +223,12 @@ class Collection {
   std::uint64_t flushes_ = 0;
   std::unique_ptr<CellCentres> centres_;  // of what flushes make
   std::uint64_t learned_rows_ = 0;        // that they were found with
-  std::uint64_t sorted_rows_ = 0;         // that went around them since
-  std::set<std::uint64_t> merging_;       // segments that a merge reads, until it is adopted
-  std::unique_ptr<Fresh> merged_;         // done, to be adopted by the next flush
+  std::uint32_t learned_enough_ = 0;      // what a search had to compare then
+  std::uint64_t centres_of_ = 0;          // the merged segment that has them; 0: found by a flush
+  std::uint64_t refused_ = 0;             // whose centres do not fit what is written
+  double learned_fit_ = 0;
+  std::set<std::uint64_t> merging_;  // segments that a merge reads, until it is adopted
+  std::unique_ptr<Fresh> merged_;    // done, to be adopted by the next flush
   std::uint64_t idle_generation_ = 0;
   int idle_turns_ = 0;
   std::mutex merge_mutex_;           // held while a merge or a graph is made

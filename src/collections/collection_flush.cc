@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 #include "collections/checkpoint.h"
 #include "collections/collection_job.h"
@@ -70,8 +72,11 @@ Result<Collection::Job> Collection::Begin() {
     std::lock_guard lock(write_mutex_);
     name.number = next_number_++;
     room.rows = next_rows_;
-    // As much as the last one took, where there is much to write.
-    log_room = log_->Size() < kWorthRoom ? 0 : std::min(log_->Size() * 3 / 2, kMostRoom);
+    // More than the last ones took, where there is much to write.
+    log_room_ = log_->Size() < kWorthRoom
+                    ? 0
+                    : std::min(std::max(log_->Size() * 2, log_room_ * 7 / 8), kMostRoom);
+    log_room = log_room_;
   }
   room.heap_bytes = room.rows * kHeapARow;
   TRY(MakeOpenSegment(disk_, paths_.live, name, schema_, hash_seed_, room));
@@ -163,7 +168,8 @@ std::vector<std::uint32_t> Collection::ChooseSources(Job& job) {
 Result<void> Collection::Build(Job& job) {
   const auto sources = ChooseSources(job);
   GatherFresh(*job.fresh[0], sources);
-  TRY(WriteFresh(*job.fresh[0], CentresFor(*job.fresh[0])));
+  SortForFlush(*job.fresh[0]);
+  TRY(WriteFresh(*job.fresh[0]));
   for (const auto& fresh : job.fresh) TRY(Adopt(*fresh, job.at.Parts().manifest + 1));
   TRY(disk_.SyncFolder(paths_.live));
   TRY(disk_.SyncFolder(paths_.kept));  // the log's name
@@ -297,10 +303,13 @@ bool Collection::Unused(const SegmentPtr& segment) {
 }
 
 void Collection::Expire() {
+  std::vector<SegmentPtr> unused;  // let go when no writer waits: to remove a file takes long
   std::lock_guard lock(write_mutex_);
   const SteadyTime now = clock_.Now();
   for (auto& old : retired_) {
-    std::erase_if(old.segments, Unused);
+    const auto gone = std::ranges::partition(old.segments, std::not_fn(Unused));
+    std::ranges::move(gone, std::back_inserter(unused));
+    old.segments.erase(gone.begin(), gone.end());
     if (old.at > now) continue;
     Control().expired.store(old.manifest, std::memory_order_seq_cst);
     // Whoever still maps it reads zeros from now on, and Snapshot::Check tells him.

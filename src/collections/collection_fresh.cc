@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "collections/cell_measure.h"
 #include "collections/collection_job.h"
 #include "collections/segment_build.h"
 
@@ -13,7 +14,9 @@ namespace {
 
 constexpr auto kNowhere = layout::kNoLink;
 constexpr std::uint64_t kOutgrown = 4;  // times as many rows as centres were found with
-constexpr std::uint64_t kStale = 32;
+
+constexpr double kFits = 0.75;          // of the fit that centres had when they were found
+constexpr std::uint64_t kFitted = 256;  // rows that tell it
 
 // Which cell a row belongs to. In a segment around the same centres it stands in its cell already.
 class CellFinder {
@@ -33,9 +36,21 @@ class CellFinder {
       while (cells_->RangeOf(cell_).to <= row.row) ++cell_;
       return cell_;
     }
-    const auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
-    return query ? centres_.Nearest(*query, ranks_) : 0;
+    return Look(row);
   }
+  // Of a row of any segment.
+  std::uint32_t Look(RowRef row) {
+    const auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
+    if (!query) return 0;
+    const std::uint32_t cell = centres_.Nearest(*query, ranks_);
+    const double one = centres_.schema.metric == Metric::kL2 ? 0 : 1;  // a distance is `one` - rank
+    near_ += one - ranks_[cell];
+    for (const float rank : ranks_) all_ += (one - rank) / static_cast<double>(ranks_.size());
+    return cell;
+  }
+  // How much nearer the rows that were looked for are to their centre than to any: 1 is on it, 0 no
+  // nearer.
+  double Fit() const { return all_ > 0 ? 1 - near_ / all_ : 1; }
 
  private:
   const Snapshot& at_;
@@ -45,6 +60,8 @@ class CellFinder {
   const Cells* cells_ = nullptr;
   std::uint32_t cell_ = 0;
   std::vector<float> ranks_;
+  double near_ = 0;
+  double all_ = 0;
 };
 
 }  // namespace
@@ -61,10 +78,9 @@ void Collection::GatherFresh(Fresh& fresh, const std::vector<std::uint32_t>& sou
 }
 
 // Near ones together.
-Result<void> Collection::WriteFresh(Fresh& fresh, const CellCentres& centres) {
+Result<void> Collection::WriteFresh(Fresh& fresh) {
   const auto& segments = fresh.at.Parts().segments;
   const auto stopped = [this] { return stopping_.load(); };
-  const auto ends = SortByCell(fresh, centres);
   std::map<std::uint64_t, std::size_t> place;
   for (const SegmentPtr& source : fresh.sources) {
     place[source->Name().number] = fresh.moved.size();
@@ -90,8 +106,8 @@ Result<void> Collection::WriteFresh(Fresh& fresh, const CellCentres& centres) {
   TRY(MakeSealedSegment(disk_, paths_.live, fresh.number, schema_, hash_seed_, fresh.rows.size(),
                         row, stopped));
   if (unreadable) return std::unexpected(*unreadable);
-  if (ends.empty()) return {};
-  TRY(Cells::Write(disk_, paths_.live, fresh.number, centres, ends));
+  if (fresh.ends.empty()) return {};
+  TRY(Cells::Write(disk_, paths_.live, fresh.number, fresh.centres, fresh.ends, fresh.enough));
   fresh.has_cells = true;
   return {};
 }
@@ -102,27 +118,74 @@ CellCentres Collection::LearnCentres(const Fresh& fresh) const {
       [this] { return stopping_.load(); });
 }
 
-// Found anew where there are many more rows than they were found with, and after so many rows that
-// it costs little beside sorting them, as what is written may change.
-const CellCentres& Collection::CentresFor(const Fresh& fresh) {
-  const std::uint64_t rows = fresh.rows.size();
-  sorted_rows_ += rows;
-  const bool good = centres_ && (rows < kRowsForCells || (rows < kOutgrown * learned_rows_ &&
-                                                          sorted_rows_ < kStale * learned_rows_));
-  if (!good) {
-    centres_ = std::make_unique<CellCentres>(LearnCentres(fresh));
-    learned_rows_ = centres_->Count() > 0 ? rows : 0;
-    sorted_rows_ = 0;
-  }
-  return *centres_;
+// Found anew from these rows.
+void Collection::SortByOwnCentres(Fresh& fresh) const {
+  const CellCentres centres = LearnCentres(fresh);
+  const auto cell = SortByCell(fresh, centres);
+  if (cell.empty()) return;
+  const auto& segments = fresh.at.Parts().segments;
+  auto vector = [&](std::uint64_t i) -> StoredVector {
+    const Segment& segment = *segments[fresh.rows[i].segment];
+    return {segment.Vector(fresh.rows[i].row).data(), segment.Facts()[fresh.rows[i].row]};
+  };
+  const std::uint64_t all = fresh.at.Parts().Control().rows.load(std::memory_order_relaxed);
+  fresh.enough =
+      MeasureEnough(schema_, centres, cell, vector, all, [this] { return stopping_.load(); });
 }
 
-// Answers the row behind the last one of each cell; empty where there are none.
+// Those of the largest segment that a merge made, as they were found with the most rows.
+void Collection::BorrowCentres(const Snapshot& at) {
+  std::uint32_t largest = 0;
+  std::uint64_t rows = 0;
+  bool there = false;
+  const auto& segments = at.Parts().segments;
+  for (std::uint32_t i = 0; i < segments.size(); ++i) {
+    if (!segments[i]->RowCells() || segments[i]->Capacity() <= options_.small_rows) continue;
+    const std::uint64_t its = segments[i]->RowCells()->Rows();
+    there = there || segments[i]->Name().number == centres_of_;
+    if (its > rows && segments[i]->Name().number != refused_) {
+      rows = its;
+      largest = i;
+    }
+  }
+  if (rows == 0 || segments[largest]->Name().number == centres_of_) return;
+  if (rows <= learned_rows_ && (there || centres_of_ == 0)) return;
+  const Cells& cells = *segments[largest]->RowCells();
+  centres_ = std::make_unique<CellCentres>(cells.Centres(schema_));
+  centres_of_ = segments[largest]->Name().number;
+  learned_rows_ = rows;
+  learned_enough_ = cells.EnoughPart();
+  CellFinder finder(at, *centres_);
+  const std::uint64_t step = std::max<std::uint64_t>(1, rows / kFitted);
+  for (std::uint64_t row = 0; row < rows; row += step) finder.Look({largest, row});
+  learned_fit_ = finder.Fit();
+}
+
+// Around the centres that were found last, until there are many more rows or others.
+void Collection::SortForFlush(Fresh& fresh) {
+  BorrowCentres(fresh.at);
+  const std::uint64_t rows = fresh.rows.size();
+  if (rows < kRowsForCells) return;
+  if (centres_ && rows < kOutgrown * learned_rows_) {
+    SortByCell(fresh, *centres_);
+    fresh.enough = learned_enough_;
+    if (fresh.fit >= kFits * learned_fit_) return;
+    refused_ = centres_of_;
+  }
+  SortByOwnCentres(fresh);
+  centres_of_ = 0;
+  centres_ = std::make_unique<CellCentres>(fresh.centres);
+  learned_rows_ = fresh.ends.empty() ? 0 : rows;
+  learned_enough_ = fresh.enough;
+  learned_fit_ = fresh.fit;
+}
+
+// Answers the cell of each row in the new order; empty where there are none.
 std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentres& centres) const {
   const std::size_t count = fresh.rows.size();
   const auto stopped = [this] { return stopping_.load(); };
+  if (centres.Count() == 0 || count < kRowsForCells) return {};
   std::vector<std::uint32_t> ends(centres.Count());
-  if (ends.empty() || count < kRowsForCells) return {};
   std::vector<std::uint32_t> cell(count);
   CellFinder finder(fresh.at, centres);
   for (std::size_t i = 0; i < count && !stopped(); ++i) {
@@ -135,7 +198,11 @@ std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentre
   std::vector<RowRef> sorted(count);
   for (std::size_t i = 0; i < count && !stopped(); ++i) sorted[next[cell[i]]++] = fresh.rows[i];
   fresh.rows = std::move(sorted);
-  return ends;
+  fresh.ends = std::move(ends);
+  fresh.centres = centres;
+  fresh.fit = finder.Fit();
+  std::ranges::sort(cell);
+  return cell;
 }
 
 // Its live file and what happened to its rows since fresh.at. While a flush runs, so that what

@@ -92,6 +92,53 @@ TEST_F(CollectionGraphTest, SearchFindsNearlyAllThroughWritesMergesAndRestarts) 
   EXPECT_GT(films->Stats().graph_rows, 100U);
 }
 
+TEST_F(CollectionGraphTest, WhereAllNearRowsAreGoneAWalkGoesOnToThoseThatAreThere) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(4000, 1'000'000)));
+  ASSERT_TRUE(films->Flush());
+  MakeGraphs(*films);
+  ASSERT_GT(films->Stats().graph_rows, 3000U);
+  const std::vector<float> middle(8, 0.5F);
+  Batch deletions(kSchema);
+  for (const Hit& hit : films->Latest().Search(middle, 500, {}, {.exact = true}).value()) {
+    ASSERT_TRUE(deletions.Delete(films->Latest().Id(hit.row)));
+  }
+  ASSERT_TRUE(CommitOne(*films, deletions));
+  const Snapshot snapshot = films->Latest();
+  const auto hits = snapshot.Search(middle, 10).value();
+  const auto exact = snapshot.Search(middle, 10, {}, {.exact = true}).value();
+  ASSERT_EQ(hits.size(), 10U);
+  int same = 0;
+  for (const Hit& hit : hits) {
+    EXPECT_TRUE(snapshot.Visible(hit.row));
+    same += hit.score <= exact.back().score ? 1 : 0;
+  }
+  EXPECT_GE(same, 9);
+}
+
+TEST_F(CollectionGraphTest, WhatLiesInCellsIsFoundWithinClustersAndWithoutAny) {
+  for (const float wide : {0.05F, 100.0F}) {
+    std::normal_distribution<float> normal;
+    Batch batch(kSchema);
+    for (int i = 0; i < 6000; ++i) {
+      std::mt19937 cluster(random_() % 50);
+      std::vector<float> vector(8);
+      for (float& value : vector) value = normal(cluster);
+      normal.reset();
+      for (float& value : vector) value += wide * normal(random_);
+      ASSERT_TRUE(batch.Put(std::to_string(i), vector));
+    }
+    auto films = Opened();
+    ASSERT_TRUE(CommitOne(*films, batch));
+    ASSERT_TRUE(films->Flush());
+    ASSERT_TRUE(HasFile("cells-"));
+    EXPECT_EQ(films->Stats().graph_rows, 0U);
+    const auto recall = MeasureRecall(films->Latest(), 100, 10);
+    ASSERT_TRUE(recall);
+    EXPECT_GE(recall->found, 0.95) << wide;
+  }
+}
+
 TEST_F(CollectionGraphTest, AFilterThatLeavesFewRowsFindsThemAll) {
   auto films = Opened();
   ASSERT_TRUE(CommitOne(*films, RandomRows(2000, 1'000'000)));

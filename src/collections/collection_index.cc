@@ -123,7 +123,8 @@ Result<bool> Collection::Merge() {
 
 Result<void> Collection::MergeNow(Fresh& fresh, const std::vector<std::uint32_t>& sources) {
   GatherFresh(fresh, sources);
-  TRY(WriteFresh(fresh, LearnCentres(fresh)));
+  SortByOwnCentres(fresh);
+  TRY(WriteFresh(fresh));
   if (fresh.rows.size() < options_.graph_rows) return {};
   // What the graph is made over; its own live file comes when it is adopted.
   const SegmentName name{fresh.number, 0};

@@ -13,6 +13,10 @@ struct Collection::Fresh {
   std::vector<SegmentPtr> sources;
   std::vector<RowRef> rows;                       // in order; their segments are those of `at`
   std::vector<std::vector<std::uint32_t>> moved;  // a source: where each row went
+  CellCentres centres;                            // around which they are sorted
+  std::vector<std::uint32_t> ends;  // the row behind the last one of each cell; empty: no cells
+  std::uint32_t enough = 0;         // layout::CellsHeader
+  double fit = 1;                   // how near to their centres the rows are
   bool has_cells = false;
   bool has_graph = false;
   SegmentPtr segment;  // once it is adopted; none where no row is left

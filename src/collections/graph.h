@@ -38,31 +38,33 @@ class Graph {
   int File() const { return file_.File(); }
   std::size_t Bytes() const { return file_.Size(); }
 
-  // Leaves the best in `scratch.best`, in no order. Ends early past `limit` rows looked at: false.
-  template <class Admit>
+  // Leaves the best in `scratch.best`, in no order; `guide` as for Walk. Ends early past `limit`
+  // rows looked at: false.
+  template <class Guide>
   bool Search(const NearRows& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
-              const Admit& admit) const {
+              Guide&& guide) const {
     std::uint32_t node = 0;
     for (std::uint32_t level = header_->levels; level > 0; --level) {
       const Upper upper{Nodes(level)};
       scratch.Begin();
       scratch.Start(node, near.One(upper.RowOf(node)));
-      Walk(upper, near, 1, ~std::size_t{0}, scratch, [](std::uint32_t) { return true; });
+      Walk(upper, near, 1, ~std::size_t{0}, scratch, KeepThose{[](std::uint32_t) { return true; }});
       if (scratch.best.empty()) return false;
       node = upper.nodes[scratch.best.front().node].below;
     }
     scratch.Begin();
-    scratch.Start(node, near.One(node), admit(node));
-    return Walk(Lowest{this}, near, width, limit, scratch, admit);
+    const float rank = near.One(node);
+    scratch.Start(node, rank, guide.Keep(node, rank));
+    return Walk(Lowest{this}, near, width, limit, scratch, guide);
   }
   // A wider walk from what a Search left in the scratch.
-  template <class Admit>
+  template <class Guide>
   bool SearchOn(const NearRows& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
-                const Admit& admit) const {
+                const Guide& guide) const {
     const std::vector<RankedNode> from = std::move(scratch.best);
     scratch.Begin();
-    for (const RankedNode& each : from) scratch.Start(each.node, each.rank);
-    return Walk(Lowest{this}, near, width, limit, scratch, admit);
+    for (const auto& [rank, node] : from) scratch.Start(node, rank, guide.Keep(node, rank));
+    return Walk(Lowest{this}, near, width, limit, scratch, guide);
   }
 
  private:

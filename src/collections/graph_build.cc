@@ -206,7 +206,7 @@ std::vector<std::uint32_t> Builder::Order() const {
 
 // As Graph::Search.
 void Builder::Find(const NearRows& near, std::size_t width, WalkScratch& scratch) const {
-  const auto all = [](std::uint32_t) { return true; };
+  const KeepThose all{[](std::uint32_t) { return true; }};
   std::uint32_t at = 0;
   for (std::size_t l = levels_.size(); l-- > 0;) {
     const GraphLevel& level = *levels_[l];
@@ -236,7 +236,7 @@ void Builder::Insert(Hand& hand, std::uint32_t row) {
     }
     const bool links = l <= own && !(l == 0 && inherited);
     Walk(level, Near(hand.row), links ? options_.width : 1, ~std::size_t{0}, scratch,
-         [self](std::uint32_t node) { return node != self; });
+         KeepThose{[self](std::uint32_t node) { return node != self; }});
     std::vector<RankedNode> found = scratch.best;
     std::ranges::sort(found, kNearerFirst);
     if (links) {
@@ -271,7 +271,7 @@ void Builder::Connect(Hand& hand, GraphLevel& level) {
     hand.scratch.Begin();
     hand.scratch.Start(root, Near(hand.row).One(entry_));
     Walk(level, Near(hand.row), options_.width, ~std::size_t{0}, hand.scratch,
-         [](std::uint32_t) { return true; });
+         KeepThose{[](std::uint32_t) { return true; }});
     std::ranges::sort(hand.scratch.best, kNearerFirst);
     for (const RankedNode& near : hand.scratch.best) {
       if (reach.Attach(near.node, node)) return;

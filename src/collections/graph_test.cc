@@ -68,7 +68,8 @@ class Rows {
       std::erase_if(order, [&](std::uint32_t row) { return !admit(row); });
       std::ranges::sort(order, [&](auto a, auto b) { return ranks[a] > ranks[b]; });
       WalkScratch scratch;
-      EXPECT_TRUE(segment_->NearGraph()->Search(near, width, ~std::size_t{0}, scratch, admit));
+      EXPECT_TRUE(
+          segment_->NearGraph()->Search(near, width, ~std::size_t{0}, scratch, KeepThose{admit}));
       std::ranges::sort(scratch.best, kNearerFirst);
       for (std::size_t j = 0; j < std::min<std::size_t>(10, scratch.best.size()); ++j) {
         EXPECT_TRUE(admit(scratch.best[j].node));
@@ -104,7 +105,8 @@ class Rows {
       const auto query = QueryVector::Of(schema_, points_[row]).value();
       const NearRows near{&query, segment_->Vectors(), segment_->Facts()};
       WalkScratch scratch;
-      segment_->NearGraph()->Search(near, 64, ~std::size_t{0}, scratch, [](auto) { return true; });
+      segment_->NearGraph()->Search(near, 64, ~std::size_t{0}, scratch,
+                                    KeepThose{[](auto) { return true; }});
       count += std::ranges::count(scratch.best, row, &RankedNode::node) > 0 ? 1 : 0;
     }
     return count;
@@ -163,7 +165,7 @@ TEST(Graph, FewAndEqualRowsHaveAGraphToo) {
   const auto query = QueryVector::Of({3, Metric::kL2, Storage::kF32}, std::vector<float>{0, 0, 0});
   WalkScratch scratch;
   const NearRows near{&*query, same.Its().Vectors(), same.Its().Facts()};
-  EXPECT_TRUE(same.Its().NearGraph()->Search(near, 20, ~std::size_t{0}, scratch, kAll));
+  EXPECT_TRUE(same.Its().NearGraph()->Search(near, 20, ~std::size_t{0}, scratch, KeepThose{kAll}));
   EXPECT_EQ(scratch.best.size(), 20U);
 }
 
@@ -181,7 +183,8 @@ TEST(Graph, ThousandsOfEqualRowsAmongOthersAreAllFound) {
   const auto query = QueryVector::Of(schema, same).value();
   WalkScratch scratch;
   const NearRows near{&query, rows.Its().Vectors(), rows.Its().Facts()};
-  EXPECT_TRUE(rows.Its().NearGraph()->Search(near, kEqual, ~std::size_t{0}, scratch, kAll));
+  EXPECT_TRUE(
+      rows.Its().NearGraph()->Search(near, kEqual, ~std::size_t{0}, scratch, KeepThose{kAll}));
   EXPECT_EQ(std::ranges::count_if(scratch.best, [](const auto& each) { return each.rank == 0; }),
             static_cast<std::ptrdiff_t>(kEqual));
 }

@@ -98,10 +98,22 @@ struct WalkScratch {
   }
 };
 
+// A guide that keeps the nodes which `keep` names, and no other goal.
+template <class Its>
+struct KeepThose {
+  Its keep;
+  bool Keep(std::uint32_t node, float) const { return keep(node); }
+  bool Wants(float) const { return false; }
+};
+template <class Its>
+KeepThose(Its) -> KeepThose<Its>;
+
 // REQUIRES: scratch.Begin() and Start(). False: ended by `limit` nodes met.
-template <class Level, class Admit>
+// The guide says of a node whether it is one of the `width` best (Keep), and of a rank whether to
+// go on for it although so many are better (Wants).
+template <class Level, class Guide>
 bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size_t limit,
-          WalkScratch& scratch, const Admit& admit) {
+          WalkScratch& scratch, Guide&& guide) {
   auto& [visited, candidates, best] = scratch;
   constexpr std::size_t kFirst = 4;  // rows that are fetched before they are compared
   std::uint32_t nodes[layout::kLinks];
@@ -109,7 +121,9 @@ bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size
   float ranks[layout::kLinks];
   while (!candidates.empty()) {
     const RankedNode from = candidates.front();
-    if (best.size() >= width && from.rank < best.front().rank) return true;
+    if (best.size() >= width && from.rank < best.front().rank && !guide.Wants(from.rank)) {
+      return true;
+    }
     if (visited.Count() > limit) return false;
     std::ranges::pop_heap(candidates, kFartherFirst);
     candidates.pop_back();
@@ -126,11 +140,12 @@ bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size
     }
     near.query->RankRows(near.vectors, rows, fresh, near.facts, ranks);
     for (std::size_t i = 0; i < fresh; ++i) {
-      if (best.size() >= width && ranks[i] <= best.front().rank) continue;
+      const bool worse = best.size() >= width && ranks[i] <= best.front().rank;
+      if (worse && !guide.Wants(ranks[i])) continue;
       candidates.push_back({ranks[i], nodes[i]});
       std::ranges::push_heap(candidates, kFartherFirst);
       if (candidates.front().node == nodes[i]) level.Ahead(nodes[i]);
-      if (!admit(nodes[i])) continue;
+      if (!guide.Keep(nodes[i], ranks[i]) || worse) continue;
       if (best.size() >= width) {
         std::ranges::pop_heap(best, kNearerFirst);
         best.pop_back();

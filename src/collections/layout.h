@@ -25,7 +25,7 @@ inline constexpr std::size_t kPatchFile = std::size_t{1} << kPatchBits;
 inline constexpr char kControlMagic[9] = "SMVCTL01";
 inline constexpr char kSegmentMagic[9] = "SMVSEG01";
 inline constexpr char kManifestMagic[9] = "SMVMAN02";
-inline constexpr char kCellsMagic[9] = "SMVCEL01";
+inline constexpr char kCellsMagic[9] = "SMVCEL02";
 inline constexpr char kGraphMagic[9] = "SMVGRF01";
 
 using Word = std::atomic<std::uint64_t>;
@@ -120,6 +120,7 @@ struct ManifestEntry {
   std::uint64_t files;  // 1: graph-N is there; 2: cells-N
 };
 
+inline constexpr std::uint32_t kWhole = 1 << 16;
 // The first page of `cells-N`: which rows of segment N lie around which centre. The rows of a cell
 // follow each other, and so do the cells.
 struct CellsHeader {
@@ -131,6 +132,7 @@ struct CellsHeader {
   std::uint64_t centres_at;   // of floats, as a vector of f32 is stored; before them, from
                               // kPage on, u32[cells]: the row behind the last of each
   std::uint64_t facts_at;     // Facts[cells], to the end of the file
+  std::uint64_t enough;       // a search compares so many rows of kWhole, at least
   std::uint64_t body_hash;    // of all from kPage on
   std::uint64_t header_hash;  // of the header up to here
 };

@@ -11,16 +11,16 @@
 namespace samovar {
 namespace {
 
-constexpr std::size_t kBlock = 256;      // rows that are compared before any is looked at
-constexpr std::size_t kLeastWidth = 64;  // of a walk; a graph's advice begins there
-constexpr std::size_t kUsual = 10;       // hits that advice is for
-constexpr std::uint64_t kSample = 256;   // rows that tell how much a filter leaves
-// In cells: so many rows and one of so many are compared, then until cells bring nothing new, at
-// most one row of four.
+constexpr std::size_t kBlock = 256;          // rows that are compared before any is looked at
+constexpr std::size_t kLeastWidth = 64;      // of a walk; a graph's advice begins there
+constexpr std::size_t kUsual = 10;           // hits that advice is for
+constexpr std::size_t kWalkACandidate = 32;  // and one row of four that a walk may look at
+constexpr std::uint64_t kSample = 256;       // rows that tell how much a filter leaves
+// In cells: at least so many rows are compared, then so many times those up to the last that
+// brought something new, at most one row of four.
 constexpr std::uint64_t kLeastCompared = 512;
-constexpr std::uint64_t kLeastPart = 32;
+constexpr double kPatience = 1.5;
 constexpr std::uint64_t kMostPart = 4;
-constexpr int kQuietCells = 8;
 constexpr std::uint64_t kMetACandidate = 14;  // rows that a walk compares for each that it keeps
 constexpr std::uint64_t kFewMatches = 4;      // of those: then every vector is compared
 
@@ -55,7 +55,8 @@ class Best {
   std::vector<Ranked> heap_;
 };
 
-// One search through the segments, one after the other.
+// One search: through the rows that are not sealed yet, then the nearest cells, then the graphs,
+// whose walks need not go where nothing better than what was found can be.
 class Search {
  public:
   Search(const Snapshot& snapshot, std::span<const float> vector, const QueryVector& query,
@@ -71,16 +72,25 @@ class Search {
         budget_(budget),
         best_(k) {}
 
-  // False: it would take more than the budget.
-  bool Look(std::uint32_t index) {
-    const auto& segment = *snapshot_.Parts().segments[index];
-    const Graph* graph = exact_ ? nullptr : segment.NearGraph();
-    if (graph && Walked(index, segment, *graph)) return !over_;
-    const Cells* cells = exact_ ? nullptr : segment.RowCells();
-    if (!cells || !Compared(index, *cells)) Scan(index, 0, snapshot_.RowsOf(index));
-    return !over_;
-  }
-  Result<std::vector<Ranked>> Done() {
+  // nullopt: it would take more than the budget.
+  Result<std::optional<std::vector<Ranked>>> Done() {
+    const auto& segments = snapshot_.Parts().segments;
+    std::vector<std::uint32_t> in_cells;
+    std::vector<std::uint32_t> in_graphs;
+    for (std::uint32_t i = 0; i < segments.size(); ++i) {
+      if (!exact_ && segments[i]->NearGraph()) {
+        in_graphs.push_back(i);
+      } else if (!exact_ && segments[i]->RowCells()) {
+        in_cells.push_back(i);
+      } else {
+        Scan(i, 0, snapshot_.RowsOf(i));
+      }
+    }
+    if (!in_cells.empty()) TRY(LookInCells(in_cells));
+    for (const std::uint32_t i : in_graphs) {
+      if (!Walked(i)) Scan(i, 0, snapshot_.RowsOf(i));
+    }
+    if (over_) return std::nullopt;
     if (unreadable_) return std::unexpected(*unreadable_);
     return best_.Sorted();
   }
@@ -91,7 +101,6 @@ class Search {
     if (!over_) budget_ -= rows;
     return !over_;
   }
-  bool Admits(RowRef row) { return snapshot_.Visible(row) && Matches(row); }
   bool Matches(RowRef row) {
     if (filter_.All()) return true;
     const auto attributes = snapshot_.Attributes(row);
@@ -104,14 +113,14 @@ class Search {
   bool Scan(std::uint32_t index, std::uint64_t from, std::uint64_t to) {
     if (!Affords(to - std::min(from, to))) return false;
     const auto& segment = *snapshot_.Parts().segments[index];
-    std::array<float, kBlock> ranks{};
+    std::array<float, kBlock> ranks;
     bool better = false;
     for (; from < to; from += kBlock) {
       const std::size_t count = std::min<std::uint64_t>(kBlock, to - from);
       query_.Rank(segment.Vector(from).data(), count, segment.Facts() + from, ranks.data());
       for (std::size_t i = 0; i < count; ++i) {
         const RowRef row{index, from + i};
-        if (!best_.Wants(ranks[i]) || !Admits(row)) continue;
+        if (!best_.Wants(ranks[i]) || !snapshot_.Visible(row) || !Matches(row)) continue;
         best_.Add({ranks[i], row});
         better = true;
       }
@@ -119,50 +128,84 @@ class Search {
     return better;
   }
 
-  // False: the filter leaves so little that a walk would not find it.
-  bool Walked(std::uint32_t index, const samovar::Segment& segment, const Graph& graph) {
+  // A row that is gone counts like one that is there: those that took its place are elsewhere. But
+  // a walk goes on until nothing can be nearer than the best that are there.
+  struct Guide {
+    Search& search;
+    std::uint32_t index;
+
+    bool Wants(float rank) const { return search.best_.Wants(rank); }
+    bool Keep(std::uint32_t number, float rank) const {
+      const RowRef row{index, number};
+      if (!search.Matches(row)) return false;
+      if (Wants(rank) && search.snapshot_.Visible(row)) search.best_.Add({rank, row});
+      return true;
+    }
+  };
+
+  // False: the filter, or what is gone, leaves so little that a walk would look at more.
+  bool Walked(std::uint32_t index) {
+    const auto& segment = *snapshot_.Parts().segments[index];
+    const Graph& graph = *segment.NearGraph();
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
-    const std::size_t limit = filter_.All() ? ~std::size_t{0} : graph.Rows() / 4;
+    const Best before = best_;
+    if (WalkedWithin(index, graph, before)) return true;
+    best_ = before;
+    return false;
+  }
+  bool WalkedWithin(std::uint32_t index, const Graph& graph, const Best& before) {
+    const auto& segment = *snapshot_.Parts().segments[index];
     const NearRows near{&query_, segment.Vectors(), segment.Facts()};
-    const auto admit = [&](std::uint32_t row) { return Admits({index, row}); };
+    const Guide guide{*this, index};
     if (!Affords(width_ * kMetACandidate)) return true;
-    if (!graph.Search(near, width_, limit, scratch_, admit)) return false;
-    if (advised_ && graph.Advice().steps > 1) {
-      const std::size_t width = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
-      if (width > width_) {
-        if (!Affords(width * kMetACandidate)) return true;
-        if (!graph.SearchOn(near, width, limit, scratch_, admit)) return false;
-      }
-    }
-    for (const RankedNode& found : scratch_.best) {
-      if (best_.Wants(found.rank)) best_.Add({found.rank, {index, found.node}});
-    }
-    return true;
+    const std::size_t part = graph.Rows() / 4;
+    const std::size_t limit = std::max(part, width_ * kWalkACandidate);
+    if (!graph.Search(near, width_, limit, scratch_, guide)) return false;
+    if (!advised_ || graph.Advice().steps <= 1) return true;
+    const std::size_t width = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
+    if (width <= width_) return true;
+    if (!Affords(width * kMetACandidate)) return true;
+    best_ = before;  // it meets them again
+    return graph.SearchOn(near, width, std::max(part, width * kWalkACandidate), scratch_, guide);
   }
 
-  // The rows of the nearest cells; false as for Walked.
-  bool Compared(std::uint32_t index, const Cells& cells) {
-    std::uint64_t matches = kSample;
-    if (!filter_.All()) matches = Matching(index, cells.Rows());
-    if (matches <= kFewMatches) return false;
-    const std::uint64_t least =
-        std::max({kLeastCompared, cells.Rows() / kLeastPart, std::uint64_t{8} * width_}) * kSample /
-        matches;
-    if (!of_centres_) {
-      const Schema& schema = snapshot_.Of();
-      auto query = QueryVector::Of({schema.dimension, schema.metric, Storage::kF32}, vector_);
-      if (!query) return false;
-      of_centres_ = std::move(*query);
+  Result<void> LookInCells(const std::vector<std::uint32_t>& segments) {
+    const Schema& schema = snapshot_.Of();
+    TRY(auto query, QueryVector::Of({schema.dimension, schema.metric, Storage::kF32}, vector_));
+    CellOrder order(std::move(query));
+    std::uint64_t rows = 0;
+    std::uint64_t enough = 0;
+    std::uint64_t matches = 0;
+    std::uint64_t samples = 0;
+    for (const std::uint32_t i : segments) {
+      const Cells& cells = *snapshot_.Parts().segments[i]->RowCells();
+      const std::uint64_t its = filter_.All() ? kSample : Matching(i, cells.Rows());
+      if (its <= kFewMatches) {
+        Scan(i, 0, snapshot_.RowsOf(i));
+        continue;
+      }
+      order.Add(i, cells);
+      rows += cells.Rows();
+      enough += cells.Enough();
+      matches += its;
+      samples += kSample;
     }
+    if (samples == 0) return {};
+    order.Sort();
+    const std::uint64_t least =
+        std::max({kLeastCompared, enough, std::uint64_t{8} * width_}) * samples / matches;
+    const std::uint64_t most = std::max(least, rows / kMostPart);
+    std::uint64_t until = least;
     std::uint64_t compared = 0;
-    int quiet = 0;
-    cells.Near(*of_centres_, order_, [&](Cells::Range cell) {
-      quiet = Scan(index, cell.from, cell.to) ? 0 : quiet + 1;
+    auto compare = [&](std::uint32_t segment, Cells::Range cell) {
       compared += cell.to - cell.from;
-      return !over_ && (compared < least || (quiet < kQuietCells &&
-                                             compared < std::max(least, cells.Rows() / kMostPart)));
-    });
-    return true;
+      if (!Scan(segment, cell.from, cell.to)) return;
+      const auto patience = static_cast<std::uint64_t>(kPatience * static_cast<double>(compared));
+      until = std::clamp(patience, least, most);
+    };
+    while (!over_ && compared < until && order.Next(compare)) {
+    }
+    return {};
   }
 
   // Of kSample rows of the segment.
@@ -177,8 +220,6 @@ class Search {
   const Snapshot& snapshot_;
   const std::span<const float> vector_;
   const QueryVector& query_;
-  std::optional<QueryVector> of_centres_;
-  CellOrder order_;
   const Filter& filter_;
   const bool exact_;
   const bool advised_;      // the graph says with how many candidates
@@ -220,13 +261,11 @@ Result<std::optional<std::vector<Hit>>> Snapshot::SearchAll(std::span<const floa
   }
   TRY(const auto query, QueryVector::Of(view_->schema, vector));
   samovar::Search search(*this, vector, query, k, filter, options, budget);
-  for (std::uint32_t i = 0; i < view_->segments.size(); ++i) {
-    if (!search.Look(i)) return std::optional<std::vector<Hit>>();
-  }
   TRY(const auto best, search.Done());
+  if (!best) return std::nullopt;
   std::vector<Hit> hits;
-  hits.reserve(best.size());
-  for (const Ranked& ranked : best) hits.push_back({ranked.row, query.ToScore(ranked.rank)});
+  hits.reserve(best->size());
+  for (const Ranked& ranked : *best) hits.push_back({ranked.row, query.ToScore(ranked.rank)});
   TRY(Check());
   return hits;
 }

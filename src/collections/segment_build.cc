@@ -12,7 +12,7 @@ namespace {
 
 using layout::SegmentHeader;
 
-constexpr std::uint64_t kSyncedAtOnce = 8 << 20;
+constexpr std::uint64_t kSyncedAtOnce = 2 << 20;
 
 std::uint64_t RoundUp(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
 

@@ -10,48 +10,47 @@ namespace {
 
 // One kernel, compiled for the processors that matter. (Sanitizers run before what picks is ready.)
 #if defined(__x86_64__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
-#define SAMOVAR_KERNEL __attribute__((target_clones("arch=haswell", "default")))
+#define SAMOVAR_KERNEL \
+  __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
 #else
 #define SAMOVAR_KERNEL
 #endif
 
-constexpr std::size_t kLanes = 8;
-using Floats = float __attribute__((vector_size(32), aligned(4)));
-using Halfs = _Float16 __attribute__((vector_size(16), aligned(2)));
-using Chars = std::int8_t __attribute__((vector_size(8), aligned(1)));
+using Floats8 = float __attribute__((vector_size(32), aligned(4)));
+using Floats16 = float __attribute__((vector_size(64), aligned(4)));
 
+// As stored: eight and sixteen at once.
 struct F32 {
-  using Packed = Floats;
+  using Packed8 = Floats8;
+  using Packed16 = Floats16;
   static constexpr std::size_t kSize = 4;
 };
 struct F16 {
-  using Packed = Halfs;
+  using Packed8 = _Float16 __attribute__((vector_size(16), aligned(2)));
+  using Packed16 = _Float16 __attribute__((vector_size(32), aligned(2)));
   static constexpr std::size_t kSize = 2;
 };
 struct I8 {
-  using Packed = Chars;
+  using Packed8 = std::int8_t __attribute__((vector_size(8), aligned(1)));
+  using Packed16 = std::int8_t __attribute__((vector_size(16), aligned(1)));
   static constexpr std::size_t kSize = 1;
 };
 
 #define SAMOVAR_INLINE __attribute__((always_inline)) inline
 
 // Passed by reference: a vector by value would have another ABI in each clone.
-template <class Kind>
-SAMOVAR_INLINE void Load(const char* from, Floats& out) {
-  typename Kind::Packed packed;
-  std::memcpy(&packed, from, sizeof(packed));
-  out = __builtin_convertvector(packed, Floats);
-}
-
-template <bool kSquaredDistance>
-SAMOVAR_INLINE void Add(const Floats& row, const float* query, Floats& sum) {
+template <class Packed, bool kSquaredDistance, class Floats>
+SAMOVAR_INLINE void Add(const char* row, const float* query, Floats& sum) {
+  Packed packed;
+  std::memcpy(&packed, row, sizeof(packed));
+  const Floats values = __builtin_convertvector(packed, Floats);
   Floats q;
   std::memcpy(&q, query, sizeof(q));
   if constexpr (kSquaredDistance) {
-    const Floats difference = row - q;
+    const Floats difference = values - q;
     sum += difference * difference;
   } else {
-    sum += row * q;
+    sum += values * q;
   }
 }
 
@@ -77,27 +76,31 @@ SAMOVAR_INLINE void Prefetch(const Rows& rows, std::size_t i) {
 
 template <class Kind, bool kSquaredDistance>
 SAMOVAR_INLINE void Scan(const Rows& rows, const float* query, float* out) {
-  const std::size_t lanes = rows.row_bytes / Kind::kSize;  // a multiple of kLanes
+  constexpr std::size_t kSize = Kind::kSize;
+  const std::size_t lanes = rows.row_bytes / kSize;  // a multiple of 8
   for (std::size_t i = 0; rows.list && i < kAhead; ++i) Prefetch(rows, i);
   for (std::size_t row = 0; row < rows.count; ++row) {
     if (rows.list) Prefetch(rows, row + kAhead);
     const char* at = rows.At(row);
-    Floats sums[4] = {};
+    Floats16 sums[4] = {};
     std::size_t i = 0;
-    for (; i + 4 * kLanes <= lanes; i += 4 * kLanes) {
+    for (; i + 64 <= lanes; i += 64) {
       for (std::size_t j = 0; j < 4; ++j) {
-        Floats values;
-        Load<Kind>(at + (i + j * kLanes) * Kind::kSize, values);
-        Add<kSquaredDistance>(values, query + i + j * kLanes, sums[j]);
+        const std::size_t from = i + 16 * j;
+        Add<typename Kind::Packed16, kSquaredDistance>(at + from * kSize, query + from, sums[j]);
       }
     }
-    for (; i < lanes; i += kLanes) {
-      Floats values;
-      Load<Kind>(at + i * Kind::kSize, values);
-      Add<kSquaredDistance>(values, query + i, sums[0]);
+    for (; i + 16 <= lanes; i += 16) {
+      Add<typename Kind::Packed16, kSquaredDistance>(at + i * kSize, query + i, sums[0]);
     }
-    const Floats sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    out[row] = ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
+    const Floats16 sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    Floats8 half = __builtin_shufflevector(sum, sum, 0, 1, 2, 3, 4, 5, 6, 7) +
+                   __builtin_shufflevector(sum, sum, 8, 9, 10, 11, 12, 13, 14, 15);
+    if (i < lanes) {
+      Add<typename Kind::Packed8, kSquaredDistance>(at + i * kSize, query + i, half);
+    }
+    out[row] =
+        ((half[0] + half[4]) + (half[1] + half[5])) + ((half[2] + half[6]) + (half[3] + half[7]));
   }
 }
 
