@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -18,6 +19,7 @@ using layout::CellsHeader;
 constexpr std::size_t kMostCells = 2048;
 constexpr std::size_t kSampled = 40;  // rows a centre that k-means looks at
 constexpr int kRounds = 4;
+constexpr std::size_t kNearBytes = 16 << 10;  // of centres that stay in the nearest cache
 
 Schema OfCentres(const Schema& schema) { return {schema.dimension, schema.metric, Storage::kF32}; }
 // Rows that point the same way are together; how long they are is seen when they are compared.
@@ -53,6 +55,27 @@ std::uint32_t CellCentres::Nearest(const QueryVector& row, std::vector<float>& r
   ranks.resize(Count());
   row.Rank(bytes.data(), Count(), facts.data(), ranks.data());
   return static_cast<std::uint32_t>(std::ranges::max_element(ranks) - ranks.begin());
+}
+
+void CellCentres::Nearest(std::span<const QueryVector> rows,
+                          std::vector<std::uint32_t>& nearest) const {
+  constexpr std::size_t kMost = 64;
+  const std::size_t row_bytes = schema.RowBytes();
+  const std::size_t part = std::clamp<std::size_t>(kNearBytes / row_bytes, 1, kMost);
+  std::array<float, kMost> ranks{};
+  std::vector<float> best(rows.size(), -std::numeric_limits<float>::infinity());
+  nearest.assign(rows.size(), 0);
+  for (std::size_t from = 0; from < Count(); from += part) {
+    const std::size_t count = std::min(part, Count() - from);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      rows[row].Rank(bytes.data() + from * row_bytes, count, facts.data() + from, ranks.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        if (ranks[i] <= best[row]) continue;
+        best[row] = ranks[i];
+        nearest[row] = static_cast<std::uint32_t>(from + i);
+      }
+    }
+  }
 }
 
 CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorOf& vector,

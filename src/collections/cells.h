@@ -40,6 +40,8 @@ struct CellCentres {
   std::size_t Count() const { return facts.size(); }
   std::uint64_t Hash() const;  // as Cells::CentresHash
   std::uint32_t Nearest(const QueryVector& row, std::vector<float>& ranks) const;
+  // The same of several, which costs less.
+  void Nearest(std::span<const QueryVector> rows, std::vector<std::uint32_t>& nearest) const;
 };
 using VectorOf = std::function<std::vector<float>(std::uint64_t row)>;
 // Of `count` rows; no centre where there are too few rows for it to pay.

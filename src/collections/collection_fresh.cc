@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <span>
 
 #include "collections/cell_measure.h"
 #include "collections/collection_job.h"
@@ -13,8 +15,9 @@ namespace samovar {
 namespace {
 
 constexpr auto kNowhere = layout::kNoLink;
-constexpr std::uint64_t kOutgrown = 4;  // times as many rows as centres were found with
-
+constexpr std::uint64_t kOutgrown = 4;   // times as many rows as centres were found with
+constexpr std::size_t kMostAtOnce = 16;  // rows whose cells are looked for
+constexpr std::size_t kBytesAtOnce = 16 << 10;
 constexpr double kFits = 0.75;          // of the fit that centres had when they were found
 constexpr std::uint64_t kFitted = 256;  // rows that tell it
 
@@ -24,41 +27,56 @@ class CellFinder {
   CellFinder(const Snapshot& at, const CellCentres& centres)
       : at_(at), centres_(centres), hash_(centres.Hash()) {}
 
-  // REQUIRES: rows of one segment come in order, one segment after the other.
-  std::uint32_t Of(RowRef row) {
+  // Where it need not be looked for. REQUIRES: rows of one segment come in order, one segment after
+  // the other.
+  std::optional<std::uint32_t> Known(RowRef row) {
     if (row.segment != segment_) {
       segment_ = row.segment;
       const Cells* cells = at_.Parts().segments[segment_]->RowCells();
       cells_ = cells && cells->CentresHash() == hash_ ? cells : nullptr;
       cell_ = 0;
     }
-    if (cells_ && row.row < cells_->Rows()) {
-      while (cells_->RangeOf(cell_).to <= row.row) ++cell_;
-      return cell_;
+    if (!cells_ || row.row >= cells_->Rows()) return std::nullopt;
+    while (cells_->RangeOf(cell_).to <= row.row) ++cell_;
+    return cell_;
+  }
+  // So many at once, as they share what is read of the centres.
+  std::size_t AtOnce() const {
+    return std::clamp<std::size_t>(kBytesAtOnce / centres_.schema.RowBytes(), 1, kMostAtOnce);
+  }
+  // Of rows of any segments.
+  std::span<const std::uint32_t> Find(std::span<const RowRef> rows) {
+    queries_.clear();
+    for (const RowRef row : rows) {
+      // What is too large to be compared goes anywhere.
+      auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
+      queries_.push_back(query ? std::move(*query) : QueryVector(centres_.schema));
     }
-    return Look(row);
+    if (!rows.empty()) Note(queries_.front());
+    centres_.Nearest(queries_, nearest_);
+    return nearest_;
   }
-  // Of a row of any segment.
-  std::uint32_t Look(RowRef row) {
-    const auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
-    if (!query) return 0;
-    const std::uint32_t cell = centres_.Nearest(*query, ranks_);
-    const double one = centres_.schema.metric == Metric::kL2 ? 0 : 1;  // a distance is `one` - rank
-    near_ += one - ranks_[cell];
-    for (const float rank : ranks_) all_ += (one - rank) / static_cast<double>(ranks_.size());
-    return cell;
-  }
-  // How much nearer the rows that were looked for are to their centre than to any: 1 is on it, 0 no
-  // nearer.
+  // How much nearer rows are to their centre than to any: 1 is on it, 0 no nearer.
   double Fit() const { return all_ > 0 ? 1 - near_ / all_ : 1; }
 
  private:
+  void Note(const QueryVector& query) {
+    ranks_.resize(centres_.Count());
+    query.Rank(centres_.bytes.data(), ranks_.size(), centres_.facts.data(), ranks_.data());
+    const double one = centres_.schema.metric == Metric::kL2 ? 0 : 1;  // a distance is `one` - rank
+    const double sum = std::accumulate(ranks_.begin(), ranks_.end(), 0.0);
+    near_ += one - *std::ranges::max_element(ranks_);
+    all_ += one - sum / static_cast<double>(ranks_.size());
+  }
+
   const Snapshot& at_;
   const CellCentres& centres_;
   const std::uint64_t hash_;
   std::uint32_t segment_ = ~std::uint32_t{0};
   const Cells* cells_ = nullptr;
   std::uint32_t cell_ = 0;
+  std::vector<QueryVector> queries_;
+  std::vector<std::uint32_t> nearest_;
   std::vector<float> ranks_;
   double near_ = 0;
   double all_ = 0;
@@ -157,7 +175,7 @@ void Collection::BorrowCentres(const Snapshot& at) {
   learned_enough_ = cells.EnoughPart();
   CellFinder finder(at, *centres_);
   const std::uint64_t step = std::max<std::uint64_t>(1, rows / kFitted);
-  for (std::uint64_t row = 0; row < rows; row += step) finder.Look({largest, row});
+  for (std::uint64_t row = 0; row < rows; row += step) finder.Find({{RowRef{largest, row}}});
   learned_fit_ = finder.Fit();
 }
 
@@ -188,10 +206,22 @@ std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentre
   std::vector<std::uint32_t> ends(centres.Count());
   std::vector<std::uint32_t> cell(count);
   CellFinder finder(fresh.at, centres);
+  std::vector<std::size_t> places;
+  std::vector<RowRef> unknown;
   for (std::size_t i = 0; i < count && !stopped(); ++i) {
-    cell[i] = finder.Of(fresh.rows[i]);
-    ++ends[cell[i]];
+    if (const auto known = finder.Known(fresh.rows[i])) {
+      cell[i] = *known;
+    } else {
+      places.push_back(i);
+      unknown.push_back(fresh.rows[i]);
+    }
+    if (unknown.size() < finder.AtOnce() && i + 1 < count) continue;
+    const auto found = finder.Find(unknown);
+    for (std::size_t j = 0; j < found.size(); ++j) cell[places[j]] = found[j];
+    places.clear();
+    unknown.clear();
   }
+  for (const std::uint32_t its : cell) ++ends[its];
   std::partial_sum(ends.begin(), ends.end(), ends.begin());
   std::vector<std::uint32_t> next(ends.size());
   for (std::size_t i = 1; i < next.size(); ++i) next[i] = ends[i - 1];
