@@ -30,10 +30,14 @@ def nearest(rows, queries, k=10):
     return found
 
 
-def put(endpoint, name, ids, rows):
-    """One batch; answers how long it took until it was durable and visible is for the caller to take."""
+def batch(ids, rows):
+    """The body of one batch."""
     changes = [{"op": "put", "id": str(i), "vector": base64.b64encode(row.tobytes()).decode()} for i, row in zip(ids, rows)]
-    reply = HTTP.request("POST", f"{endpoint}/samovar/v1/collections/{name}/batch", body=json.dumps({"changes": changes}))
+    return json.dumps({"changes": changes})
+
+
+def put(endpoint, name, ids, rows):
+    reply = HTTP.request("POST", f"{endpoint}/samovar/v1/collections/{name}/batch", body=batch(ids, rows))
     if reply.status != 200:
         raise SystemExit(f"a batch was refused: {reply.status} {reply.data[:300]}")
     return json.loads(reply.data)
