@@ -22,6 +22,7 @@ class Digits {
  public:
   explicit Digits(std::uint64_t number)
       : end_(std::to_chars(text_.begin(), text_.end(), number).ptr) {}
+  Digits(const Digits&) = delete;  // it points into itself
   std::string_view Text() const { return {text_.data(), end_}; }
   operator std::string_view() const { return Text(); }
 
