@@ -185,10 +185,13 @@ TEST(Graph, ThousandsOfEqualRowsAmongOthersAreFound) {
   const auto query = QueryVector::Of(schema, same).value();
   WalkScratch scratch;
   const NearRows near{&query, rows.Its().Vectors(), rows.Its().Facts()};
-  EXPECT_TRUE(
-      rows.Its().NearGraph()->Search(near, kEqual, ~std::size_t{0}, scratch, KeepThose{kAll}));
-  EXPECT_GE(std::ranges::count_if(scratch.best, [](const auto& each) { return each.rank == 0; }),
-            static_cast<std::ptrdiff_t>(kEqual - kEqual / 50));
+  const auto found = [&](std::size_t width) {
+    EXPECT_TRUE(
+        rows.Its().NearGraph()->Search(near, width, ~std::size_t{0}, scratch, KeepThose{kAll}));
+    return std::ranges::count_if(scratch.best, [](const auto& each) { return each.rank == 0; });
+  };
+  EXPECT_EQ(found(2000 + kEqual), static_cast<std::ptrdiff_t>(kEqual));
+  EXPECT_GE(found(kEqual), static_cast<std::ptrdiff_t>(kEqual - kEqual / 50));
 }
 
 TEST(Graph, LinksOfAnotherSegmentsGraphAreTakenOver) {
