@@ -114,13 +114,17 @@ def looking(shop, tmp_path):
     return listener, {"CMAKE_LOOK": str(look), "AWS_SECRET_ACCESS_KEY": "s3cret", **shop.offline}
 
 
-def test_a_build_script_sees_neither_the_callers_files_nor_the_network(shop, tmp_path):
+def what_a_build_saw(shop, tmp_path):
     listener, environment = looking(shop, tmp_path)
     with listener:
         shop.build(**environment)
-    seen = {}
-    exec(shop.installed("probe.py"), seen)
-    seen = seen["SEEN"]
+    module = {}
+    exec(shop.installed("probe.py"), module)
+    return module["SEEN"]
+
+
+def test_a_build_script_sees_neither_the_callers_files_nor_the_network(shop, tmp_path):
+    seen = what_a_build_saw(shop, tmp_path)
     assert seen["secret"].startswith("FileNotFoundError"), seen
     assert not {".ssh", ".aws", ".bash_history"} & set(seen["home"]) and seen["keys"] == [], seen
     assert seen["loopback"].startswith("ConnectionRefusedError"), seen
@@ -133,12 +137,7 @@ def test_a_build_script_sees_neither_the_callers_files_nor_the_network(shop, tmp
 
 def test_a_build_script_cannot_plant_what_other_projects_take(shop, tmp_path):
     """What runs code of packages has caches of its project; neither the shared ones nor the trees are there."""
-    listener, environment = looking(shop, tmp_path)
-    with listener:
-        shop.build(**environment)
-    seen = {}
-    exec(shop.installed("probe.py"), seen)
-    seen = seen["SEEN"]
+    seen = what_a_build_saw(shop, tmp_path)
     assert seen["cache"] == str(shop.folder / ".samovar-build/cache/uv"), seen
     for place in ("shared", "trees"):
         assert seen[place].startswith("FileNotFoundError"), seen
