@@ -110,7 +110,7 @@ def searching(server, name, queries, seconds, check=1 << 30, least=0, candidates
 
 def part_a(server, rows, queries, options):
     results = {}
-    for width in (16, 24, 32, 40, 48, 64, 0):  # 0: as it is without a wish
+    for width in (16, 24, 32, 40, 48, 64, 96, 128, 192, 256, 0):  # 0: as it is without a wish
         checked = searching(server, "bench", queries, 0, check=1, least=200, candidates=width)
         if "function" in results and width or checked["recall"] < 0.95:
             continue
