@@ -17,21 +17,12 @@
 
 const { ask } = require('./door.js');
 const { CollectionError } = require('./errors.js');
-const { Reader, Snapshot, Matrix, inPlace } = require('./snapshot.js');
+const { Reader, Snapshot, Matrix, floats, inPlace } = require('./snapshot.js');
 
-// As the server takes it: base64 of f32, little-endian.
+// As the server takes it: base64 of f32, little-endian as the processor is.
 function packed(vector) {
-  if (!Array.isArray(vector) && !ArrayBuffer.isView(vector)) {
-    throw new CollectionError('vector: expected an array of numbers', 'Invalid');
-  }
-  const bytes = Buffer.alloc(4 * vector.length);
-  for (let i = 0; i < vector.length; i += 1) {
-    if (typeof vector[i] !== 'number') {
-      throw new CollectionError('vector: expected numbers', 'Invalid');
-    }
-    bytes.writeFloatLE(vector[i], 4 * i);
-  }
-  return bytes.toString('base64');
+  const { buffer, byteOffset, byteLength } = floats(vector);
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
 }
 
 class Collection {

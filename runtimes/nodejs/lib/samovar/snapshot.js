@@ -24,7 +24,7 @@ try {
   // Another C library, say: then the server is asked (index.js).
 }
 
-// As the module takes it.
+// A vector as f32.
 function floats(vector) {
   if (vector instanceof Float32Array) return vector;
   if (!Array.isArray(vector) && !ArrayBuffer.isView(vector)) {
@@ -150,4 +150,4 @@ class Reader {
   }
 }
 
-module.exports = { Reader, Snapshot, Matrix, inPlace: () => inPlace !== null && 'SAMOVAR_COLLECTIONS' in process.env };
+module.exports = { Reader, Snapshot, Matrix, floats, inPlace: () => inPlace !== null && 'SAMOVAR_COLLECTIONS' in process.env };
