@@ -145,6 +145,7 @@ def test_a_snapshot_stays_and_reads_of_it_agree(films):
     ("search", {"vector": [1] * DIMENSION, "filter": {"like": {}}}, "Invalid", "like"),
     ("closed", {}, "Invalid", "the snapshot is closed"),
     ("late", {}, "Timeout", ""),
+    ("hold", {"door": True}, "Unavailable", "collections cannot be mapped: this function may see no collections"),
     ("get", {"name": "no-such", "id": "x"}, "NoSuchCollection", "no-such"),
     ("get", {"name": "a\0b", "id": "x"}, "NoSuchCollection", "NUL"),
 ])

@@ -17,7 +17,7 @@
 
 const { ask } = require('./door.js');
 const { CollectionError } = require('./errors.js');
-const { Reader, Snapshot, Matrix, floats, inPlace } = require('./snapshot.js');
+const { Reader, Snapshot, Matrix, floats, inPlace, obstacle } = require('./snapshot.js');
 
 // As the server takes it: base64 of f32, little-endian as the processor is.
 function packed(vector) {
@@ -41,7 +41,7 @@ class Collection {
   // The newest generation, at least minGeneration (waits so many ms for it): several reads that
   // agree, and the matrix. close() it, or say `using` where Node.js has that.
   async snapshot(options) {
-    if (!inPlace()) throw new CollectionError('this Node.js cannot map collections', 'Unavailable');
+    if (!inPlace()) throw new CollectionError(`collections cannot be mapped: ${obstacle()}`, 'Unavailable');
     const known = this.#reader !== undefined;
     try {
       this.#reader ??= new Reader(this.name);

@@ -18,10 +18,11 @@ function native(call, ...values) {
 }
 
 let inPlace = null;
+let obstacle = 'this function may see no collections';
 try {
   inPlace = require('./samovar_collections.node');
-} catch {
-  // Another C library, say: then the server is asked (index.js).
+} catch (error) {
+  obstacle = error.message; // another C library, say: then the server is asked (index.js)
 }
 
 // A vector as f32.
@@ -150,4 +151,11 @@ class Reader {
   }
 }
 
-module.exports = { Reader, Snapshot, Matrix, floats, inPlace: () => inPlace !== null && 'SAMOVAR_COLLECTIONS' in process.env };
+module.exports = {
+  Reader,
+  Snapshot,
+  Matrix,
+  floats,
+  inPlace: () => inPlace !== null && 'SAMOVAR_COLLECTIONS' in process.env,
+  obstacle: () => obstacle,
+};
