@@ -238,12 +238,19 @@ def test_a_build_runs_on_as_many_processors_as_it_may(shop):
     assert [quota[0] for quota in quotas] == ["20000"], "of 20 ms"
 
 
-def test_builds_leave_no_cgroup(shop):
-    command = greedy(shop, "cp app.py $(ARTIFACTS_DIR)")
-    run(command)
-    left = [str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("*/**/samovar-build-*")]
-    left = [path for path in left if not pathlib.Path(f"/proc/{path.rpartition('-')[2]}").exists()]
-    assert left == []
+def test_builds_leave_no_cgroup(shop, tmp_path):
+    """Of their own: others may begin and end theirs while the folders are read."""
+    seen = tmp_path / "shop" / "seen"
+    command = greedy(shop, "cp app.py $(ARTIFACTS_DIR); touch seen; until test -e go; do sleep 0.05; done")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as build:
+        def groups():
+            return list(pathlib.Path("/sys/fs/cgroup").rglob(f"samovar-build-{build.pid}"))
+        until(seen.exists, 60, "the middle of the build")
+        assert groups(), "it has one while it runs"
+        (shop.folder / "go").touch()
+        told = build.communicate()[1]
+    assert build.returncode == 0, told
+    assert groups() == []
 
 
 def test_a_program_that_is_a_link_to_the_callers_files_is_not_taken(shop, tmp_path):
