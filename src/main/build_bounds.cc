@@ -13,6 +13,7 @@
 #include <fstream>
 #include <map>
 
+#include "main/child_process.h"
 #include "main/config.h"
 #include "os/linux.h"
 
@@ -238,8 +239,7 @@ BuildWatch::BuildWatch(BuildBounds bounds, BuildGroup* group, std::vector<std::s
 
 std::vector<std::string> BuildWatch::Stage() const {
   const auto folders = group_ ? group_->Folders() : std::vector<std::string>();
-  std::error_code ignored;
-  std::vector<std::string> words{fs::read_symlink("/proc/self/exe", ignored).string(),
+  std::vector<std::string> words{kThisProgram,
                                  std::string(kBoundedBuild),
                                  std::to_string(bounds_.disk.count),
                                  group_ ? "0" : std::to_string(bounds_.memory.count),

@@ -15,7 +15,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kInner = "/run/samovar";
 constexpr std::uint64_t kSmall = 16
                                  << 20;  // bytes of a folder in memory that holds next to nothing
 
@@ -296,9 +295,7 @@ Result<ChildCall> BuildSandbox::Inside(const ChildCall& call, const BuildBounds&
   for (const auto& path : call.writable) words.Writable(path);
   const ToolCaches caches = CachesFor(call, reach_.build_folder);
   for (const auto& [name, folder] : caches) words.Writable(folder);
-  std::error_code ignored;
-  const auto self = fs::read_symlink("/proc/self/exe", ignored).string();
-  words.Add({"--ro-bind", proxy_->SocketPath(), "/run/proxy", "--ro-bind", self, kInner});
+  words.Add({"--ro-bind", proxy_->SocketPath(), "/run/proxy"});
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view line = *entry;
     const auto equals = line.find('=');
@@ -311,9 +308,9 @@ Result<ChildCall> BuildSandbox::Inside(const ChildCall& call, const BuildBounds&
   for (const auto& [name, value] : call.environment) words.Add({"--setenv", name, value});
   if (!call.folder.empty()) words.Add({"--chdir", call.folder});
   words.Add({"--remount-ro", "/dev", "--remount-ro", "/"});
-  words.Add(
-      {"--", kInner, std::string(kInsideBuild), "/run/proxy", std::to_string(bounds.processes)});
-  ChildCall inside{.argv = words.Take(), .folder = "/", .environment = {}};
+  words.Add({"--", fmt::format("/proc/self/fd/{}", kItself), std::string(kInsideBuild),
+             "/run/proxy", std::to_string(bounds.processes)});
+  ChildCall inside{.argv = words.Take(), .folder = "/", .environment = {}, .itself = true};
   inside.argv.insert(inside.argv.end(), call.argv.begin(), call.argv.end());
   return inside;
 }

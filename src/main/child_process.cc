@@ -44,11 +44,14 @@ Result<ChildLines> ChildLines::Start(const ChildCall& call) {
   if (pipe2(ends, O_CLOEXEC) != 0) return std::unexpected(ErrnoError("pipe"));
   Fd read_end(ends[0]);
   const Fd write_end(ends[1]);
+  const Fd itself(call.itself ? open(kThisProgram, O_PATH | O_CLOEXEC) : -1);
+  if (call.itself && !itself) return std::unexpected(ErrnoError(kThisProgram));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, write_end.Get(), 1);
   posix_spawn_file_actions_adddup2(&actions, write_end.Get(), 2);
+  if (itself) posix_spawn_file_actions_adddup2(&actions, itself.Get(), kItself);
   if (!call.folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, call.folder.c_str());
   std::vector<std::string> argv_texts = call.argv;
   std::vector<std::string> env_texts = Environment(call.environment);

@@ -28,7 +28,14 @@ struct ChildCall {
   // Whether it may run code of packages or of the project. Only what does not gets the caches that
   // all builds share.
   bool runs_code = true;
+  bool itself = false;  // gets this program's own file as kItself
 };
+
+// How this program runs itself: by what is open, as its file's name may be another's by now, after
+// an update. kThisProgram is for its direct child; kItself for what that runs, also in a root of
+// its own.
+inline constexpr const char* kThisProgram = "/proc/self/exe";
+inline constexpr int kItself = 3;
 
 // A program that runs. One that is dropped before its end is killed.
 class ChildLines {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -51,6 +52,8 @@ int Listen(int& listener) {
 // Its threads end with the process, and that with the sandbox.
 int RunInsideBuild(int count, char** words) {
   if (count < 3) return 2;
+  close(kItself);
+  prctl(PR_SET_NAME, "samovar");
   int listener = -1;
   const int port = Listen(listener);
   if (port == 0) {

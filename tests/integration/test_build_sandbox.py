@@ -253,6 +253,32 @@ def test_builds_leave_no_cgroup(shop, tmp_path):
     assert groups() == []
 
 
+@pytest.mark.parametrize("sandbox", ["require", "off"])
+def test_a_build_goes_on_where_its_program_is_updated(shop, tmp_path, sandbox):
+    """Between two tools: what ran the first one runs the second, though its name is another file's."""
+    program = shutil.copy(BINARY, tmp_path / "samovar")
+    greedy(shop, "cp app.py $(ARTIFACTS_DIR); touch made; until test -e go; do sleep 0.05; done")
+    with (shop.folder / "Makefile").open("a") as made:
+        made.write("build-second:\n\t@echo '# second' > $(ARTIFACTS_DIR)/app.py\n")
+    with (shop.folder / "template.yaml").open("a") as template:
+        template.write("""
+  second:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildMethod: makefile}
+    Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.11}
+""")
+    with subprocess.Popen([program, "build", shop.folder, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**clean_environment(), "SAMOVAR_BUILD_SANDBOX": sandbox}) as build:
+        until((shop.folder / "made").exists, 60, "the middle of the build")
+        (tmp_path / "new").write_text("#!/bin/sh\nexit 9\n")
+        (tmp_path / "new").chmod(0o755)
+        (tmp_path / "new").rename(program)
+        (shop.folder / "go").touch()
+        built, told = build.communicate()
+    assert build.returncode == 0, told
+    assert len(json.loads(built)["built"]) == 2
+
+
 def test_a_program_that_is_a_link_to_the_callers_files_is_not_taken(shop, tmp_path):
     (tmp_path / "secret").write_text("do not tell")
     (shop.folder / "CMakeLists.txt").write_text(
@@ -360,16 +386,7 @@ Resources:
 def test_kill_9_in_the_middle_of_a_build_leaves_no_tool_and_nothing_half(shop, tmp_path):
     """The tools end with the command, and the next build begins anew."""
     flag = tmp_path / "shop" / "made"
-    (shop.folder / "Makefile").write_text("build-shop:\n\ttouch made\n\tcp app.py $(ARTIFACTS_DIR)\n\t@test -e go || sleep 1000\n")
-    (shop.folder / "template.yaml").write_text("""
-Transform: AWS::Serverless-2016-10-31
-Resources:
-  shop:
-    Type: AWS::Serverless::Function
-    Metadata: {BuildMethod: makefile}
-    Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.11}
-""")
-    command = [BINARY, "build", shop.folder]
+    command = greedy(shop, "touch made; cp app.py $(ARTIFACTS_DIR); test -e go || sleep 1000")
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
         until(flag.exists, 60, "the middle of the build")
         inside = descendants(build.pid)
