@@ -1,8 +1,19 @@
 """One server for the whole session (`server`), and one of its own for a test that kills it (`fresh`)."""
 
+import pathlib
+
 import pytest
 
 from harness import BINARY, Server, unique
+
+# The files that take longest come first, so that workers end together (with --no-loadscope-reorder).
+LONGEST = ("test_ric", "test_async", "test_model_export", "test_image_pull", "test_export_examples",
+           "test_collections_recall", "test_collection_kills")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(pathlib.Path(item.path).stem, len(rank)))
 
 
 def pytest_configure():

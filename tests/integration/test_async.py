@@ -140,14 +140,14 @@ def test_an_event_too_old_goes_to_the_failure_destination(server, lam, name, col
     lam.put_function_event_invoke_config(
         FunctionName=name, MaximumEventAgeInSeconds=60,
         DestinationConfig={"OnFailure": {"Destination": arn(collector)}})
-    call = hold(server, name, 75)
+    call = hold(server, name, 45)  # the wait after the throttle at 31 s would pass the 60
     send(server, name, {"mark": "old"})
-    call.join(100)
 
     def record():
         return lines(server, collector, "RECORD")
 
-    found = until(record, 60, "the record of the aged event")[0]
+    found = until(record, 120, "the record of the aged event")[0]
+    call.join(100)
     assert json.loads(found.split(" ", 1)[1])["requestContext"]["condition"] == "EventAgeExceeded"
     assert lines(server, name, "GOT old") == []
 
