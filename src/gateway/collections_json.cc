@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
+#include <boost/json/parser.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <cstring>
@@ -95,8 +95,14 @@ Result<void> AddChange(Batch& batch, const json::value& value) {
     TRY(const auto vector, ReadVector(change));
     return batch.Put(id, vector, MemberText(change, "attributes"));
   }
-  if (op == "delete") return batch.Delete(id);
-  if (op == "update") return batch.Update(id, MemberText(change, "attributes"));
+  if (op == "delete") {
+    if (change.size() > 2) return Wrong("delete: there is nothing to say beside op and id");
+    return batch.Delete(id);
+  }
+  if (op == "update") {  // with the vector left out in silence its sender would believe it written
+    if (change.contains("vector")) return Wrong("vector: update is of attributes alone; use put");
+    return batch.Update(id, MemberText(change, "attributes"));
+  }
   return Wrong("op: expected put, update or delete");
 }
 
@@ -105,8 +111,13 @@ Result<void> AddChange(Batch& batch, const json::value& value) {
 Result<json::object> ParseBody(std::string_view body,
                                std::initializer_list<std::string_view> known) {
   boost::system::error_code error;
-  json::value value = json::parse(json::string_view(body.data(), body.size()), error);
-  if (error || !value.is_object()) return Wrong("the body is not a JSON object");
+  json::parser parser;
+  const std::size_t read = parser.write_some(body.data(), body.size(), error);
+  if (error)
+    return Wrong(fmt::format("the body is not JSON: {} at byte {}", error.message(), read));
+  if (read < body.size()) return Wrong(fmt::format("the body is not JSON from byte {} on", read));
+  json::value value = parser.release();
+  if (!value.is_object()) return Wrong("the body is not a JSON object");
   TRY(CheckMembers(value.get_object(), known, ""));
   return std::move(value.get_object());
 }

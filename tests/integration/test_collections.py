@@ -97,6 +97,9 @@ def test_every_documented_operation_does_what_the_document_says(api):
     ("/F/batch", {"changes": [put("a", [1, 2, "x"])]}, 400, "changes[0]: vector: expected numbers"),
     ("/F/batch", {"changes": [put("", [1, 2, 3])]}, 400, "changes[0]: id: expected 1 to 512 bytes"),
     ("/F/batch", {"changes": [{"op": "grow", "id": "a"}]}, 400, "changes[0]: op: expected put, update or delete"),
+    ("/F/batch", {"changes": [{"op": "update", "id": "a", "vector": [1, 2, 3], "attributes": {}}]}, 400,
+     "changes[0]: vector: update is of attributes alone; use put"),
+    ("/F/batch", {"changes": [{"op": "delete", "id": "a", "attributes": {}}]}, 400, "changes[0]: delete: there is nothing to say"),
     ("/F/search", {"vector": [1, 2]}, 400, "vector: expected 3 numbers, got 2"),
     ("/F/search", {"vector": [1, 2, 3], "k": 0}, 400, "k: expected a number from 1 to 10000"),
     ("/F/search", {"vector": [1, 2, 3], "filter": {"like": {}}}, 400, "filter: there is no like"),
@@ -110,6 +113,17 @@ def test_what_is_wrong_is_named_and_changes_nothing(api, films, path, body, stat
     answer = api("POST", path.replace("/F", "/" + films), body, status, valid=False)
     assert answer["error"].startswith(message), answer
     assert api("GET", "/" + films)["stats"]["generation"] == 0
+
+
+@pytest.mark.parametrize("body, message", [
+    (b'{"changes": [{"op": "put", "id": "a", "vector": [1, NaN, 3]}]}', "the body is not JSON: syntax error at byte 52"),
+    (b'{"changes": ', "the body is not JSON: incomplete JSON"),
+    (b'{"changes": []} {}', "the body is not JSON from byte 16 on"),
+    (b"[]", "the body is not a JSON object"),
+    (b'{"a": ' * 40 + b"1" + b"}" * 40, "the body is not JSON: too deep")])
+def test_a_body_that_is_no_json_says_why(server, films, body, message):
+    reply = server.raw("POST", f"{ROOT_PATH}/{films}/batch", body)
+    assert reply.status == 400 and message in json.loads(reply.data)["error"], reply.data
 
 
 def test_a_name_is_there_once(api, films):
