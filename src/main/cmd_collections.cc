@@ -113,10 +113,12 @@ Result<int> Load(const Session& session, const Options& options) {
   json::array changes;
   std::size_t bytes = 0;
   while (true) {
+    const std::uint64_t before = rows->Done();
     TRY(auto row, rows->Next());
     if (row) {
       const auto* vector = row->if_contains("vector");
-      bytes += vector && vector->is_string() ? vector->get_string().size() : 1024;
+      const std::size_t packed = vector && vector->is_string() ? vector->get_string().size() : 0;
+      bytes += 1024 + std::max<std::size_t>(packed, rows->Done() - before);
       changes.push_back(std::move(*row));
     }
     const bool full = changes.size() >= kRowsABatch || bytes >= kBytesABatch;

@@ -18,6 +18,9 @@ Result<std::optional<std::vector<std::string>>> CsvReader::Next() {
   std::string cell;
   bool quoted = false;
   line_ = next_line_;
+  if (offset_ == 0 && in_.peek() == 0xef) {  // a byte order mark
+    for (int i = 0; i < 3; ++i) Get();
+  }
   if (in_.peek() < 0) return std::optional<std::vector<std::string>>();
   while (true) {
     const int c = Get();

@@ -1,7 +1,7 @@
 #pragma once
 // CsvReader: the records of a CSV file.
 // Errors   kInvalid for a quote that is not closed or stands in the middle of a cell.
-// Source   RFC 4180; line ends may be LF.
+// Source   RFC 4180; line ends may be LF, and a byte order mark may stand before all (Excel's).
 
 #include <fstream>
 #include <optional>

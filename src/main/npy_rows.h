@@ -1,6 +1,9 @@
 #pragma once
-// NpyRows: the rows of an .npy file that holds a matrix of floats.
-// Errors   kInvalid for another type, order or shape, with the file's name.
+// NpyRows: the rows of an .npy file that holds a matrix of numbers.
+//
+// How      In Fortran's order a column's values follow each other: some rows' part of each column
+//          is read at once and kept.
+// Errors   kInvalid for another type or shape, with the file's name.
 // Source   NumPy enhancement proposal 1.
 
 #include <fstream>
@@ -22,6 +25,8 @@ class NpyRows {
 
  private:
   Result<void> ReadHead();
+  Result<void> ReadColumns();
+  float Value(const char* at) const;
   std::unexpected<Error> Wrong(const std::string& what) const {
     return Fail(Code::kInvalid, path_ + ": " + what);
   }
@@ -30,7 +35,13 @@ class NpyRows {
   std::ifstream in_;
   std::uint64_t rows_ = 0;
   std::uint64_t columns_ = 0;
-  std::size_t size_ = 4;  // of an element: f2, f4, f8
+  char kind_ = 'f';       // f, i, u
+  std::size_t size_ = 4;  // of an element
+  bool big_endian_ = false, fortran_ = false;
+  std::streamoff data_ = 0;                  // where elements begin
+  std::uint64_t next_ = 0;                   // the row
+  std::uint64_t first_ = 0, read_rows_ = 0;  // in Fortran's order: the rows in block_
+  std::string block_;
 };
 
 }  // namespace samovar

@@ -4,8 +4,8 @@
 //
 // How      .jsonl: {"id", "vector", "attributes"} a line. .csv and .parquet: a column id; a column
 //          vector with the numbers (in .csv "[1, 2]" or "1 2") or columns vector_0, vector_1, ...;
-//          all others are attributes. .npy: a matrix of floats; ids from a file with one a line,
-//          else the row's number.
+//          all others are attributes. .npy: a matrix of numbers; ids from a file with one a line,
+//          else the row's number. A byte order mark before text is passed over: Excel writes one.
 // Errors   kInvalid, with file and line or row.
 // Threads  One.
 
@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,6 +21,8 @@
 #include "main/terminal.h"
 
 namespace samovar {
+
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 class RowSource {
  public:
