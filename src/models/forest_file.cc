@@ -184,9 +184,28 @@ Result<std::string> TakeFromGraph(std::string_view graph, std::vector<AnyForest>
   return out;
 }
 
+// Looks without copying: most models hold weights and no trees.
+Result<bool> HasEnsemble(std::string_view model) {
+  ProtoReader reader(model);
+  while (!reader.AtEnd()) {
+    TRY(const ProtoField field, reader.Next());
+    if (field.number != kModelGraph || !field.is_bytes) continue;
+    ProtoReader graph(field.bytes);
+    while (!graph.AtEnd()) {
+      TRY(const ProtoField entry, graph.Next());
+      if (entry.number != kGraphNode || !entry.is_bytes) continue;
+      TRY(const Node node, ReadNode(entry.bytes));
+      if (IsEnsemble(node)) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<ModelForests> FindForests(std::string_view model) {
+  TRY(const bool any, HasEnsemble(model));
+  if (!any) return No("no tree ensemble");
   ModelForests out;
   ProtoReader reader(model);
   while (!reader.AtEnd()) {
@@ -199,7 +218,6 @@ Result<ModelForests> FindForests(std::string_view model) {
       out.model += before.substr(0, before.size() - reader.Rest().size());
     }
   }
-  if (out.forests.empty()) return No("no tree ensemble");
   std::string opset;
   AppendBytesField(1, kForestDomain, opset);
   AppendNumberField(2, 1, opset);

@@ -1,10 +1,6 @@
 #include "models/model_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/mapped_model.h"
 #include "models/proto_reader.h"
 #include "models/tensor.h"
 
@@ -282,35 +279,8 @@ Result<void> Walk::CheckCalls() const {
                           left.begin()->first));
 }
 
-class Mapping {
- public:
-  static Result<Mapping> Of(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return std::unexpected(ErrnoError("cannot read it"));
-    struct stat about{};
-    ::fstat(fd, &about);
-    const auto size = static_cast<std::size_t>(about.st_size);
-    void* data = size == 0 ? nullptr : ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    ::close(fd);
-    if (data == MAP_FAILED) return std::unexpected(ErrnoError("cannot map it"));
-    return Mapping(data, size);
-  }
-  Mapping(Mapping&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-  Mapping& operator=(Mapping&&) = delete;
-  ~Mapping() {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
-  std::string_view Bytes() const { return {static_cast<const char*>(data_), size_}; }
-
- private:
-  Mapping(void* data, std::size_t size) : data_(data), size_(size) {}
-  void* data_;
-  std::size_t size_;
-};
-
 Result<Walk> Check(const std::string& path, const std::string& package, const ModelLimits& limits) {
-  TRY(const Mapping file, Mapping::Of(path));
+  TRY(const MappedModel file, MappedModel::Of(path));
   if (file.Bytes().empty()) return Fail(Code::kInvalid, "it is empty");
   if (file.Bytes().size() > limits.file.count) {
     return Fail(Code::kTooLarge,

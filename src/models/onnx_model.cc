@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 
 #include "models/empty_sequence.h"
 #include "models/forest_file.h"
 #include "models/forest_ops.h"
+#include "models/mapped_model.h"
 #include "models/ort.h"
 #include "models/ort_values.h"
 
@@ -162,9 +161,8 @@ Result<std::unique_ptr<OnnxModel>> OnnxModel::Load(const std::string& path,
 
 Result<std::unique_ptr<OnnxModel>> OnnxModel::LoadForests(const std::string& path,
                                                           const ModelOptions& options) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  TRY(ModelForests found, FindForests(bytes));
+  TRY(const MappedModel file, MappedModel::Of(path));
+  TRY(ModelForests found, FindForests(file.Bytes()));
   auto session = std::make_unique<Session>();
   TRY(session->forests, ForestOps::Of(std::move(found.forests)));
   return Open(options, std::move(session),

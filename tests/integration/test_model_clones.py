@@ -47,6 +47,15 @@ def test_a_template_holds_its_model_and_not_what_loading_took(server):
     assert made["memory_mb"] < 40, made  # 10 MB of trees; loading takes 100 more
 
 
+def test_a_model_loads_without_a_copy_of_its_file_beside_the_session(server):
+    width = 1 << 24  # 64 MB of weights; ONNX Runtime alone needs two and a half times that
+    weights = helper.make_tensor("w", FLOAT, [width], numpy.tile(numpy.arange(256, dtype="float32"), width >> 8).tobytes(),
+                                 raw=True)
+    model = build([node("Gather", ["w", "at"], ["y"])], [("at", INT64, ["N"])], [("y", FLOAT, ["N"])], [weights])
+    name = deploy(server, model, MemorySize=224, Timeout=60)
+    assert ask(server, name, {"inputs": {"at": [0, 257]}}) == {"outputs": {"y": [0.0, 1.0]}}
+
+
 def test_all_clones_of_a_model_answer_as_it_does_when_it_starts_afresh(heavy):
     event = {"inputs": {"at": [3, 1, 4, 1, 5]}}
     with Server("keep_alive.policy=fixed", "keep_alive.fixed=1s") as server:
