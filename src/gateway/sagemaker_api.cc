@@ -117,7 +117,13 @@ Task<Result<SageMakerApi::Prepared>> SageMakerApi::Prepare(HttpRequest& request,
   CO_TRY(auto target, endpoints_.Pick(call.endpoint, call.target_variant));
   auto resolved = co_await core_.parts.registry.Resolve(target.function, target.qualifier);
   if (!resolved && resolved.error().code == Code::kNotFound) {
-    co_return std::unexpected(endpoints_.MissingEndpoint(call.endpoint));
+    if (target.function == call.endpoint) {
+      co_return std::unexpected(endpoints_.MissingEndpoint(call.endpoint));
+    }
+    co_return Fail(Code::kNotFound,
+                   fmt::format("Variant {} of endpoint {}: {}", target.variant, call.endpoint,
+                               resolved.error().message),
+                   "ValidationError");
   }
   if (!resolved) co_return std::unexpected(resolved.error());
   Prepared prepared{std::move(call), std::move(target.variant), false, {}};

@@ -142,6 +142,17 @@ def test_variants_share_calls_by_weight_and_can_be_named(server, control, runtim
             {"VariantName": "x", "DesiredWeight": 1}])
 
 
+def test_a_variant_whose_function_was_deleted_says_so_and_the_others_serve(server, control, runtime):
+    stays, goes = published(server, ECHO), published(server, ECHO)
+    endpoint = endpoint_of(control, config_of(control, ("a", model_of(control, stays), 1),
+                                              ("b", model_of(control, goes), 1)))
+    server.client().delete_function(FunctionName=goes)
+    with refused(WRONG, 400, f"Variant b of endpoint {endpoint}: Function not found"):
+        call(runtime, endpoint, TargetVariant="b")
+    assert call(runtime, endpoint, TargetVariant="a")["InvokedProductionVariant"] == "a"
+
+
+
 def test_no_call_fails_while_an_endpoint_turns(server, control, runtime):
     name = unique()
     models = []
