@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -37,7 +38,7 @@ ECHO = "def handler(event, context):\n    return event\n"
 HTTP = urllib3.PoolManager(maxsize=64, retries=False, timeout=urllib3.Timeout(connect=10, read=120))
 
 
-def until(ask, seconds=30.0, what="the awaited state"):
+def until(ask, seconds=60.0, what="the awaited state"):
     """Asks again until the answer is true; answers it. Fails after so many seconds."""
     end = time.monotonic() + seconds
     while True:
@@ -64,6 +65,17 @@ def disk_of_packages(server):
             about = os.lstat(os.path.join(folder, name))
             seen[about.st_ino] = about.st_blocks * 512
     return sum(seen.values())
+
+
+def free_port(host="127.0.0.1"):
+    """One that the kernel gives to no client's connection, so that it stays free also while its server restarts."""
+    lowest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10_000, lowest) if lowest > 12_000 else 0
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return probe.getsockname()[1]
 
 
 def unique(stem="f"):
@@ -138,10 +150,7 @@ class Server:
     def start(self):
         host, port = self.listen.rsplit(":", 1)
         if port == "0":  # after a restart the same port again, so that clients find it
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, 0))
-                self.listen = f"{host}:{probe.getsockname()[1]}"
+            self.listen = f"{host}:{free_port(host)}"
         self.port = int(self.listen.rsplit(":", 1)[1])
         self.endpoint = f"http://127.0.0.1:{self.port}"
         settings = [part for pair in self.settings for part in ("--set", pair)]
@@ -150,7 +159,7 @@ class Server:
                 [BINARY, "serve", "--listen", self.listen, "--data-dir", self.data_dir, *settings],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
                 env={**clean_environment(), **self.environment})
-        until(self.healthy, 30, "the server's health")
+        until(self.healthy, 60, "the server's health")
 
     def healthy(self):
         if self.process.poll() is not None:
@@ -173,7 +182,7 @@ class Server:
                         if "samovar-" in hierarchy:  # one of its own, which every process of the host is in
                             self.hierarchies.add(hierarchy)
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=120):
         """SIGTERM; the server ends well, and nothing of it stays."""
         self.note()
         self.process.send_signal(signal.SIGTERM)
@@ -188,8 +197,8 @@ class Server:
             if start and starttime(pid) == start and is_samovar(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self.process.wait(30)
-        until(lambda: not self.leftover_processes(), 20, "the end of the killed server's processes")
+        self.process.wait(60)
+        until(lambda: not self.leftover_processes(), 25, "the end of the killed server's processes")
 
     def leftover_processes(self):
         return [pid for pid, start in self.seen.items() if starttime(pid) == start]
@@ -204,7 +213,7 @@ class Server:
         return self.leftover_processes() + mounts + groups + hierarchies
 
     def check_nothing_left(self):
-        until(lambda: not self.leftovers(), 10, f"an end without leftovers ({self.leftovers()})")
+        until(lambda: not self.leftovers(), 25, f"an end without leftovers ({self.leftovers()})")
 
     def close(self):
         if self.process and self.process.poll() is None:

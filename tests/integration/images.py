@@ -7,13 +7,12 @@ import json
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 
 import urllib3
 
-from harness import ROLE, ROOT, unique, until
+from harness import ROLE, ROOT, free_port, unique, until
 
 sys.path.insert(0, str(ROOT / "tests/clients/ric"))
 import build  # noqa: E402
@@ -131,9 +130,7 @@ class Registry:
     """Debian's docker-registry on loopback."""
 
     def __init__(self, folder):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.host = "127.0.0.1:%d" % probe.getsockname()[1]
+        self.host = f"127.0.0.1:{free_port()}"
         config = folder / "registry.yml"
         config.write_text(json.dumps({
             "version": 0.1, "log": {"level": "error"}, "http": {"addr": self.host},

@@ -59,17 +59,17 @@ def records(server, collector, count=1):
         found = lines(server, collector, "RECORD")
         return found if len(found) >= count else None
 
-    return [json.loads(line.split(" ", 1)[1]) for line in until(enough, 20, "a record")]
+    return [json.loads(line.split(" ", 1)[1]) for line in until(enough, 60, "a record")]
 
 
 def test_an_event_runs_once_with_its_request_id(server, recording):
     request = send(server, recording, {"mark": "a"})
-    assert until(lambda: lines(server, recording, "GOT"), 15) == [f"GOT a {request}"]
+    assert until(lambda: lines(server, recording, "GOT"), 60) == [f"GOT a {request}"]
 
 
 def test_a_failing_event_is_tried_three_times(server, recording):
     request = send(server, recording, {"mark": "b", "fail": 1})
-    until(lambda: len(lines(server, recording, "GOT")) == 3, 20, "three tries")
+    until(lambda: len(lines(server, recording, "GOT")) == 3, 60, "three tries")
     assert lines(server, recording, "GOT") == [f"GOT b {request}"] * 3  # the same id each time
 
 
@@ -122,7 +122,7 @@ def test_events_wait_out_a_throttle(server, recording):
     call = hold(server, recording, 3)
     send(server, recording, {"mark": "f"})
     call.join(30)
-    until(lambda: len(lines(server, recording, "GOT f")) == 1, 20, "the event after the throttle")
+    until(lambda: len(lines(server, recording, "GOT f")) == 1, 60, "the event after the throttle")
 
 
 def test_without_concurrency_an_event_is_given_up_at_once(server, lam, recording, collector):

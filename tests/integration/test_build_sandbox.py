@@ -392,7 +392,7 @@ def test_kill_9_in_the_middle_of_a_build_leaves_no_tool_and_nothing_half(shop, t
         inside = descendants(build.pid)
         assert len(inside) >= 3, "bubblewrap, what carries to the proxy, make"
         build.kill()
-    until(lambda: not any(starttime(pid) == start for pid, start in inside.items()), 20, "the end of the tools")
+    until(lambda: not any(starttime(pid) == start for pid, start in inside.items()), 60, "the end of the tools")
     (shop.folder / "go").touch()
     (made,) = json.loads(run([*command, "--json"]).out)["built"]
     with zipfile.ZipFile(made["file"]) as package:

@@ -208,7 +208,7 @@ def test_a_hopeless_package_makes_its_function_failed(server, lam, name, tmp_pat
     found = settled(server, name)
     assert (found["State"], found["StateReasonCode"]) == ("Failed", "InvalidZipFileException")
     assert file in found["StateReason"] and words in found["StateReason"], found["StateReason"]
-    log = until(lambda: [r["message"] for r in logs(server, name)], 10, "a line of log")
+    log = until(lambda: [r["message"] for r in logs(server, name)], 60, "a line of log")
     assert any("SAMOVAR error: " in line and words in line for line in log), log
 
 

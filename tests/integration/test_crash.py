@@ -192,7 +192,7 @@ def test_only_the_spawner_dies(fresh):
         except (ClientError, BotoCoreError):
             return False
 
-    until(answers, 20, "an answer with a new spawner")
+    until(answers, 60, "an answer with a new spawner")
 
 
 def test_the_data_of_a_running_server_is_not_shared(fresh):

@@ -128,7 +128,7 @@ def test_an_open_address_without_a_key_does_not_start(fresh):
     data = fresh(expect_start=False).data_dir
     for listen in ("0.0.0.0:0", "[::]:0"):
         done = subprocess.run([BINARY, "serve", "--listen", listen, "--data-dir", data],
-                              capture_output=True, text=True, timeout=60, env=clean_environment())
+                              capture_output=True, text=True, timeout=120, env=clean_environment())
         assert done.returncode != 0
         assert "samovar keys create" in done.stderr, done.stderr
 
@@ -151,4 +151,4 @@ def test_a_web_page_cannot_reach_the_open_port(server):
     assert cross.status == 403, cross.data
     rebound = server.raw("GET", "/2015-03-31/functions/", headers={"Host": "evil.example"})
     assert rebound.status in (403, 404, 421), rebound.status
-    assert until(lambda: server.raw("GET", "/2015-03-31/functions/").status == 200, 5)
+    assert until(lambda: server.raw("GET", "/2015-03-31/functions/").status == 200, 60)

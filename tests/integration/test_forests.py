@@ -14,7 +14,7 @@ def walker(server, function):
     def find():
         return [line.split("trees are walked by ")[1] for line in server.samovar("logs", function).out.splitlines()
                 if "trees are walked by " in line]
-    return until(find, 15, "the worker's line")[0]
+    return until(find, 60, "the worker's line")[0]
 
 
 def ensemble(kind, leaf, targets=1, width=6, mode="BRANCH_LEQ", count=40, seed=1, **more):

@@ -146,7 +146,7 @@ def handler(event, context):
     if event == "exit": sys.exit(3)
     if event == "exit0": os._exit(0)
     if event == "segfault": ctypes.string_at(0)
-    if event == "sleep": time.sleep(60)
+    if event == "sleep": time.sleep(600)
     if event == "memory":
         held = []
         while True: held.append(bytearray(8 << 20))
@@ -158,7 +158,7 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def failing(session_server):
     function = unique("failing")
-    session_server.create(FAILING, name=function, Timeout=2, MemorySize=128)
+    session_server.create(FAILING, name=function, Timeout=60, MemorySize=128)
     return function
 
 
@@ -179,7 +179,10 @@ def test_an_exception_is_told_with_its_stack(server, failing):
     ("memory", "Runtime.OutOfMemory", "RequestId: {} Error: Runtime exited with error: signal: killed"),
     ("sleep", "Sandbox.Timedout", "RequestId: {} Error: Task timed out after 2.00 seconds"),
 ])
-def test_the_end_of_an_instance_is_told_as_lambda_does(server, failing, event, kind, message):
+def test_the_end_of_an_instance_is_told_as_lambda_does(server, name, failing, event, kind, message):
+    if event == "sleep":
+        server.create(FAILING, name=name, Timeout=2)
+        failing = name
     answer = server.invoke(failing, event, LogType="Tail")
     assert answer.status == 200 and answer.error == "Unhandled"
     assert answer.payload["errorType"] == kind, answer.payload

@@ -305,7 +305,7 @@ def handler(event, context):
         new = set(descendants(server.process.pid)) - before
         return len(new) < 10
 
-    until(settled, 10, "the end of the forked")
+    until(settled, 60, "the end of the forked")
 
 
 def test_memory_stays_in_its_bound(server, echo):

@@ -26,11 +26,11 @@ def test_instances_of_a_model_are_clones_that_share_its_weights(server, heavy):
     version = client.publish_version(FunctionName=name)["Version"]
     client.put_provisioned_concurrency_config(FunctionName=name, Qualifier=version, ProvisionedConcurrentExecutions=3)
     until(lambda: client.get_provisioned_concurrency_config(FunctionName=name, Qualifier=version)["Status"] == "READY",
-          30, "provisioned instances")
+          60, "provisioned instances")
     rows = [i for i in instances(server, name) if i["version"] == version and i["kind"] == "clone"]
     assert len([i for i in rows if i["provisioned"]]) == 3, rows
     made = until(lambda: template(server, name, version) if template(server, name, version)["memory_mb"] > 16 else None,
-                 10, "the template's memory to be counted")
+                 60, "the template's memory to be counted")
     assert made["stage"] == "clonable", made
     for at in ([0, 7], [WIDTH - 1, 2]):
         got = ask(server, f"{name}:{version}", {"inputs": {"at": at}})
@@ -42,7 +42,7 @@ def test_instances_of_a_model_are_clones_that_share_its_weights(server, heavy):
 def test_a_template_holds_its_model_and_not_what_loading_took(server):
     name = deploy(server, lzma.decompress((DATA / "rf200.onnx.xz").read_bytes()))
     ask(server, name, {"instances": [[0.5] * 100]})
-    made = until(lambda: template(server, name) if template(server, name)["memory_mb"] > 2 else None, 10,
+    made = until(lambda: template(server, name) if template(server, name)["memory_mb"] > 2 else None, 60,
                  "the template's memory to be counted")
     assert made["memory_mb"] < 40, made  # 10 MB of trees; loading takes 100 more
 
@@ -67,7 +67,7 @@ def test_all_clones_of_a_model_answer_as_it_does_when_it_starts_afresh(heavy):
             assert ask(server, cloned, event) == wanted
             assert ask(server, cloned, event) == wanted
             seen |= {i["id"] for i in instances(server, cloned) if i["kind"] == "clone" and i["invocations"] > 0}
-            until(lambda: states(server, cloned) == ["spare", "template"], 20, "a spare, and nothing else")
+            until(lambda: states(server, cloned) == ["spare", "template"], 60, "a spare, and nothing else")
         assert len(seen) == 3
 
 

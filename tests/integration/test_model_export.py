@@ -84,5 +84,5 @@ def test_what_cannot_be_exported_is_told_and_writes_nothing(trained):
     (["model", "export", "x.joblib", "-o", "y.onnx", "--wrong"], "--wrong"),
     (["model", "export", "x.joblib", "-o", "y.onnx", "--features", "many"], "--features")])
 def test_wrong_command_lines(args, words):
-    done = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=30, env=clean_environment())
+    done = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=120, env=clean_environment())
     assert done.returncode == 2 and words in done.stderr, done.stderr

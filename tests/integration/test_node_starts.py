@@ -68,13 +68,13 @@ def test_booted_processes_count_as_measured_and_end_before_anything_is_refused(f
     def ahead():
         answer = server.invoke(node, {})
         assert not answer.error, answer.payload
-        until(lambda: not instances(server, node), 20, "zero")
+        until(lambda: not instances(server, node), 60, "zero")
         return answer.payload["ahead"]
     until(ahead, 60, "a process that was booted ahead")
-    until(lambda: waiting(server), 20, "another one")
+    until(lambda: waiting(server), 60, "another one")
     assert 16 << 20 <= memory(server) < 48 << 20  # no guess any more; 16 MiB is the least that a process counts with
     server.create("HELD = b'x' * (430 << 20)\ndef handler(e, c):\n    return len(HELD)\n", name=hungry, MemorySize=1024,
                   Timeout=30, Tags={"samovar:clone": "off"})
     assert server.invoke(hungry, {}).payload == 430 << 20
-    until(lambda: not waiting(server), 20, "their end")
+    until(lambda: not waiting(server), 60, "their end")
     assert [i["state"] for i in instances(server, hungry)] == ["idle"]  # which nothing was taken from

@@ -136,12 +136,12 @@ def test_packages_lists_what_is_kept_and_prune_removes_the_rest(fresh, tmp_path)
 
     server.samovar("delete", names[0], "--yes")
     age(server)
-    until(lambda: json.loads(server.samovar("packages", "prune", "--json").out)["freed_bytes"] > 0, 30, "an end of its use")
+    until(lambda: json.loads(server.samovar("packages", "prune", "--json").out)["freed_bytes"] > 0, 60, "an end of its use")
     assert len(json.loads(server.samovar("packages", "--json").out)["packages"]) == 1
     assert server.invoke(names[1]).payload == [names[1], len(LIBRARY)]
     server.samovar("delete", names[1], "--yes")
     age(server)
-    until(lambda: json.loads(server.samovar("packages", "prune", "--json").out)["freed_bytes"] > len(LIBRARY), 30,
+    until(lambda: json.loads(server.samovar("packages", "prune", "--json").out)["freed_bytes"] > len(LIBRARY), 60,
           "the library's end")
     assert disk_of_packages(server) == 0
 

@@ -162,10 +162,10 @@ def test_new_embeddings_get_a_share_of_the_calls_and_one_command_goes_back(fresh
     # And forward for good; what nobody names any more goes by itself, without a restart or another change.
     lam.update_alias(FunctionName="recommend", Name="live", FunctionVersion="2")
     lam.delete_function(FunctionName="recommend", Qualifier="1")
-    until(lambda: set(films.names()) == {"films", f"films@{new}"}, 30, "the end of what nobody names")
+    until(lambda: set(films.names()) == {"films", f"films@{new}"}, 60, "the end of what nobody names")
     assert value(server, "recommend", "live") == 2
     lam.delete_function(FunctionName="recommend")
-    until(lambda: films.names() == ["films"], 30, "the end of what nobody names")
+    until(lambda: films.names() == ["films"], 60, "the end of what nobody names")
 
 
 @pytest.mark.parametrize("tag, message", [

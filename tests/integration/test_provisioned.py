@@ -28,7 +28,7 @@ def ready(lam, function, qualifier):
     def there():
         config = lam.get_provisioned_concurrency_config(FunctionName=function, Qualifier=qualifier)
         return config if config["Status"] == "READY" else None
-    return until(there, 30, "READY")
+    return until(there, 60, "READY")
 
 
 def provisioned(server, function):
@@ -46,13 +46,13 @@ def test_it_follows_an_alias_to_another_version(server, lam, versions):
     assert server.invoke(versions, {}, Qualifier="live").payload["type"] == "provisioned-concurrency"
 
     lam.update_alias(FunctionName=versions, Name="live", FunctionVersion="2")
-    until(lambda: provisioned(server, versions) == ["2", "2"], 30, "instances of the other version")
+    until(lambda: provisioned(server, versions) == ["2", "2"], 60, "instances of the other version")
     ready(lam, versions, "live")
     answer = server.invoke(versions, {}, Qualifier="live")
     assert (answer.version, answer.payload["type"]) == ("2", "provisioned-concurrency")
 
     lam.delete_provisioned_concurrency_config(FunctionName=versions, Qualifier="live")
-    until(lambda: not provisioned(server, versions), 20, "none")
+    until(lambda: not provisioned(server, versions), 60, "none")
     with pytest.raises(lam.exceptions.ProvisionedConcurrencyConfigNotFoundException):
         lam.get_provisioned_concurrency_config(FunctionName=versions, Qualifier="live")
 

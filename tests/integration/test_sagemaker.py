@@ -103,7 +103,7 @@ def handler(event, context):
     raise ValueError("no such thing")
 """
     function = unique()
-    server.create(code, name=function, Timeout=1)
+    server.create(code, name=function, Timeout=3)
     with refused("ModelError", 424) as failed:
         call(runtime, function)
     response = failed.value.response

@@ -163,7 +163,7 @@ def test_a_url_of_an_alias(server, lam, name):
 def test_a_deleted_url_answers_no_more(server, lam, url):
     assert url.call("/plain").status == 200
     lam.delete_function_url_config(FunctionName=url.function)
-    assert until(lambda: url.call("/plain").status in (403, 404), 5)
+    assert until(lambda: url.call("/plain").status in (403, 404), 60)
 
 
 def test_nothing_of_the_host_header_is_trusted(server, url):

@@ -19,7 +19,7 @@ def test_the_books_add_up(server, lam, name):
     for event in ["a", "b", "bad", "c"]:
         log = server.invoke(name, event, LogType="Tail").log
         billed += int(re.search(r"Billed Duration: (\d+) ms", log)[1])
-    entry = until(lambda: (r := row(server, name)) and r["invocations"] == 4 and r, 5)
+    entry = until(lambda: (r := row(server, name)) and r["invocations"] == 4 and r, 60)
     assert (entry["errors"], entry["throttles"], entry["timeouts"], entry["cold_starts"]) == (1, 0, 0, 1)
     assert entry["billed_ms"] == billed and entry["duration_ms"] >= 80
     assert abs(entry["gb_seconds"] - billed / 1000 * 256 / 1024) < 1e-6
