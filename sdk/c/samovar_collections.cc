@@ -8,6 +8,7 @@
 #include <mutex>
 #include <sstream>
 
+#include "collections/disk.h"
 #include "collections/reader.h"
 #include "door.h"
 
@@ -27,11 +28,12 @@ struct samovar_snapshot {
   std::vector<std::uint64_t> begins;  // row number that each segment begins with
   std::uint64_t rows = 0;
   std::mutex mutex;
-  char* matrix = nullptr;
-  std::size_t matrix_bytes = 0;
+  char* mapped = nullptr;
+  std::size_t mapped_bytes = 0;
+  char* matrix = nullptr;  // within
 
   ~samovar_snapshot() {
-    if (matrix) ::munmap(matrix, matrix_bytes);
+    if (mapped) ::munmap(mapped, mapped_bytes);
   }
   std::uint64_t NumberOf(RowRef row) const { return begins[row.segment] + row.row; }
   std::optional<RowRef> RowOf(std::uint64_t number) const {
@@ -111,20 +113,32 @@ Result<void> MapMatrix(samovar_snapshot& snapshot) {
   const auto& segments = snapshot.snapshot.Parts().segments;
   const std::size_t row_bytes = snapshot.snapshot.Of().RowBytes();
   std::size_t total = 0;
-  for (const auto& segment : segments) total += segment->Capacity() * row_bytes;
-  void* base =
-      ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const samovar::Segment* largest = segments[0].get();
+  std::size_t largest_at = 0;
+  for (const auto& segment : segments) {
+    if (segment->Capacity() > largest->Capacity()) {
+      largest = segment.get();
+      largest_at = total;
+    }
+    total += segment->Capacity() * row_bytes;
+  }
+  snapshot.mapped_bytes = total + samovar::kHugePage;
+  void* base = ::mmap(nullptr, snapshot.mapped_bytes, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return std::unexpected(samovar::ErrnoError("map the matrix"));
-  snapshot.matrix = static_cast<char*>(base);
-  snapshot.matrix_bytes = total;
+  snapshot.mapped = static_cast<char*>(base);
+  // So that the largest lies in memory as in its file, as huge pages want it.
+  const auto shift =
+      largest->Header().vectors_at - largest_at - reinterpret_cast<std::uintptr_t>(base);
+  snapshot.matrix = snapshot.mapped + shift % samovar::kHugePage;
   std::size_t at = 0;
   for (const auto& segment : segments) {
     const std::size_t bytes = segment->Capacity() * row_bytes;
     if (::mmap(snapshot.matrix + at, bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
                segment->File(), static_cast<off_t>(segment->Header().vectors_at)) == MAP_FAILED) {
       const Error error = samovar::ErrnoError("map the matrix");
-      ::munmap(snapshot.matrix, total);
-      snapshot.matrix = nullptr;
+      ::munmap(snapshot.mapped, snapshot.mapped_bytes);
+      snapshot.mapped = snapshot.matrix = nullptr;
       return std::unexpected(error);
     }
     at += bytes;

@@ -9,6 +9,7 @@
 #include "collections/graph_levels.h"
 #include "collections/graph_reach.h"
 #include "collections/graph_trial.h"
+#include "collections/piece_writer.h"
 
 namespace samovar {
 namespace {
@@ -360,15 +361,14 @@ Result<void> Builder::Write(Disk& disk, const std::string& path) const {
   std::string page(layout::kPage, '\0');
   std::memcpy(page.data(), &header, sizeof(header));
   TRY(Fd file, disk.Create(path));
-  TRY(disk.Write(file.Get(), 0, page, path));
-  constexpr std::size_t kPiece = 8 << 20;  // so that a sync never has much to write at once
-  for (std::size_t at = 0; at < links.size(); at += kPiece) {
+  PieceWriter out(disk, file.Get(), path);
+  TRY(out.Add(page));
+  for (std::size_t at = 0; at < links.size(); at += kHugePage) {
     if (options_.stopped()) return Stopping();
-    TRY(disk.Write(file.Get(), header.links_at + at, links.substr(at, kPiece), path));
-    TRY(disk.Sync(file.Get(), path));
+    TRY(out.Add(links.substr(at, kHugePage)));
   }
-  TRY(disk.Write(file.Get(), header.upper_at, upper, path));
-  return disk.Sync(file.Get(), path);
+  TRY(out.Add(upper));
+  return out.Finish();
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <utility>
 
+#include "collections/disk.h"
+
 namespace samovar {
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -43,6 +45,9 @@ Result<MappedFile> MappedFile::Open(const std::string& path, Access access, std:
   void* data = ::mmap(nullptr, size, PROT_READ | (write ? PROT_WRITE : 0), MAP_SHARED,
                       mapped.file_.Get(), 0);
   if (data == MAP_FAILED) return std::unexpected(ErrnoError("map " + path));
+  // What is read from the disk comes in huge pages then, too (piece_writer.h). Where the kernel has
+  // none for files, nothing is lost.
+  if (size >= kHugePage) ::madvise(data, size, MADV_HUGEPAGE);
   mapped.data_ = static_cast<char*>(data);
   mapped.size_ = size;
   return mapped;

@@ -6,13 +6,12 @@
 #include <numeric>
 
 #include "collections/checksum.h"
+#include "collections/piece_writer.h"
 
 namespace samovar {
 namespace {
 
 using layout::SegmentHeader;
-
-constexpr std::uint64_t kSyncedAtOnce = 2 << 20;
 
 std::uint64_t RoundUp(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
 
@@ -46,13 +45,15 @@ std::string Sealed(SegmentHeader h) {
   return page;
 }
 
-// Writes a file from front to back and keeps a checksum of each block.
+template <class T>
+std::string_view BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+// A segment from its second page on, with a checksum of each block. The first is written last.
 class CheckedWriter {
  public:
-  CheckedWriter(Disk& disk, int file, const std::string& path)
-      : disk_(disk), file_(file), path_(path) {
-    block_.reserve(layout::kCheckBlock);
-  }
+  explicit CheckedWriter(PieceWriter& out) : out_(out) { block_.reserve(layout::kCheckBlock); }
   Result<void> Add(std::string_view bytes) {
     while (!bytes.empty()) {
       const std::size_t part = std::min(bytes.size(), layout::kCheckBlock - block_.size());
@@ -63,7 +64,7 @@ class CheckedWriter {
     return {};
   }
   Result<void> Zeros(std::uint64_t count) {
-    static const std::string zeros(4096, '\0');
+    static const std::string zeros(layout::kPage, '\0');
     for (; count > 0; count -= std::min<std::uint64_t>(count, zeros.size())) {
       TRY(Add(std::string_view(zeros).substr(0, count)));
     }
@@ -72,38 +73,25 @@ class CheckedWriter {
   // The checksums, at the end.
   Result<void> Finish(SegmentHeader& header) {
     if (!block_.empty()) TRY(Flush());
-    const std::string_view checks(reinterpret_cast<const char*>(checks_.data()),
-                                  checks_.size() * 8);
-    header.checks_at = at_;
+    const std::string_view checks = BytesOf(checks_);
+    header.checks_at = out_.At();
     header.checks_hash = Checksum(checks);
-    return disk_.Write(file_, at_, checks, path_);
+    TRY(out_.Add(checks));
+    return out_.Finish();
   }
-  std::uint64_t At() const { return at_ + block_.size(); }
+  std::uint64_t At() const { return out_.At() + block_.size(); }
 
  private:
   Result<void> Flush() {
     checks_.push_back(Checksum(block_));
-    TRY(disk_.Write(file_, at_, block_, path_));
-    at_ += block_.size();
+    TRY(out_.Add(block_));
     block_.clear();
-    // In pieces, so that no sync of a log waits behind a hundred megabytes.
-    if (at_ / kSyncedAtOnce != (at_ - layout::kCheckBlock) / kSyncedAtOnce) {
-      return disk_.Sync(file_, path_);
-    }
     return {};
   }
-  Disk& disk_;
-  int file_;
-  const std::string& path_;
+  PieceWriter& out_;
   std::string block_;
-  std::uint64_t at_ = layout::kPage;
   std::vector<std::uint64_t> checks_;
 };
-
-template <class T>
-std::string_view BytesOf(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
 
 // layout::Row without the atomic, which cannot be copied.
 struct PlainRow {
@@ -209,7 +197,9 @@ Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint6
   SegmentHeader header = Plan(number, schema, hash_seed, count, heap_bytes);
   const std::string path = SegmentPath(folder, number);
   TRY(Fd file, disk.Create(path));
-  CheckedWriter out(disk, file.Get(), path);
+  PieceWriter pieces(disk, file.Get(), path);
+  TRY(pieces.Add(std::string(layout::kPage, '\0')));
+  CheckedWriter out(pieces);
   TRY(WriteRegions(out, header, count, row, stopped));
   TRY(out.Finish(header));
   TRY(disk.Write(file.Get(), 0, Sealed(header), path));
