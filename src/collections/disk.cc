@@ -31,13 +31,8 @@ Result<void> Disk::Write(int fd, std::uint64_t at, std::string_view bytes,
 
 Result<void> Disk::Reserve(int fd, std::uint64_t size, const std::string& path) {
   const int err = ::posix_fallocate(fd, 0, static_cast<off_t>(size));
-  if (err != 0) return std::unexpected(ErrnoError("reserve room for " + path, err));
-  if (size < kHugePage) return {};
-  static const std::string zeros(kHugePage, '\0');
-  for (std::uint64_t at = 0; at < size; at += zeros.size()) {
-    TRY(Disk::Write(fd, at, std::string_view(zeros).substr(0, size - at), path));
-  }
-  return {};
+  if (err == 0) return {};
+  return std::unexpected(ErrnoError("reserve room for " + path, err));
 }
 
 Result<void> Disk::Truncate(int fd, std::uint64_t size, const std::string& path) {

@@ -21,9 +21,7 @@ class Disk {
   virtual Result<Fd> Create(const std::string& path);
   virtual Result<void> Write(int fd, std::uint64_t at, std::string_view bytes,
                              const std::string& path);
-  // Blocks for `size` bytes of zeros, so that no later write through a mapping can lack one. Large
-  // ones are in memory in huge pages then (piece_writer.h): a write through a mapping costs a fault
-  // for 2 MiB, not for 4 KiB.
+  // Blocks for `size` bytes of zeros, so that no later write through a mapping can lack one.
   virtual Result<void> Reserve(int fd, std::uint64_t size, const std::string& path);
   virtual Result<void> Truncate(int fd, std::uint64_t size, const std::string& path);
   virtual Result<void> Sync(int fd, const std::string& path);

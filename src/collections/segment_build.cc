@@ -162,6 +162,18 @@ Result<void> WriteRegions(CheckedWriter& out, const SegmentHeader& header, std::
   return {};
 }
 
+// Room for what is written through a mapping. It is in memory at once, in huge pages where it is
+// large (piece_writer.h): so a write costs a fault for 2 MiB and not for 4 KiB.
+Result<void> ReserveInMemory(Disk& disk, int file, std::uint64_t size, const std::string& path) {
+  TRY(disk.Reserve(file, size, path));
+  if (size < kHugePage) return {};
+  static const std::string zeros(kHugePage, '\0');
+  for (std::uint64_t at = 0; at < size; at += zeros.size()) {
+    TRY(disk.Write(file, at, std::string_view(zeros).substr(0, size - at), path));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::uint64_t RowsPerPage(const Schema& schema) {
@@ -172,7 +184,7 @@ Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName nam
                           std::uint64_t rows) {
   const std::string path = LivePath(folder, name);
   TRY(Fd file, disk.Create(path));
-  return disk.Reserve(file.Get(), rows * sizeof(layout::Live), path);
+  return ReserveInMemory(disk, file.Get(), rows * sizeof(layout::Live), path);
 }
 
 Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName name,
@@ -181,7 +193,7 @@ Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName 
   header.open = 1;
   const std::string path = SegmentPath(folder, name.number);
   TRY(Fd file, disk.Create(path));
-  TRY(disk.Reserve(file.Get(), header.heap_at + header.heap_bytes, path));
+  TRY(ReserveInMemory(disk, file.Get(), header.heap_at + header.heap_bytes, path));
   TRY(disk.Write(file.Get(), 0, Sealed(header), path));
   return MakeLiveFile(disk, folder, name, header.rows);
 }
