@@ -67,6 +67,15 @@ def fresh():
 
 
 @pytest.fixture
+def films(server):
+    """The name of an empty collection, three numbers a row."""
+    made = unique("films")
+    server.samovar("collections", "create", made, "--dimension", 3, "--metric", "l2")
+    yield made
+    server.samovar("collections", "delete", made)
+
+
+@pytest.fixture
 def name():
     return unique()
 

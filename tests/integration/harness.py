@@ -252,6 +252,10 @@ class Server:
         return run([BINARY, *map(str, args)], check=check, stdin=stdin, cwd=cwd,
                    AWS_ENDPOINT_URL=self.endpoint, **environment)
 
+    def rows(self, collection):
+        """All rows of a collection by their ids, as the command exports them."""
+        return {row["id"]: row for row in map(json.loads, self.samovar("collections", "export", collection).out.splitlines())}
+
     def aws(self, *args, check=True):
         return run([ROOT / ".venv/bin/aws", *map(str, args)], check=check, **AWS_ENV,
                    AWS_ENDPOINT_URL=self.endpoint)

@@ -11,23 +11,11 @@ ROWS = numpy.random.default_rng(7).integers(-100, 100, (70, 3))
 
 
 @pytest.fixture
-def films(server):
-    name = unique("films")
-    server.samovar("collections", "create", name, "--dimension", 3, "--metric", "l2")
-    yield name
-    server.samovar("collections", "delete", name)
-
-
-@pytest.fixture
 def load(server, films, tmp_path):
     def call(file, content, *more, check=True):
         (tmp_path / file).write_bytes(content.encode() if isinstance(content, str) else content)
         return server.samovar("collections", "load", films, tmp_path / file, *more, check=check)
     return call
-
-
-def rows(server, films):
-    return {row["id"]: row for row in map(json.loads, server.samovar("collections", "export", films).out.splitlines())}
 
 
 @pytest.mark.parametrize("name, content", [
@@ -38,12 +26,12 @@ def rows(server, films):
     ("mark.jsonl", b'\xef\xbb\xbf{"id": "a", "vector": [1, 2, 3]}\r\n\r\n')])
 def test_a_vector_is_what_its_file_says(server, films, load, name, content):
     load(name, content)
-    assert {id: row["vector"] for id, row in rows(server, films).items()} == {"a": [1, 2, 3]}
+    assert {id: row["vector"] for id, row in server.rows(films).items()} == {"a": [1, 2, 3]}
 
 
 def test_a_cell_is_a_number_where_json_reads_one(server, films, load):
     load("cells.csv", "id,vector,year,zip,share,none,odd,large,vector_note\n007,1 2 3,1995,01234,1e-1,,nan,9007199254740993,hi\n")
-    assert rows(server, films)["007"]["attributes"] == {
+    assert server.rows(films)["007"]["attributes"] == {
         "year": 1995, "zip": "01234", "share": 0.1, "odd": "nan", "large": 9007199254740993, "vector_note": "hi"}
 
 
@@ -56,7 +44,7 @@ def test_a_cell_is_a_number_where_json_reads_one(server, films, load):
 def test_what_is_wrong_is_named_with_its_line(server, films, load, name, content, words):
     done = load(name, content, check=False)
     assert done.returncode == 2 and words in done.err, done.err
-    assert rows(server, films) == {}
+    assert server.rows(films) == {}
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", ">f8", "|i1", "<i2", ">i4", "<i8"])
@@ -64,7 +52,7 @@ def test_what_is_wrong_is_named_with_its_line(server, films, load, name, content
 def test_matrices_of_numpy_are_read_in_every_type_and_order(server, films, tmp_path, dtype, order):
     numpy.save(tmp_path / "m.npy", numpy.array(ROWS, dtype=dtype, order=order))
     server.samovar("collections", "load", films, tmp_path / "m.npy")
-    found = rows(server, films)
+    found = server.rows(films)
     assert [found[str(i)]["vector"] for i in range(len(ROWS))] == ROWS.tolist()
 
 
@@ -73,7 +61,7 @@ def test_a_matrix_in_fortran_order_is_read_whole_where_it_has_many_blocks(server
     numpy.save(tmp_path / "m.npy", wide)  # 18 MB: more than is read at once
     server.samovar("collections", "create", name, "--dimension", 4096, "--metric", "l2")
     server.samovar("collections", "load", name, tmp_path / "m.npy")
-    found = rows(server, name)
+    found = server.rows(name)
     assert len(found) == len(wide) and all(found[str(i)]["vector"] == wide[i].tolist() for i in (0, 1, 1023, 1024, 1099))
     server.samovar("collections", "delete", name)
 
@@ -83,13 +71,13 @@ def test_ids_of_a_matrix_are_as_many_as_its_rows(server, films, tmp_path):
     for ids, words in [("a\nb\n", "it has 2 lines"), ("a\nb\nc\nd\n", "it has 4 lines")]:
         (tmp_path / "ids.txt").write_text(ids)
         done = server.samovar("collections", "load", films, tmp_path / "m.npy", "--ids", tmp_path / "ids.txt", check=False)
-        assert done.returncode == 2 and words in done.err and rows(server, films) == {}
+        assert done.returncode == 2 and words in done.err and server.rows(films) == {}
     (tmp_path / "ids.txt").write_bytes(b"a\r\nb\r\nc\r\n")  # as Windows writes it
     server.samovar("collections", "load", films, tmp_path / "m.npy", "--ids", tmp_path / "ids.txt")
-    assert sorted(rows(server, films)) == ["a", "b", "c"]
+    assert sorted(server.rows(films)) == ["a", "b", "c"]
 
 
 def test_rows_with_much_beside_the_vector_go_in_smaller_batches(server, films, load):
     about = {"text": "x" * 60_000}
     load("heavy.jsonl", "".join(json.dumps({"id": str(i), "vector": [1, 2, i], "attributes": about}) + "\n" for i in range(1500)))
-    assert len(rows(server, films)) == 1500
+    assert len(server.rows(films)) == 1500

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from harness import ROOT, unique
+from harness import ROOT
 
 PYTHON = ROOT / "examples/supermarket/build/venv/bin/python"
 WRITE = textwrap.dedent("""
@@ -65,26 +65,14 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def films(server):
-    name = unique("parquet")
-    server.samovar("collections", "create", name, "--dimension", 3, "--metric", "l2")
-    yield name
-    server.samovar("collections", "delete", name)
-
-
 def load(server, name, file, *more, check=True):
     return server.samovar("collections", "load", name, file, "--python", PYTHON, *more, check=check)
-
-
-def rows(server, name):
-    return {row["id"]: row for row in map(json.loads, server.samovar("collections", "export", name).out.splitlines())}
 
 
 def test_rows_of_a_parquet_file_are_loaded_with_all_their_columns(server, films, files):
     done = load(server, films, files / "films.parquet", "--json")
     assert json.loads(done.out)["rows"] == 10_000 and f"10000 rows in {films}" in done.err
-    found = rows(server, films)
+    found = server.rows(films)
     assert len(found) == 10_000 and found["film-9999"]["vector"] == [9999, 1.5, -9999]
     assert found["film-5"]["attributes"] == {
         "year": 1995, "score": 1.25, "genres": ["War", "Drama"], "seen": False, "price": 1.25, "day": "2020-01-02",
@@ -94,14 +82,14 @@ def test_rows_of_a_parquet_file_are_loaded_with_all_their_columns(server, films,
 
 def test_other_types_and_names_of_columns(server, films, files):
     load(server, films, files / "half.parquet")
-    assert rows(server, films)["film-3"]["vector"] == [1, 1, 1]
+    assert server.rows(films)["film-3"]["vector"] == [1, 1, 1]
     load(server, films, files / "whole.parquet")
-    assert rows(server, films)["film-3"]["vector"] == [1, 2, 3]
+    assert server.rows(films)["film-3"]["vector"] == [1, 2, 3]
     load(server, films, files / "wide.parquet", "--id-column", "film", "--vector-column", "e")
-    wide = rows(server, films)
+    wide = server.rows(films)
     assert wide["2"] == {"id": "2", "vector": [3, 6, 9], "attributes": {}}, "columns stand in the order of their numbers"
     load(server, films, files / "wide.parquet", "--id-column", "__index_level_0__", "--vector-column", "e")
-    assert rows(server, films)["b"]["attributes"] == {"film": 1}
+    assert server.rows(films)["b"]["attributes"] == {"film": 1}
     assert json.loads(load(server, films, files / "empty.parquet", "--json").out)["rows"] == 0
 
 
@@ -124,7 +112,7 @@ def test_other_types_and_names_of_columns(server, films, files):
 def test_what_is_wrong_with_a_file_is_named_with_its_row(server, films, files, file, words):
     done = load(server, films, files / f"{file}.parquet", check=False)
     assert done.returncode == 2 and f"{file}.parquet: {words}" in done.err and "Traceback" not in done.err, done.err
-    assert not rows(server, films)
+    assert not server.rows(films)
 
 
 def test_the_command_makes_the_environment_that_it_reads_with(server, films, files):

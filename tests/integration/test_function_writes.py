@@ -13,10 +13,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOT_PATH = "/samovar/v1/collections"
 
 WRITER = """
-import os, samovar
+import json, os, samovar
 from samovar import collection
 
 def handler(event, context):
+    event = json.loads(json.dumps(event).replace('"nan"', "NaN"))
     do = event.pop("do")
     films = collection(event.pop("name"))
     if do == "batch":
@@ -135,6 +136,9 @@ def test_a_function_writes_and_sees_it_at_once(server, films):
     ("put", {"id": "", "vector": [1, 2, 3]}, "ValueError", "id: expected 1 to 512 bytes"),
     ("put", {"id": "a", "vector": [1, 2, 3], "attributes": [1]}, "ValueError", "attributes: expected a JSON object"),
     ("put", {"id": "a\0b", "vector": [1, 2, 3]}, "ValueError", "id: "),
+    ("put", {"id": "a", "vector": [1, 2, 3], "attributes": {"x": "nan"}}, "ValueError", "changes[0]: Out of range float values"),
+    ("put", {"id": 7, "vector": [1, 2, 3]}, "ValueError", "id: expected text, got int"),
+    ("delete", {"id": None}, "ValueError", "id: expected text, got NoneType"),
     ("update", {"id": "a", "attributes": {"x": "y" * 70000}}, "ValueError", "attributes: "),
     ("batch", {"changes": [{"op": "put", "id": "a", "vector": [1, 2, 3]}, {"op": "put", "id": "b", "vector": []}]},
      "ValueError", "changes[1]: vector: expected 3 numbers, got 0"),

@@ -105,10 +105,27 @@ def test_the_matrix_is_the_shared_memory(films, libraries, storage, monkeypatch)
     assert found == wanted and len(found) == sum(id is not None for id in ids)
     with pytest.raises(ValueError):
         matrix[0, 0] = 1
+    for array in (matrix, matrix[1:], matrix.T):
+        with pytest.raises(ValueError):
+            array.flags.writeable = True
     query = numpy.array([1, 2, 3, 4, 5], numpy.float32)
     scores = matrix.astype(numpy.float32) @ query
     best = max(score for score, id in zip(scores, ids) if id is not None)
     assert movies.search(query, k=1)[0].score == pytest.approx(best)
+
+
+def test_values_of_numpy_are_taken_as_json(films, libraries, monkeypatch):
+    monkeypatch.syspath_prepend(str(libraries))
+    import numpy
+
+    movies = films.make()
+    films.put([("a", [1, 0, 0, 0], {"year": 1995}), ("b", [0, 1, 0, 0], {"year": 1996})])
+    for filter in ({"eq": {"year": numpy.int64(1996)}}, {"in": {"year": numpy.array([1996, 7])}}, {"range": {"year": {"gt": numpy.float32(1995)}}}):
+        assert [h.id for h in movies.search(numpy.ones(4), filter=filter)] == ["b"]
+    batch = movies.batch()
+    batch.put("c", numpy.ones(4), {"share": numpy.float32(0.5), "on": numpy.bool_(True), "list": numpy.arange(3)})
+    (change,) = batch._changes
+    assert json.loads(change)["attributes"] == {"share": 0.5, "on": True, "list": [0, 1, 2]}
 
 
 def test_new_generations_are_seen_after_a_fork(films):
@@ -135,6 +152,11 @@ def test_errors_say_what_is_wrong(films):
                           (lambda: movies.search([1, 2, 3, 4], k=0), "k: expected a number from 1 to 10000"),
                           (lambda: movies.search([1, 2, 3, float("nan")]), "not finite"),
                           (lambda: movies.search([1, 2, 3, 4], filter={"like": {}}), "filter: there is no like"),
+                          (lambda: movies.search("heat"), "vector: expected numbers"),
+                          (lambda: movies.search([1, 2, 3, 4], filter={"eq": {"a": {1}}}), "filter: set is not JSON"),
+                          (lambda: movies.get(5), "id: expected text, got int"),
+                          (lambda: movies.batch().put(5, [1, 2, 3, 4]), "id: expected text, got int"),
+                          (lambda: movies.batch().update("a", {"x": float("inf")}), r"changes\[0\]: Out of range"),
                           (lambda: samovar.Collection("../kept", films.folder), "name: expected")]:
         with pytest.raises(ValueError, match=message):
             call()

@@ -131,6 +131,26 @@ def _check(code, error):
     raise {1: ValueError, 2: NotFound, 3: Expired, 6: ReadOnly}.get(code, CollectionError)(text)
 
 
+def _name(id):
+    if not isinstance(id, str):
+        raise ValueError(f"id: expected text, got {type(id).__name__}")
+    return id
+
+
+def _plain(value):
+    """What NumPy's values are as JSON."""
+    if hasattr(value, "__array_interface__") or hasattr(value, "__array__"):
+        return value.tolist()
+    raise ValueError(f"{type(value).__name__} is not JSON")
+
+
+def _json(value, what):
+    try:
+        return json.dumps(value, default=_plain, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{what}: {error}") from None
+
+
 def _floats(vector):
     """A vector as C floats, and how many."""
     if hasattr(vector, "__array_interface__"):
@@ -140,7 +160,10 @@ def _floats(vector):
         if array.ndim != 1:
             raise ValueError(f"vector: expected one dimension, got the shape {array.shape}")
         return array, array.ctypes.data, array.size
-    array = (c_float * len(vector))(*vector)
+    try:
+        array = (c_float * len(vector))(*vector)
+    except TypeError as error:
+        raise ValueError(f"vector: expected numbers: {error}") from None
     return array, ctypes.addressof(array), len(vector)
 
 
@@ -194,7 +217,7 @@ class Snapshot:
         if not 1 <= k <= MAX_HITS:
             raise ValueError(f"k: expected a number from 1 to {MAX_HITS}")
         kept, address, size = _floats(vector)
-        text = None if filter is None else json.dumps(filter).encode()
+        text = None if filter is None else _json(filter, "filter").encode()
         rows, scores, count, error = (c_uint64 * k)(), (c_float * k)(), c_size_t(), _Error()
         how = _Search(exact=exact, candidates=min(candidates, MAX_HITS))
         _check(_c().samovar_snapshot_search_with(self._open(), address, size, k, text, len(text or b""), byref(how), rows,
@@ -207,7 +230,7 @@ class Snapshot:
 
     def get(self, id, default=None):
         """Row(id, vector, attributes), or the default where there is none."""
-        name, row, error = id.encode(), c_uint64(), _Error()
+        name, row, error = _name(id).encode(), c_uint64(), _Error()
         code = _c().samovar_snapshot_find(self._open(), name, len(name), byref(row), byref(error))
         if code == 2:
             return default
@@ -250,9 +273,9 @@ class Snapshot:
             return numpy.zeros((0, found.columns), kind)
         memory = (c_uint8 * size).from_address(found.data)
         memory.held = self._held
-        array = numpy.ndarray((found.rows, found.columns), kind, memory, strides=(found.row_bytes, kind.itemsize))
-        array.flags.writeable = False
-        return array
+        # From a buffer that is read-only itself, so that NumPy lets nobody set it writeable, which would end in SIGSEGV.
+        flat = numpy.frombuffer(memoryview(memory).toreadonly(), numpy.uint8)
+        return numpy.ndarray((found.rows, found.columns), kind, flat, strides=(found.row_bytes, kind.itemsize))
 
 
 class Batch:
@@ -263,19 +286,20 @@ class Batch:
 
     def put(self, id, vector, attributes=None):
         """The row with this id, new or in place of the one before."""
-        change = {"op": "put", "id": id, "vector": _packed(vector)}
-        if attributes is not None:
-            change["attributes"] = attributes
-        self._changes.append(change)
+        about = {} if attributes is None else {"attributes": attributes}
+        self._add({"op": "put", "id": _name(id), "vector": _packed(vector), **about})
 
     upsert = put
 
     def update(self, id, attributes):
         """Members of `attributes` replace those of the row, None takes one away; its vector stays."""
-        self._changes.append({"op": "update", "id": id, "attributes": attributes})
+        self._add({"op": "update", "id": _name(id), "attributes": attributes})
 
     def delete(self, id):
-        self._changes.append({"op": "delete", "id": id})
+        self._add({"op": "delete", "id": _name(id)})
+
+    def _add(self, change):  # as text already: what is wrong is said where it is said, and later changes to it are not ours
+        self._changes.append(_json(change, f"changes[{len(self._changes)}]"))
 
     def __len__(self):
         return len(self._changes)
@@ -332,7 +356,7 @@ class Collection:
         return Snapshot(self, handle)
 
     def _write(self, changes):
-        text, ack, error = json.dumps(changes).encode(), _Ack(), _Error()
+        text, ack, error = f"[{','.join(changes)}]".encode(), _Ack(), _Error()
         _check(_c().samovar_collection_write(self._handle, text, len(text), byref(ack), byref(error)), error)
         return Ack(*(getattr(ack, name) for name in Ack._fields))
 
