@@ -19,27 +19,14 @@ import ctypes
 import json
 import os
 import struct
-from ctypes import POINTER, byref, c_char, c_char_p, c_float, c_int, c_int32, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_float, c_size_t, c_uint8, c_uint64, c_void_p
 from typing import NamedTuple
+
+from ._library import Acknowledged as _Ack, Error as _Error, Matrix as _Matrix, SearchOptions as _Search
+from ._library import CollectionError, Expired, NotFound, ReadOnly, check as _check, library as _c
 
 METRICS, STORAGES = ("cosine", "dot", "l2"), ("f32", "f16", "i8")
 MAX_HITS = 10_000
-
-
-class CollectionError(Exception):
-    pass
-
-
-class NotFound(CollectionError, KeyError):
-    __str__ = Exception.__str__
-
-
-class Expired(CollectionError):
-    pass
-
-
-class ReadOnly(CollectionError):
-    pass
 
 
 class Hit(NamedTuple):
@@ -64,71 +51,6 @@ class Ack(NamedTuple):
     updated: int
     deleted: int
     missing: int
-
-
-class _Error(ctypes.Structure):
-    _fields_ = [("message", c_char * 256)]
-
-
-class _Matrix(ctypes.Structure):
-    _fields_ = [("data", c_void_p), ("rows", c_uint64), ("row_bytes", c_uint64), ("columns", c_uint32),
-                ("storage", c_int32)]
-
-
-class _Ack(ctypes.Structure):
-    _fields_ = [(name, c_uint64) for name in Ack._fields]
-
-
-class _Search(ctypes.Structure):
-    _fields_ = [("exact", c_int32), ("candidates", c_uint32), ("reserved", c_uint64 * 4)]
-
-
-def _load(path):
-    library = ctypes.CDLL(path)
-    error, handle = POINTER(_Error), c_void_p
-    shapes = {
-        "collection_open": (c_int, [c_char_p, c_char_p, POINTER(handle), error]),
-        "collection_close": (None, [handle]),
-        "collection_dimension": (c_uint32, [handle]),
-        "collection_metric": (c_int, [handle]),
-        "collection_storage": (c_int, [handle]),
-        "collection_write": (c_int, [handle, c_char_p, c_size_t, POINTER(_Ack), error]),
-        "snapshot_open": (c_int, [handle, c_uint64, c_uint32, POINTER(handle), error]),
-        "snapshot_close": (None, [handle]),
-        "snapshot_generation": (c_uint64, [handle]),
-        "snapshot_check": (c_int, [handle, error]),
-        "snapshot_rows": (c_uint64, [handle]),
-        "snapshot_mask": (c_uint64, [handle, POINTER(c_uint8)]),
-        "snapshot_find": (c_int, [handle, c_char_p, c_size_t, POINTER(c_uint64), error]),
-        "snapshot_id": (c_int, [handle, c_uint64, POINTER(c_void_p), POINTER(c_size_t), error]),
-        "snapshot_attributes": (c_int, [handle, c_uint64, POINTER(c_void_p), POINTER(c_size_t), error]),
-        "snapshot_vector": (c_int, [handle, c_uint64, POINTER(c_float), error]),
-        "snapshot_search_with": (c_int, [handle, c_void_p, c_size_t, c_size_t, c_char_p, c_size_t, POINTER(_Search),
-                                         POINTER(c_uint64), POINTER(c_float), POINTER(c_size_t), error]),
-        "snapshot_matrix": (c_int, [handle, POINTER(_Matrix), error]),
-    }
-    for name, (result, arguments) in shapes.items():
-        function = getattr(library, "samovar_" + name)
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-_library = None
-
-
-def _c():
-    global _library
-    if _library is None:
-        here = os.path.dirname(os.path.abspath(__file__))
-        _library = _load(os.environ.get("SAMOVAR_COLLECTIONS_LIBRARY") or os.path.join(here, "libsamovar_collections.so"))
-    return _library
-
-
-def _check(code, error):
-    if code == 0:
-        return
-    text = error.message.decode(errors="replace")
-    raise {1: ValueError, 2: NotFound, 3: Expired, 6: ReadOnly}.get(code, CollectionError)(text)
 
 
 def _name(id):
