@@ -108,8 +108,7 @@ Result<void> AddChange(Batch& batch, const json::value& value) {
 
 }  // namespace
 
-Result<json::object> ParseBody(std::string_view body,
-                               std::initializer_list<std::string_view> known) {
+Result<json::object> ParseBody(std::string_view body) {
   boost::system::error_code error;
   json::parser parser;
   const std::size_t read = parser.write_some(body.data(), body.size(), error);
@@ -118,8 +117,14 @@ Result<json::object> ParseBody(std::string_view body,
   if (read < body.size()) return Wrong(fmt::format("the body is not JSON from byte {} on", read));
   json::value value = parser.release();
   if (!value.is_object()) return Wrong("the body is not a JSON object");
-  TRY(CheckMembers(value.get_object(), known, ""));
   return std::move(value.get_object());
+}
+
+Result<json::object> ParseBody(std::string_view body,
+                               std::initializer_list<std::string_view> known) {
+  TRY(auto object, ParseBody(body));
+  TRY(CheckMembers(object, known, ""));
+  return object;
 }
 
 Result<CreateRequest> ParseCreate(std::string_view body) {

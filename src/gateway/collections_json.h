@@ -13,7 +13,9 @@
 
 namespace samovar {
 
-// The members of a request's body that must be a JSON object, of which only `known` may be there.
+// The members of a request's body that must be a JSON object.
+Result<boost::json::object> ParseBody(std::string_view body);
+// The same, of which only `known` may be there.
 Result<boost::json::object> ParseBody(std::string_view body,
                                       std::initializer_list<std::string_view> known);
 

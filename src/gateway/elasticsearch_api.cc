@@ -67,7 +67,7 @@ Task<HttpResponse> ElasticsearchApi::Handle(HttpRequest request, std::string id)
 
 Result<ElasticsearchApi::Asked> ElasticsearchApi::Read(const HttpRequest& request,
                                                        std::string body) const {
-  Asked asked{.method = request.method, .path = {}, .body = std::move(body), .source = {}};
+  Asked asked{.method = request.method, .path = {}, .body = std::move(body), .choice = {}};
   std::string_view path = request.Path().substr(kRoot.size());
   while (!path.empty()) {
     path.remove_prefix(1);
@@ -77,21 +77,23 @@ Result<ElasticsearchApi::Asked> ElasticsearchApi::Read(const HttpRequest& reques
     if (!part->empty()) asked.path.push_back(*part);
     path.remove_prefix(slash);
   }
-  for (const char* name : {"if_seq_no", "if_primary_term", "version"}) {
-    if (request.Query(name)) {
-      return Fail(Code::kInvalid, std::string("[") + name + "] is not supported here",
-                  "action_request_validation_exception");
-    }
-  }
+  TRY(es::CheckParameters(es::OperationOf(asked.method, asked.path), request.Path(),
+                          request.RawQuery()));
   if (const auto type = request.Query("op_type")) asked.create = *type == "create";
-  for (const char* name : {"_source", "_source_includes", "_source_excludes"}) {
-    asked.chooses = asked.chooses || request.Query(name);
+  const auto said = request.Query("_source");
+  const auto includes = request.Query("_source_includes");
+  const auto excludes = request.Query("_source_excludes");
+  const auto no_vectors = request.Query("_source_exclude_vectors");
+  if (said || includes || excludes || no_vectors) {
+    auto& source = asked.choice.source.emplace();
+    if (said == "false") source.Nothing();
+    if (said && *said != "true" && *said != "false") source.Include(*said);
+    source.Include(includes.value_or(""));
+    source.Exclude(excludes.value_or(""));
+    if (no_vectors == "true") source.NoVectors();
   }
-  const std::string source = request.Query("_source").value_or("true");
-  if (source == "false") asked.source.Nothing();
-  if (source != "true" && source != "false") asked.source.Include(source);
-  asked.source.Include(request.Query("_source_includes").value_or(""));
-  asked.source.Exclude(request.Query("_source_excludes").value_or(""));
+  if (const auto size = request.Query("size")) asked.choice.size = std::stoull(*size);
+  if (const auto from = request.Query("from")) asked.choice.from = std::stoull(*from);
   return asked;
 }
 
@@ -132,7 +134,8 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::RouteIndex(Asked& asked) {
   if ((what.empty() || what == "_mapping") && (method == "GET" || method == "HEAD")) {
     co_return ShowIndex(index);
   }
-  if (asked.path.size() == 2) {
+  const bool reads = method == "GET" || method == "POST" || method == "HEAD";
+  if (asked.path.size() == 2 && reads) {
     if (what == "_search") co_return co_await Search(asked, std::move(index));
     if (what == "_count") co_return co_await Count(asked, std::move(index));
     if (what == "_refresh") co_return Reply{200, {{"_shards", Shards()}}};
@@ -262,8 +265,9 @@ ElasticsearchApi::Answer ElasticsearchApi::Get(const Asked& asked, const EsIndex
   body["_version"] = snapshot.Generation();
   body["_seq_no"] = snapshot.Generation();
   body["_primary_term"] = 1;
-  if (asked.source.Any()) {
-    TRY(body["_source"], EsSource(index, snapshot, *row, asked.source));
+  const auto shown = asked.choice.source.value_or(es::SourceChoice());
+  if (shown.Any()) {
+    TRY(body["_source"], EsSource(index, snapshot, *row, shown));
   }
   TRY(snapshot.Check());
   return Reply{200, std::move(body)};
@@ -281,32 +285,16 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::Delete(EsIndex index, std::stri
 Task<ElasticsearchApi::Answer> ElasticsearchApi::Update(Asked& asked, EsIndex index,
                                                         std::string id) {
   CO_TRY(auto body, EsBody(asked.body));
-  for (const auto& member : body) {
-    const std::string name(member.key());
-    if (name == "doc" || name == "doc_as_upsert" || name == "upsert" || name == "detect_noop") {
-      continue;
-    }
-    co_return Fail(Code::kInvalid, "[UpdateRequest] does not support [" + name + "] here",
-                   "x_content_parse_exception");
-  }
-  const auto* doc = body.if_contains("doc");
-  if (!doc || !doc->is_object()) {
-    co_return Fail(Code::kInvalid, "[doc] has to be an object",
-                   "action_request_validation_exception");
-  }
-  CO_TRY(const auto change, ReadDocument(index.mapping, doc->get_object()));
-  const auto* as_upsert = body.if_contains("doc_as_upsert");
-  const auto* upsert = body.if_contains("upsert");
+  CO_TRY(const auto update, es::ReadUpdate(body));
+  CO_TRY(const auto change, ReadDocument(index.mapping, update.doc));
   const KeyedMutex::Guard turn = co_await turns_.Lock(index.name);
   const Snapshot snapshot = index.collection->Latest();
   const auto row = snapshot.Find(id);
   Batch batch(index.collection->Of());
   if (row) {
     CO_TRY(UpdateDocument(batch, snapshot, *row, id, change));
-  } else if (as_upsert && as_upsert->is_bool() && as_upsert->get_bool()) {
-    CO_TRY(PutDocument(batch, index.mapping, id, change));
-  } else if (upsert && upsert->is_object()) {
-    CO_TRY(const auto whole, ReadDocument(index.mapping, upsert->get_object()));
+  } else if (update.otherwise) {
+    CO_TRY(const auto whole, ReadDocument(index.mapping, *update.otherwise));
     CO_TRY(PutDocument(batch, index.mapping, id, whole));
   } else {
     co_return NoSuchDocument(id);
@@ -317,16 +305,12 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::Update(Asked& asked, EsIndex in
 }
 
 Task<ElasticsearchApi::Answer> ElasticsearchApi::Search(Asked& asked, EsIndex index) {
-  std::optional<es::SourceChoice> choice;
-  if (asked.chooses) choice = std::move(asked.source);
   ++core_.searches;
-  CO_TRY(auto quick, EsSearchQuickly(index, asked.body, choice ? &*choice : nullptr));
+  CO_TRY(auto quick, EsSearchQuickly(index, asked.body, asked.choice));
   ++core_.searches;
   if (quick) co_return Reply{200, std::move(*quick)};
   auto search = [index = std::move(index), body = std::move(asked.body),
-                 choice = std::move(choice)] {
-    return EsSearchNow(index, body, choice ? &*choice : nullptr);
-  };
+                 choice = std::move(asked.choice)] { return EsSearchNow(index, body, choice); };
   CO_TRY(auto found, co_await RunBlocking(core_.parts.pool, std::move(search)));
   co_return Reply{200, std::move(found)};
 }

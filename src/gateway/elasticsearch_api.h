@@ -42,6 +42,13 @@ bool NeedsRow(const EsDocument& change);
 Result<void> UpdateDocument(Batch& batch, const Snapshot& snapshot, RowRef row, std::string_view id,
                             const EsDocument& change);
 
+// What a search's query string says in the place of its body.
+struct EsChoice {
+  std::optional<es::SourceChoice> source;
+  std::optional<std::uint64_t> size;
+  std::optional<std::uint64_t> from;
+};
+
 class ElasticsearchApi {
  public:
   ElasticsearchApi(GatewayCore& core, Collections& collections)
@@ -61,9 +68,8 @@ class ElasticsearchApi {
     std::string method;
     std::vector<std::string> path;  // "movies", "_doc", "7"
     std::string body;
-    es::SourceChoice source;  // of the query
-    bool chooses = false;     // it says something of _source
-    bool create = false;      // op_type=create
+    EsChoice choice;
+    bool create = false;  // op_type=create
   };
 
   Result<Asked> Read(const HttpRequest& request, std::string body) const;
@@ -90,13 +96,12 @@ class ElasticsearchApi {
 };
 
 // elasticsearch_search.cc: on a pool thread.
-// `source`: in the place of the body's; null: as that says.
 Result<boost::json::object> EsSearchNow(const EsIndex& index, const std::string& body,
-                                        const es::SourceChoice* source);
+                                        const EsChoice& choice);
 // nullopt: it may take longer than others should wait for it.
 Result<std::optional<boost::json::object>> EsSearchQuickly(const EsIndex& index,
                                                            const std::string& body,
-                                                           const es::SourceChoice* source);
+                                                           const EsChoice& choice);
 Result<std::uint64_t> EsCountNow(const EsIndex& index, const std::string& body);
 // A document as it is shown.
 Result<boost::json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, RowRef row,

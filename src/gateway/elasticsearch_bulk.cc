@@ -77,7 +77,8 @@ Result<Operation> ReadAction(const json::object& line, std::size_t number,
   }
   for (const auto& [name, value] : line.begin()->value().get_object()) {
     if (name != "_index" && name != "_id") {
-      if (name == "retry_on_conflict" || name == "routing" || name == "require_alias") continue;
+      if (name == "retry_on_conflict" || name == "routing") continue;
+      if (name == "require_alias" && value == false) continue;
       return Malformed(number, "[" + std::string(name) + "] is not supported here");
     }
     if (!value.is_string()) return Malformed(number, "[" + std::string(name) + "] is no string");
@@ -153,27 +154,18 @@ class Round {
   }
 
   Result<void> Change(Operation& operation) {
-    const auto* doc = operation.source.if_contains("doc");
-    if (!doc || !doc->is_object()) {
-      return Fail(Code::kInvalid, "[doc] has to be an object",
-                  "action_request_validation_exception");
-    }
-    TRY(const auto change, ReadDocument(index_.mapping, doc->get_object()));
+    TRY(const auto update, es::ReadUpdate(operation.source));
+    TRY(const auto change, ReadDocument(index_.mapping, update.doc));
     if (const auto row = snapshot_.Find(operation.id)) {
       TRY(UpdateDocument(batch_, snapshot_, *row, operation.id, change));
       return Done(operation, "updated", 200, true);
     }
-    const auto* as_upsert = operation.source.if_contains("doc_as_upsert");
-    const auto* upsert = operation.source.if_contains("upsert");
-    if (as_upsert && as_upsert->is_bool() && as_upsert->get_bool()) {
-      TRY(PutDocument(batch_, index_.mapping, operation.id, change));
-    } else if (upsert && upsert->is_object()) {
-      TRY(const auto whole, ReadDocument(index_.mapping, upsert->get_object()));
-      TRY(PutDocument(batch_, index_.mapping, operation.id, whole));
-    } else {
+    if (!update.otherwise) {
       return Fail(Code::kNotFound, "[" + operation.id + "]: document missing",
                   "document_missing_exception");
     }
+    TRY(const auto whole, ReadDocument(index_.mapping, *update.otherwise));
+    TRY(PutDocument(batch_, index_.mapping, operation.id, whole));
     return Done(operation, "created", 201, true);
   }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "gateway/collection_search.h"
+#include "gateway/collections_json.h"
 #include "gateway/elasticsearch_api.h"
 
 namespace samovar {
@@ -94,12 +95,9 @@ Found Named(const Snapshot& snapshot, const std::vector<std::string>& ids) {
 
 Result<json::object> EsBody(const std::string& body) {
   if (body.find_first_not_of(" \t\r\n") == body.npos) return json::object();
-  boost::system::error_code error;
-  json::value value = json::parse(body, error);
-  if (error || !value.is_object()) {
-    return Fail(Code::kInvalid, "the body is not a JSON object", "parsing_exception");
-  }
-  return std::move(value.get_object());
+  auto object = ParseBody(body);
+  if (!object) object.error().name = "parsing_exception";
+  return object;
 }
 
 Result<json::object> EsSource(const EsIndex& index, const Snapshot& snapshot, RowRef row,
@@ -132,11 +130,13 @@ namespace {
 
 // nullopt: it would take more than `most`, if that is given.
 Result<std::optional<json::object>> EsSearch(const EsIndex& index, const std::string& body,
-                                             const es::SourceChoice* source, Most most) {
+                                             const EsChoice& choice, Most most) {
   const auto began = std::chrono::steady_clock::now();
-  TRY(const auto object, EsBody(body));
+  TRY(auto object, EsBody(body));
+  if (choice.size) object["size"] = *choice.size;
+  if (choice.from) object["from"] = *choice.from;
   TRY(auto asked, es::ReadSearch(object));
-  if (source) asked.source = *source;
+  if (choice.source) asked.source = *choice.source;
   const bool vectors = asked.source.ShowsVector(index.mapping.field);
   if (most && (!asked.knn || vectors)) return std::nullopt;
   const Snapshot snapshot = index.collection->Latest();
@@ -155,6 +155,11 @@ Result<std::optional<json::object>> EsSearch(const EsIndex& index, const std::st
     json::object hit{{"_index", index.name},
                      {"_id", snapshot.Id(found.hits[i].row)},
                      {"_score", found.hits[i].score}};
+    if (asked.versions) hit["_version"] = snapshot.Generation();
+    if (asked.numbers) {
+      hit["_seq_no"] = snapshot.Generation();
+      hit["_primary_term"] = 1;
+    }
     if (asked.source.Any()) {
       TRY(hit["_source"], EsSource(index, snapshot, found.hits[i].row, asked.source));
     }
@@ -176,20 +181,20 @@ Result<std::optional<json::object>> EsSearch(const EsIndex& index, const std::st
 }  // namespace
 
 Result<json::object> EsSearchNow(const EsIndex& index, const std::string& body,
-                                 const es::SourceChoice* source) {
-  TRY(auto found, EsSearch(index, body, source, std::nullopt));
+                                 const EsChoice& choice) {
+  TRY(auto found, EsSearch(index, body, choice, std::nullopt));
   return std::move(*found);
 }
 
 Result<std::optional<json::object>> EsSearchQuickly(const EsIndex& index, const std::string& body,
-                                                    const es::SourceChoice* source) {
+                                                    const EsChoice& choice) {
   if (body.size() > kShortBody) return std::nullopt;
-  return EsSearch(index, body, source, kQuickly);
+  return EsSearch(index, body, choice, kQuickly);
 }
 
 Result<std::uint64_t> EsCountNow(const EsIndex& index, const std::string& body) {
   TRY(auto object, EsBody(body));
-  TRY(const auto asked, es::ReadSearch(object));
+  TRY(const auto asked, es::ReadCount(object));
   const Snapshot snapshot = index.collection->Latest();
   if (asked.knn) return Fail(Code::kInvalid, "[knn] cannot be counted", "parsing_exception");
   if (asked.ids) return Named(snapshot, *asked.ids).total;

@@ -13,7 +13,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kParsing = "parsing_exception";
-constexpr std::string_view kMapper = "mapper_parsing_exception";
 
 constexpr std::pair<std::string_view, Similarity> kSimilarities[] = {
     {"cosine", Similarity::kCosine},
@@ -23,46 +22,6 @@ constexpr std::pair<std::string_view, Similarity> kSimilarities[] = {
 
 std::unexpected<Error> Wrong(std::string reason, std::string_view type = kParsing) {
   return Fail(Code::kInvalid, std::move(reason), type);
-}
-
-const json::value* Find(const json::object& object, std::string_view name) {
-  return object.if_contains(name);
-}
-
-std::string_view TextIn(const json::object& object, std::string_view name) {
-  const auto* found = Find(object, name);
-  return found && found->is_string() ? std::string_view(found->get_string()) : "";
-}
-
-Result<void> ReadVectorField(std::string name, const json::object& field, Mapping& mapping) {
-  if (mapping.dimension != 0) {
-    return Wrong("an index has one field of type [dense_vector] here: [" + mapping.field +
-                     "], not also [" + name + "]",
-                 kMapper);
-  }
-  const auto* dims = Find(field, "dims");
-  boost::system::error_code error;
-  const auto number = dims ? dims->to_number<std::uint32_t>(error) : 0;
-  if (error || number == 0) {
-    return Wrong("[dims] of the field [" + name + "] has to be a number from 1 on", kMapper);
-  }
-  const auto type = TextIn(field, "element_type");
-  if (!type.empty() && type != "float" && type != "byte") {
-    return Wrong("the field [" + name + "]: element_type [" + std::string(type) +
-                     "] is not supported, only [float] and [byte]",
-                 kMapper);
-  }
-  mapping.bytes = type == "byte";
-  const auto similarity = TextIn(field, "similarity");
-  const auto known = ParseSimilarity(similarity.empty() ? "cosine" : similarity);
-  if (!known) {
-    return Wrong("the field [" + name + "]: unknown similarity [" + std::string(similarity) + "]",
-                 kMapper);
-  }
-  mapping.field = std::move(name);
-  mapping.dimension = number;
-  mapping.similarity = *known;
-  return {};
 }
 
 bool FitsPattern(std::string_view pattern, std::string_view name) {
@@ -125,64 +84,6 @@ double ScoreOf(Similarity similarity, double raw) {
       return raw < 0 ? 1 / (1 - raw) : raw + 1;
   }
   return raw;
-}
-
-Result<Mapping> ReadIndex(const json::object& body) {
-  for (const auto& [name, value] : body) {
-    if (name != "mappings" && name != "settings" && name != "aliases") {
-      return Wrong("unknown key [" + std::string(name) + "] for create index");
-    }
-    if (!value.is_object()) return Wrong("[" + std::string(name) + "] has to be an object");
-  }
-  if (const auto* aliases = Find(body, "aliases"); aliases && !aliases->get_object().empty()) {
-    return Wrong("aliases are not supported");
-  }
-  Mapping mapping;
-  if (const auto* given = Find(body, "mappings")) mapping.mappings = given->get_object();
-  const auto* properties = Find(mapping.mappings, "properties");
-  if (properties && properties->is_object()) {
-    for (const auto& [name, field] : properties->get_object()) {
-      if (!field.is_object())
-        return Wrong("[" + std::string(name) + "] has to be an object", kMapper);
-      if (TextIn(field.get_object(), "type") != "dense_vector") continue;
-      TRY(ReadVectorField(name, field.get_object(), mapping));
-    }
-  }
-  if (mapping.dimension == 0) {
-    return Wrong(
-        "[mappings.properties] has to name one field of type [dense_vector] with its [dims]: only "
-        "indices with vectors are served here",
-        kMapper);
-  }
-  return mapping;
-}
-
-std::string WriteMapping(const Mapping& mapping) {
-  return json::serialize(json::object{{"field", mapping.field},
-                                      {"similarity", SimilarityName(mapping.similarity)},
-                                      {"mappings", mapping.mappings}});
-}
-
-std::optional<Mapping> ReadMapping(std::string_view text) {
-  boost::system::error_code error;
-  const auto value = json::parse({text.data(), text.size()}, error);
-  if (error || !value.is_object()) return std::nullopt;
-  const auto& object = value.get_object();
-  const auto similarity = ParseSimilarity(TextIn(object, "similarity"));
-  const auto* mappings = Find(object, "mappings");
-  if (TextIn(object, "field").empty() || !similarity || !mappings || !mappings->is_object()) {
-    return std::nullopt;
-  }
-  Mapping mapping{.field = std::string(TextIn(object, "field")),
-                  .similarity = *similarity,
-                  .mappings = mappings->get_object()};
-  const auto* properties = Find(mapping.mappings, "properties");
-  const auto* field = properties && properties->is_object()
-                          ? Find(properties->get_object(), mapping.field)
-                          : nullptr;
-  mapping.bytes =
-      field && field->is_object() && TextIn(field->get_object(), "element_type") == "byte";
-  return mapping;
 }
 
 Result<SourceChoice> SourceChoice::Of(const json::value& value) {

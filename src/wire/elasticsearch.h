@@ -21,6 +21,7 @@ namespace samovar::es {
 
 inline constexpr std::string_view kVersion = "8.19.0";  // that clients are told
 inline constexpr std::uint64_t kMaxWindow = 10'000;     // from + size
+inline constexpr std::uint32_t kMaxDims = 16'384;       // as collections have it
 
 // Similarity of a dense_vector, and what Elasticsearch makes of it as _score.
 enum class Similarity : std::uint8_t { kCosine, kDotProduct, kL2Norm, kMaxInnerProduct };
@@ -57,6 +58,7 @@ class SourceChoice {
   void Include(std::string_view names);  // separated by commas
   void Exclude(std::string_view names);
   void Nothing() { any_ = false; }
+  void NoVectors() { vectors_ = false; }
 
  private:
   bool any_ = true;
@@ -75,15 +77,32 @@ struct Knn {
   double boost = 1;
 };
 
+// What a request asks for, by its method and path: "search", "bulk"; "" where it is none of these.
+std::string_view OperationOf(std::string_view method, const std::vector<std::string>& path);
+// A request's parameters, of which each has to be known for that operation. `target`: as errors
+// name the request.
+Result<void> CheckParameters(std::string_view operation, std::string_view target,
+                             std::string_view raw_query);
+
+// The body of an _update, or of a bulk's update.
+struct Update {
+  boost::json::object doc;
+  std::optional<boost::json::object> otherwise;  // where there is no such document
+};
+Result<Update> ReadUpdate(const boost::json::object& body);
+
 struct Search {
   std::optional<Knn> knn;
   std::string filter;  // of a search without knn
   std::optional<std::vector<std::string>> ids;
   std::uint64_t from = 0;
   std::uint64_t size = 10;
+  bool versions = false;
+  bool numbers = false;  // _seq_no and _primary_term
   SourceChoice source;
 };
 Result<Search> ReadSearch(const boost::json::object& body);
+Result<Search> ReadCount(const boost::json::object& body);
 
 // An array of numbers.
 Result<std::vector<float>> ReadVector(const boost::json::value& value, std::string_view field,

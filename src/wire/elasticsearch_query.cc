@@ -42,6 +42,17 @@ Result<std::pair<std::string, const json::value*>> OnlyMember(const json::value&
   return std::pair(std::string(member.key()), &member.value());
 }
 
+Result<void> OnlyKnown(const json::object& object, std::initializer_list<std::string_view> known,
+                       std::string_view where) {
+  for (const auto& member : object) {
+    if (std::ranges::find(known, std::string_view(member.key())) == known.end()) {
+      return Wrong("[" + std::string(where) + "] does not support [" + std::string(member.key()) +
+                   "] here");
+    }
+  }
+  return {};
+}
+
 json::value One(std::string_view operation, json::value argument) {
   return json::object{{operation, std::move(argument)}};
 }
@@ -51,7 +62,9 @@ Result<Part> Term(const json::value& body) {
   TRY(auto field, FieldOf(member.first));
   const json::value* value = member.second;
   if (value->is_object()) {
-    value = value->get_object().if_contains("value");
+    const auto& said = value->get_object();
+    TRY(OnlyKnown(said, {"value", "boost"}, "term"));
+    value = said.if_contains("value");
     if (!value) return Wrong("[term] expects a [value]");
   }
   return One("eq", json::object{{field, *value}});
@@ -143,13 +156,17 @@ Result<Part> Translate(const json::value& query, int depth) {
   if (depth > kDeepest) return Wrong("the query is nested too deeply");
   TRY(const auto member, OnlyMember(query, "query"));
   const auto& [name, body] = member;
-  if (name == "match_all") return Part();
-  if (name == "match_none") return Part(json::parse(kNothing));
+  if (name == "match_all" || name == "match_none") {
+    if (!body->is_object()) return Wrong("[" + name + "] expects an object");
+    TRY(OnlyKnown(body->get_object(), {"boost"}, name));
+    return name == "match_all" ? Part() : Part(json::parse(kNothing));
+  }
   if (name == "term") return Term(*body);
   if (name == "terms") return Terms(*body);
   if (name == "range") return Range(*body);
   if (name == "bool") return Bool(*body, depth);
   if (name == "constant_score" && body->is_object() && body->get_object().contains("filter")) {
+    TRY(OnlyKnown(body->get_object(), {"filter", "boost"}, name));
     return Translate(body->get_object().at("filter"), depth + 1);
   }
   return Wrong("[" + name +
@@ -176,15 +193,11 @@ Result<std::optional<double>> Real(const json::object& object, std::string_view 
   return std::optional(number);
 }
 
-Result<void> OnlyKnown(const json::object& object, std::initializer_list<std::string_view> known,
-                       std::string_view where) {
-  for (const auto& member : object) {
-    if (std::ranges::find(known, std::string_view(member.key())) == known.end()) {
-      return Wrong("[" + std::string(where) + "] does not support [" + std::string(member.key()) +
-                   "] here");
-    }
-  }
-  return {};
+Result<bool> Truth(const json::object& object, std::string_view name) {
+  const auto* found = object.if_contains(name);
+  if (!found) return false;
+  if (!found->is_bool()) return Wrong("[" + std::string(name) + "] expects true or false");
+  return found->get_bool();
 }
 
 // `filter`: one query or several, all of which count.
@@ -203,8 +216,12 @@ Result<Knn> ReadKnn(const json::value& value, std::uint64_t size) {
   const auto& object = one->get_object();
   TRY(OnlyKnown(object,
                 {"field", "query_vector", "k", "num_candidates", "filter", "similarity", "boost",
-                 "rescore_vector", "_name"},
+                 "rescore_vector"},
                 "knn"));
+  if (const auto* rescore = object.if_contains("rescore_vector")) {
+    if (!rescore->is_object()) return Wrong("[rescore_vector] expects an object");
+    TRY(OnlyKnown(rescore->get_object(), {"oversample"}, "rescore_vector"));
+  }
   Knn knn;
   const auto* field = object.if_contains("field");
   const auto* vector = object.if_contains("query_vector");
@@ -213,6 +230,9 @@ Result<Knn> ReadKnn(const json::value& value, std::uint64_t size) {
   knn.field = field->get_string();
   TRY(knn.vector, ReadVector(*vector, "query_vector"));
   TRY(knn.candidates, Number(object, "num_candidates", 0));
+  if (const auto* said = object.if_contains("num_candidates"); said && knn.candidates == 0) {
+    return Wrong("[num_candidates] must be greater than 0");
+  }
   const std::uint64_t candidates = knn.candidates;
   TRY(knn.k, Number(object, "k", candidates ? std::min(size, candidates) : size));
   if (knn.k < 1 || knn.k > kMaxWindow) return Wrong("[k] must be from 1 to 10000");
@@ -226,6 +246,7 @@ Result<Knn> ReadKnn(const json::value& value, std::uint64_t size) {
   TRY(knn.similarity, Real(object, "similarity"));
   TRY(const auto boost, Real(object, "boost"));
   knn.boost = boost.value_or(1);
+  if (knn.boost < 0) return Wrong("negative [boost] is not allowed");
   return knn;
 }
 
@@ -238,6 +259,9 @@ const json::value* KnnIn(const json::object& body, std::string_view member) {
 
 Result<void> ReadIds(const json::value& query, Search& search) {
   const auto* values = query.is_object() ? query.get_object().if_contains("values") : nullptr;
+  if (values) {
+    TRY(OnlyKnown(query.get_object(), {"values", "boost"}, "ids"));
+  }
   if (!values || !values->is_array() || values->get_array().size() > kMaxWindow) {
     return Wrong("[ids] expects [values], at most 10000");
   }
@@ -256,6 +280,43 @@ Result<std::string> FilterOf(const json::value& query) {
   return part ? json::serialize(*part) : "";
 }
 
+Result<Search> ReadCount(const json::object& body) {
+  for (const auto& member : body) {
+    if (member.key() == "query") continue;
+    return Wrong("request does not support [" + std::string(member.key()) + "]");
+  }
+  return ReadSearch(body);
+}
+
+Result<Update> ReadUpdate(const json::object& body) {
+  for (const auto& member : body) {
+    const std::string name(member.key());
+    if (name == "doc" || name == "doc_as_upsert" || name == "upsert" || name == "detect_noop") {
+      continue;
+    }
+    return Fail(Code::kInvalid, "[UpdateRequest] does not support [" + name + "] here",
+                "x_content_parse_exception");
+  }
+  const auto* doc = body.if_contains("doc");
+  if (!doc || !doc->is_object()) {
+    return Fail(Code::kInvalid, "[doc] has to be an object", "action_request_validation_exception");
+  }
+  Update update{.doc = doc->get_object(), .otherwise = std::nullopt};
+  for (const char* name : {"doc_as_upsert", "detect_noop"}) {
+    const auto* said = body.if_contains(name);
+    if (said && !said->is_bool()) {
+      return Wrong("[" + std::string(name) + "] has to be true or false");
+    }
+  }
+  if (const auto* upsert = body.if_contains("upsert")) {
+    if (!upsert->is_object()) return Wrong("[upsert] has to be an object");
+    update.otherwise = upsert->get_object();
+  }
+  const auto* as_upsert = body.if_contains("doc_as_upsert");
+  if (as_upsert && as_upsert->get_bool()) update.otherwise = update.doc;
+  return update;
+}
+
 Result<Search> ReadSearch(const json::object& body) {
   TRY(OnlyKnown(body,
                 {"knn", "query", "retriever", "size", "from", "_source", "track_total_hits",
@@ -267,6 +328,15 @@ Result<Search> ReadSearch(const json::object& body) {
   if (search.from > kMaxWindow || search.size > kMaxWindow - search.from) {
     return Wrong("[from] + [size] must be at most 10000");
   }
+  TRY(search.versions, Truth(body, "version"));
+  TRY(search.numbers, Truth(body, "seq_no_primary_term"));
+  TRY(Truth(body, "track_scores"));
+  const auto* total = body.if_contains("track_total_hits");
+  if (total && !total->is_bool() && !total->is_int64() && !total->is_uint64()) {
+    return Wrong("[track_total_hits] expects true, false or a whole number");
+  }
+  const auto* timeout = body.if_contains("timeout");
+  if (timeout && !timeout->is_string()) return Wrong("[timeout] expects a time, such as \"1s\"");
   if (const auto* source = body.if_contains("_source")) {
     TRY(search.source, SourceChoice::Of(*source));
   }

@@ -218,6 +218,78 @@ def test_what_is_not_served_is_said(client, index, call, message):
     assert client.count(index=index)["count"] == 0
 
 
+ROW = {"embedding": [1, 0, 0, 0]}
+KNN = {"field": "embedding", "query_vector": [1, 0, 0, 0], "k": 1, "num_candidates": 5}
+
+
+def mapped(more=None, **vector):
+    return {"mappings": {"properties": {"v": {"type": "dense_vector", "dims": 4, **vector}}, **(more or {})}}
+
+
+@pytest.mark.parametrize("method, path, body, kind, reason", [
+    ("PUT", "/{}/_doc/a?pipeline=clean", ROW, "illegal_argument_exception", "pipeline with id [clean] does not exist"),
+    ("POST", "/_bulk?pipeline=clean", None, "illegal_argument_exception", "pipeline with id [clean] does not exist"),
+    ("PUT", "/{}/_doc/a?refrsh=true", ROW, "illegal_argument_exception", "request [/elasticsearch/{}/_doc/a] contains unrecognized parameter: [refrsh]"),
+    ("PUT", "/{}/_doc/a?refresh=maybe", ROW, "illegal_argument_exception", "Unknown value for refresh: [maybe]."),
+    ("PUT", "/{}/_doc/a?op_type=replace", ROW, "illegal_argument_exception", "opType must be 'create' or 'index', found: [replace]"),
+    ("PUT", "/{}/_doc/a?version=3", ROW, "action_request_validation_exception", "[version] is not supported here"),
+    ("PUT", "/{}/_doc/a?require_alias=true", ROW, "illegal_argument_exception", "there are no aliases"),
+    ("GET", "/{}/_search?q=year:1995", None, "action_request_validation_exception", "[q] is not supported here"),
+    ("GET", "/{}/_search?sise=3", None, "illegal_argument_exception", "unrecognized parameter: [sise]"),
+    ("GET", "/{}/_search?size=-1", None, "illegal_argument_exception", "Failed to parse int parameter [size] with value [-1]"),
+    ("GET", "/{}/_count?q=year:1995", None, "action_request_validation_exception", "[q] is not supported here"),
+    ("DELETE", "/{}/_count", None, "illegal_argument_exception", "DELETE of [_count] is not supported here"),
+    ("POST", "/{}/_count", {"size": 3}, "parsing_exception", "request does not support [size]"),
+    ("POST", "/{}/_search", {"query": {"match_all": {"fuzzy": 1}}}, "parsing_exception", "[match_all] does not support [fuzzy]"),
+    ("POST", "/{}/_search", {"query": {"term": {"year": {"value": 1, "case_insensitive": True}}}}, "parsing_exception", "[term] does not support [case_insensitive]"),
+    ("POST", "/{}/_search", {"query": {"ids": {"values": ["a"], "type": "x"}}}, "parsing_exception", "[ids] does not support [type]"),
+    ("POST", "/{}/_search", {"query": {"constant_score": {"filter": {"match_all": {}}, "x": 1}}}, "parsing_exception", "[constant_score] does not support [x]"),
+    ("POST", "/{}/_search", {"track_total_hits": "all"}, "parsing_exception", "[track_total_hits] expects"),
+    ("POST", "/{}/_search", {"knn": {**KNN, "_name": "x"}}, "parsing_exception", "[knn] does not support [_name]"),
+    ("POST", "/{}/_search", {"knn": {**KNN, "num_candidates": 0}}, "parsing_exception", "[num_candidates] must be greater than 0"),
+    ("POST", "/{}/_search", {"knn": {**KNN, "boost": -1}}, "parsing_exception", "negative [boost]"),
+    ("POST", "/{}/_update/a", {"doc": ROW, "doc_as_upsert": "yes"}, "parsing_exception", "[doc_as_upsert] has to be true or false"),
+    ("POST", "/{}/_update/a", {"doc": ROW, "upsert": 7}, "parsing_exception", "[upsert] has to be an object"),
+    ("POST", "/{}/_search", b'{"size": 1', "parsing_exception", "the body is not JSON: incomplete JSON at byte 10"),
+    ("PUT", "/other", mapped(index_options={"type": "foo"}), "mapper_parsing_exception", "Unknown vector index options type [foo] for field [v]"),
+    ("PUT", "/other", mapped(index_options={"m": 16}), "mapper_parsing_exception", "[index_options] requires field [type]"),
+    ("PUT", "/other", mapped(index_options={"type": "hnsw", "ef": 1}), "mapper_parsing_exception", "unsupported parameters:  [ef : 1]"),
+    ("PUT", "/other", mapped(dim=4), "mapper_parsing_exception", "unknown parameter [dim] on mapper [v] of type [dense_vector]"),
+    ("PUT", "/other", mapped(dims=20000), "mapper_parsing_exception", "The number of dimensions for field [v] should be in the range [1, 16384] but was [20000]"),
+    ("PUT", "/other", mapped({"dynamic": "strict"}), "mapper_parsing_exception", "[dynamic] can be true or false here"),
+    ("PUT", "/other", mapped({"_source": {"excludes": ["v"]}}), "mapper_parsing_exception", "[_source] is not supported here"),
+    ("PUT", "/other", mapped({"propertys": {}}), "mapper_parsing_exception", "Root mapping definition has unsupported parameters:  [propertys"),
+    ("PUT", "/other", {"mappings": {"properties": {"v": {"type": "dense_vector", "dims": 4}, "t": {"type": "txt"}}}}, "mapper_parsing_exception",
+     "No handler for type [txt] declared on field [t]"),
+    ("PUT", "/other", {"mappings": {"properties": {"v": {"type": "dense_vector", "dims": 4}, "a": {"properties": {"w": {"type": "dense_vector", "dims": 4}}}}}},
+     "mapper_parsing_exception", "[a.w]: a field of type [dense_vector] has to be of the top level here"),
+    ("PUT", "/other", {**mapped(), "settings": {"index": {"default_pipeline": "x"}}}, "illegal_argument_exception", "[index.default_pipeline] is not supported"),
+    ("PUT", "/other", {**mapped(), "settings": {"number_of_shrads": 1}}, "illegal_argument_exception", "unknown setting [index.number_of_shrads]")])
+def test_nothing_that_was_asked_for_is_left_out_in_silence(server, client, index, method, path, body, kind, reason):
+    if path.startswith("/_bulk"):
+        body = b'{"index": {"_index": "%s", "_id": "a"}}\n{"embedding": [1, 0, 0, 0]}\n' % index.encode()
+    data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    answer = server.raw(method, "/elasticsearch" + path.format(index), data, {"Content-Type": "application/json"})
+    error = json.loads(answer.data)["error"]
+    assert answer.status == 400 and error["type"] == kind and reason.format(index) in error["reason"], error
+    assert client.count(index=index)["count"] == 0 and not client.indices.exists(index="other")
+
+
+def test_parameters_that_are_served_are_heeded(server, client, index):
+    fill(client, index, 20)
+    client.index(index=index, id="more", document=ROW, refresh="wait_for", pipeline="_none", timeout="5s", routing="x")
+    hits = json.loads(server.raw("GET", f"/elasticsearch/{index}/_search?size=3&from=1&pretty&_source=title").data)["hits"]["hits"]
+    assert len(hits) == 3 and all(set(hit["_source"]) <= {"title"} for hit in hits)
+    (hit,) = client.search(index=index, knn=KNN, version=True, seq_no_primary_term=True, preference="_local", source_exclude_vectors=True)["hits"]["hits"]
+    assert hit["_version"] == hit["_seq_no"] and hit["_primary_term"] == 1 and "embedding" not in hit["_source"]
+    name = unique("options")
+    client.indices.create(index=name, settings={"number_of_shards": 1, "index.refresh_interval": "1s", "analysis": {}}, mappings={
+        "dynamic": False, "_meta": {"by": "me"}, "properties": {
+            "v": {"type": "dense_vector", "dims": 4, "index_options": {"type": "int8_hnsw", "m": 16, "ef_construction": 100}},
+            "about": {"properties": {"country": {"type": "keyword"}}}}})
+    client.indices.delete(index=name)
+
+
 def test_an_index_is_a_collection_and_survives_a_restart(fresh):
     server = fresh()
     client = Elasticsearch(server.endpoint + "/elasticsearch")
