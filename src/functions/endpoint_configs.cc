@@ -55,6 +55,7 @@ Endpoints::Answer Endpoints::CreateEndpointConfig(Object input) {
   if (configs_.contains(name)) co_return std::unexpected(Existing(EndpointKind::kConfig, name));
   CO_TRY(CheckServed(input));
   std::set<std::string_view> names;
+  double weights = 0;
   for (const auto& value : *ArrayOf(input, "ProductionVariants")) {
     const auto& variant = value.as_object();
     const auto its = TextOf(variant, "VariantName");
@@ -62,6 +63,8 @@ Endpoints::Answer Endpoints::CreateEndpointConfig(Object input) {
       co_return SageMakerInvalid(
           fmt::format("ProductionVariants: the variant name '{}' comes twice.", its));
     }
+    const auto* weight = variant.if_contains("InitialVariantWeight");
+    weights += weight ? weight->to_number<double>() : 1;
     const auto model = TextOf(variant, "ModelName");
     if (model.empty()) {
       co_return SageMakerInvalid(fmt::format(
@@ -72,6 +75,10 @@ Endpoints::Answer Endpoints::CreateEndpointConfig(Object input) {
     if (!models_.contains(model)) {
       co_return std::unexpected(Missing(EndpointKind::kModel, model));
     }
+  }
+  if (names.size() > 1 && weights <= 0) {
+    co_return SageMakerInvalid(
+        "ProductionVariants: the InitialVariantWeight of one variant at least must be above 0.");
   }
   auto record = std::make_shared<ConfigRecord>();
   record->name = name;

@@ -51,6 +51,14 @@ double WeightOf(const json::object& input, std::string_view key, double otherwis
   return value && value->is_number() ? value->to_number<double>() : otherwise;
 }
 
+// Shares of calls are of the sum of all weights.
+Result<void> CheckWeights(const std::vector<EndpointVariant>& variants) {
+  auto some = [](const EndpointVariant& variant) { return variant.weight > 0; };
+  if (variants.size() < 2 || std::ranges::any_of(variants, some)) return {};
+  return SageMakerInvalid(
+      "DesiredWeight: the weight of one of the endpoint's variants at least must be above 0.");
+}
+
 EndpointVariant* FindVariant(std::vector<EndpointVariant>& variants, std::string_view name) {
   const auto found = std::ranges::find(variants, name, &EndpointVariant::name);
   return found == variants.end() ? nullptr : &*found;
@@ -134,6 +142,7 @@ Endpoints::Answer Endpoints::UpdateEndpoint(Object input) {
   record->next_config = TextOf(input, "EndpointConfigName");
   CO_TRY(record->next, VariantsOf(record->next_config));
   Retain(input, record->variants, record->next);
+  CO_TRY(CheckWeights(record->next));
   CO_TRY(co_await Store<EndpointRecord>(EndpointKind::kEndpoint, endpoints_, record));
   StartTurn(name);
   co_return json::object{{"EndpointArn", Arn(EndpointKind::kEndpoint, name)}};
@@ -162,6 +171,7 @@ Endpoints::Answer Endpoints::UpdateEndpointWeightsAndCapacities(Object input) {
     variant->instances =
         static_cast<int>(IntOf(wanted, "DesiredInstanceCount").value_or(variant->instances));
   }
+  CO_TRY(CheckWeights(record->variants));
   record->modified = clock_.Wall();
   CO_TRY(co_await Store<EndpointRecord>(EndpointKind::kEndpoint, endpoints_, record));
   co_return json::object{{"EndpointArn", Arn(EndpointKind::kEndpoint, name)}};

@@ -30,6 +30,30 @@ std::string TextAt(const json::object& from, std::string_view key) {
   return value && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+constexpr std::string_view kReady = "READY";
+
+// What the repository's index says of a version.
+json::object IndexRow(const json::object& version, bool unloaded,
+                      const ModelDoor::Failures& failures) {
+  std::string name = TextAt(version, "FunctionName"), number = TextAt(version, "Version");
+  std::string_view state = kReady;
+  std::string reason;
+  auto failed = failures.find({name, number});
+  if (unloaded) {
+    state = "UNAVAILABLE";
+    reason = "unloaded";
+  } else if (auto is = TextAt(version, "State"); is == "Pending") {
+    state = "LOADING";
+  } else if (is == "Failed") {
+    state = "UNAVAILABLE";
+    reason = TextAt(version, "StateReason");
+  } else if (failed != failures.end()) {
+    state = "UNAVAILABLE";
+    reason = failed->second;
+  }
+  return {{"name", name}, {"version", number}, {"state", state}, {"reason", reason}};
+}
+
 }  // namespace
 
 bool IsModel(const Version& version) { return version.runtime == kModelRuntime; }
@@ -98,6 +122,7 @@ Task<Result<InferBody>> ModelDoor::Infer(ModelRequest request, InferBody body) {
   co_return InferBody{model ? std::move(result.content_type) : "", std::move(result.payload)};
 }
 
+// As the registry lists them.
 Task<json::array> ModelDoor::VersionsOf(std::string model) {
   json::array versions;
   json::object asked{{"FunctionName", model}};
@@ -107,7 +132,7 @@ Task<json::array> ModelDoor::VersionsOf(std::string model) {
         co_await core_.parts.registry.Execute("ListVersionsByFunction", std::move(page_input));
     if (!page) co_return versions;
     for (auto& entry : page->at("Versions").as_array()) {
-      versions.push_back(entry.at("Version"));
+      versions.push_back(std::move(entry));
     }
     auto next = TextAt(*page, "NextMarker");
     if (next.empty()) co_return versions;
@@ -132,13 +157,31 @@ Task<Result<json::object>> ModelDoor::Metadata(ModelRequest request) {
     metadata = std::move(parsed.get_object());
   }
   metadata["name"] = request.model;
-  metadata["versions"] = co_await VersionsOf(request.model);
+  json::array numbers;
+  for (auto& version : co_await VersionsOf(request.model)) {
+    numbers.push_back(std::move(version.at("Version")));
+  }
+  metadata["versions"] = std::move(numbers);
   co_return metadata;
 }
 
+ModelDoor::Failures ModelDoor::LoadFailures() const {
+  Failures failures;
+  if (!core_.parts.instances) return failures;
+  for (auto& status : core_.parts.instances().templates) {
+    if (status.failure.empty()) continue;
+    failures[{std::move(status.function), std::move(status.version)}] = std::move(status.failure);
+  }
+  return failures;
+}
+
 Task<Result<void>> ModelDoor::Ready(std::string model, std::string version) {
-  CO_TRY(co_await Resolve(std::move(model), std::move(version)));
-  co_return Result<void>();
+  CO_TRY(auto resolved, co_await Resolve(model, std::move(version)));
+  auto failures = LoadFailures();
+  auto failed = failures.find({resolved.version->function, resolved.version->number});
+  if (failed == failures.end()) co_return Result<void>();
+  co_return Fail(Code::kUnavailable,
+                 fmt::format("model '{}' failed to load: {}", model, failed->second));
 }
 
 Task<Result<void>> ModelDoor::WarmUp(ModelRequest request) {
@@ -152,21 +195,16 @@ Task<Result<void>> ModelDoor::WarmUp(ModelRequest request) {
 
 Task<Result<json::array>> ModelDoor::Index(bool ready_only) {
   json::array index;
+  const auto failures = LoadFailures();
   for (const auto& name : core_.parts.registry.Names()) {
     auto known = co_await DescribeFunction(name);
     if (!known) continue;  // deleted meanwhile
-    const auto& configuration = known->at("Configuration").as_object();
-    if (TextAt(configuration, "Runtime") != kModelRuntime) continue;
+    if (TextAt(known->at("Configuration").as_object(), "Runtime") != kModelRuntime) continue;
     auto* tags = known->if_contains("Tags");
     bool unloaded = tags && tags->is_object() && tags->get_object().contains(kUnloadedTag);
-    bool failed = TextAt(configuration, "State") == "Failed";
-    if (ready_only && (unloaded || failed)) continue;
-    std::string reason = unloaded ? "unloaded" : failed ? TextAt(configuration, "StateReason") : "";
     for (auto& version : co_await VersionsOf(name)) {
-      index.push_back({{"name", name},
-                       {"version", version},
-                       {"state", unloaded || failed ? "UNAVAILABLE" : "READY"},
-                       {"reason", reason}});
+      auto row = IndexRow(version.as_object(), unloaded, failures);
+      if (!ready_only || TextAt(row, "state") == kReady) index.push_back(std::move(row));
     }
   }
   co_return index;

@@ -13,8 +13,10 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "gateway/gateway_core.h"
 #include "wire/infer_message.h"
@@ -45,6 +47,9 @@ struct ModelRequest {
 
 class ModelDoor {
  public:
+  // Why versions cannot be loaded, by function and number.
+  using Failures = std::map<std::pair<std::string, std::string>, std::string>;
+
   explicit ModelDoor(GatewayCore& core) : core_(core) {}
 
   Task<Result<Resolved>> Resolve(std::string model, std::string version);
@@ -54,7 +59,7 @@ class ModelDoor {
   Task<Result<InferBody>> Infer(ModelRequest request, InferBody body);
   // v2 metadata, with the versions that the registry has.
   Task<Result<boost::json::object>> Metadata(ModelRequest request);
-  // Whether a call would find it; starts nothing.
+  // Whether a call would find it, and its last start did not fail; starts nothing.
   Task<Result<void>> Ready(std::string model, std::string version);
   // Starts an instance of a model, so that the first call finds it loaded.
   Task<Result<void>> WarmUp(ModelRequest request);
@@ -65,6 +70,7 @@ class ModelDoor {
 
  private:
   Task<Result<InvocationResult>> Ask(Invocation invocation);
+  Failures LoadFailures() const;
   Task<boost::json::array> VersionsOf(std::string model);
   Task<Result<boost::json::object>> DescribeFunction(std::string model);
 

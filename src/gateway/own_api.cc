@@ -84,7 +84,8 @@ json::object TemplateRow(const TemplateStatus& status) {
           {"clones", status.clones},
           {"spares", status.spares},
           {"spares_wanted", status.spares_wanted},
-          {"spare_memory_mb", status.spare_memory.WholeMiB()}};
+          {"spare_memory_mb", status.spare_memory.WholeMiB()},
+          {"failure", status.failure}};
 }
 
 }  // namespace

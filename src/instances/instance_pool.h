@@ -98,6 +98,7 @@ class InstancePool {
   Bytes TemplateMemory() const;
   void DropTemplate(std::chrono::nanoseconds wait);
   Bytes SpareMemory() const;
+  bool HasReady() const;
 
   bool Retired() const { return retired_; }
   bool Unused() const { return instances_.empty() && waiters_.empty() && visitors_ == 0; }
@@ -188,6 +189,7 @@ class InstancePool {
 
   std::optional<bool> may_be_cloned_;  // what the launch plan says, once it was asked
   std::optional<Error> prepare_error_;
+  std::string start_failure_;  // of the code, at the last start; "" where that went well
   Signal prepared_;
   int provisioned_ = 0;
   std::string provisioned_failure_;

@@ -86,6 +86,7 @@ struct TemplateStatus {
   std::size_t spares = 0;
   std::size_t spares_wanted = 0;
   Bytes spare_memory;
+  std::string failure;  // why its last start failed, where nothing of it can serve; "" otherwise
 };
 
 class InstancePool;

@@ -58,9 +58,13 @@ Error InstancePool::PrepareError(const Instance& instance) const {
   return {Code::kInvalid, std::string(why.error_type) + ": " + why.text};
 }
 
+// Whether an instance can serve that is there already.
+bool InstancePool::HasReady() const {
+  return busy_ > 0 || !idle_.empty() || !provisioned_idle_.empty() || !spares_.empty();
+}
+
 Task<Result<void>> InstancePool::HaveOne(Deadline deadline) {
-  const bool some = busy_ > 0 || !idle_.empty() || !provisioned_idle_.empty() || !spares_.empty();
-  if (some) co_return Result<void>();
+  if (HasReady()) co_return Result<void>();
   CO_TRY(Instance * instance, co_await Wait(deadline));
   Result<void> outcome;
   instance->SetFirst(StartKind::kWarm, {});  // its first caller does not wait for it
@@ -218,6 +222,7 @@ TemplateStatus InstancePool::DescribeTemplate(SteadyTime now) const {
   status.memory = TemplateMemory();
   status.spares = spares_.size();
   status.spare_memory = SpareMemory();
+  if (!HasReady() && !template_.Clonable()) status.failure = start_failure_;
   if (template_.Clonable()) {
     status.spares_wanted = SparesWanted(now);
     status.age = now - template_.ReadySince();

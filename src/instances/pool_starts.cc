@@ -213,6 +213,7 @@ void InstancePool::TellTemplate(Instance& instance) {
 }
 
 void InstancePool::TemplateReady(Instance& instance) {
+  start_failure_.clear();
   instance.MarkTemplate();
   learned_.scheduler.RecordStart(instance.InitDuration());
   Sample(instance);
@@ -221,6 +222,7 @@ void InstancePool::TemplateReady(Instance& instance) {
 
 // An instance that has just initialised.
 void InstancePool::Serve(Instance& instance) {
+  start_failure_.clear();
   learned_.capacity = instance.Capacity();
   learned_.scheduler.RecordStart(instance.InitDuration(), instance.Cloned());
   Sample(instance);
@@ -249,6 +251,7 @@ void InstancePool::Serve(Instance& instance) {
 
 void InstancePool::StartFailed(Instance& instance) {
   const auto& failure = *instance.Failure();
+  if (!failure.error) start_failure_ = PrepareError(instance).message;
   if (template_.Process() == &instance) template_.InitFailed(service_.clock_.Now());
   if (instance.role == Role::kTemplate) prepare_error_ = PrepareError(instance);
   if (TryAgain(instance)) return;

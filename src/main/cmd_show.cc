@@ -170,6 +170,9 @@ std::string Starts(const Terminal& t, const Facts& facts) {
     } else if (stage == "not clonable" || stage == "off") {
       AddFact(out, t, name, stage == "off" ? "afresh: clones are off" : "afresh");
     }
+    if (auto failure = JsonText(row, "failure"); !failure.empty()) {
+      AddFact(out, t, name, "not at all, by its last start: " + failure);
+    }
     const boost::json::value& reasons = JsonMember(row, "reasons");
     if (!reasons.is_array()) continue;
     for (const auto& reason : reasons.as_array()) {

@@ -148,10 +148,12 @@ Result<ModelCall> ModelCodec::DecodeJson(std::string_view payload, std::string_v
     if (event["isBase64Encoded"].get(base64) != simdjson::SUCCESS) base64 = false;
     return DecodeHttpEvent(std::string(body), base64);  // a copy: the parser is used again
   }
-  if (event["instances"].error() == simdjson::SUCCESS) return DecodeInstances(signature_, event);
-  if (event["inputs"].get(inputs) != simdjson::SUCCESS) {
-    return InvalidInput("the event has neither \"instances\" nor \"inputs\"");
+  const bool named = event["inputs"].get(inputs) == simdjson::SUCCESS;
+  if (event["instances"].error() == simdjson::SUCCESS) {
+    if (!named) return DecodeInstances(signature_, event);
+    return InvalidInput("the event has both \"instances\" and \"inputs\"; give one of them");
   }
+  if (!named) return InvalidInput("the event has neither \"instances\" nor \"inputs\"");
   if (inputs.is_array()) return DecodeInference(signature_, event, tail);
   return DecodeNamedInputs(signature_, event);
 }

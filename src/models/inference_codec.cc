@@ -113,7 +113,13 @@ Result<void> ReadInput(const ModelSignature& signature, element json, std::strin
     return WrongInput(info, "a shared memory region, which is not supported");
   }
   std::uint64_t size = 0;
-  if (input["parameters"]["binary_data_size"].get(size) == simdjson::SUCCESS) {
+  if (element given; input["parameters"]["binary_data_size"].get(given) == simdjson::SUCCESS) {
+    if (input["data"].error() == simdjson::SUCCESS) {
+      return WrongInput(info, "both \"data\" and \"binary_data_size\"; give one of them");
+    }
+    if (given.get(size) != simdjson::SUCCESS) {
+      return WrongInput(info, "a \"binary_data_size\" that is no size");
+    }
     if (size > tail.size()) {
       return WrongInput(
           info, fmt::format("binary_data_size {} where {} bytes are left", size, tail.size()));

@@ -1,7 +1,7 @@
 #pragma once
 // ONNX Runtime's C API with owners and errors of ours. Included by the files that call it, and by
 // no header.
-// Errors   What ONNX Runtime refuses is kInvalid with its own message.
+// Errors   What ONNX Runtime refuses is kInvalid with its own reason (ort_reason.h).
 
 #include <onnxruntime_c_api.h>
 
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "models/ort_reason.h"
 
 namespace samovar {
 
@@ -34,9 +35,9 @@ using OrtOwned = std::unique_ptr<T, OrtRelease>;
 // Takes the status.
 inline Result<void> Checked(OrtStatus* status) {
   if (status == nullptr) return {};
-  std::string message = Ort().GetErrorMessage(status);
+  std::string reason = OrtReason(Ort().GetErrorMessage(status));
   Ort().ReleaseStatus(status);
-  return Fail(Code::kInvalid, std::move(message));
+  return Fail(Code::kInvalid, std::move(reason));
 }
 
 // What a call of the form `OrtStatus* F(..., T** out)` makes: Made<OrtEnv>([](auto** out) {...}).

@@ -76,6 +76,10 @@ Result<InferTensor> ReadTensor(const json::value& from, std::string_view& rest) 
     }
   }
   if (auto* size = tensor.parameters.if_contains(kBinarySize)) {
+    if (entry.contains("data")) {
+      return Fail(Code::kInvalid, fmt::format("{}: both data and {} are given; give one of them",
+                                              tensor.name, kBinarySize));
+    }
     boost::system::error_code error;
     auto bytes = size->to_number<std::size_t>(error);
     if (error || bytes > rest.size()) {

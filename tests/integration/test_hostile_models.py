@@ -5,6 +5,7 @@ import pathlib
 import threading
 
 import numpy
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -53,6 +54,12 @@ def deep(levels):
     return b"\x08\x08" + field(7, graph) + field(8, b"\x10\x11")
 
 
+def future():
+    model = onnx.load_from_string(ROWS)
+    model.ir_version = 99
+    return model.SerializeToString()
+
+
 HOSTILE = {
     "truncated": (ROWS[:-20], "Model.LoadFailed", "model.onnx"),
     "no model at all": (b"\xff" * 100, "Model.LoadFailed", "model.onnx"),
@@ -71,6 +78,9 @@ HOSTILE = {
     "data that is not there": (external("weights.bin"), "Model.LoadFailed", "not in the package"),
     "an operator nobody has": (build([node("Nonsense", ["x"], ["y"])], [("x", FLOAT, [1])], [("y", FLOAT, [1])]),
                                "Model.LoadFailed", "Nonsense"),
+    "a format of the future": (future(), "Model.LoadFailed", "failed: Unsupported model IR version: 99"),
+    "an opset of the future": (build([node("Neg", ["x"], ["y"])], [("x", FLOAT, [1])], [("y", FLOAT, [1])], opset=999),
+                               "Model.LoadFailed", "failed: ONNX Runtime only *guarantees* support"),
 }
 
 

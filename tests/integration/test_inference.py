@@ -11,8 +11,8 @@ import tritonclient.http
 from google.protobuf.json_format import MessageToDict
 from tritonclient.utils import InferenceServerException
 
-from harness import unique
-from models import STRING, ask, column, deploy, identity, publish, scaled, trees_with_zipmap
+from harness import pack, unique
+from models import STRING, ask, column, deploy, files_of, identity, publish, scaled, trees_with_zipmap
 
 X = numpy.array([[1, 2, 3, 4], [0.5, 0, -1, 1e3]], numpy.float32)
 SUM = numpy.array([[10], [999.5]], numpy.float32)
@@ -171,6 +171,34 @@ def test_the_repository_lists_unloads_and_loads(server, door):
     assert state() == "READY" and client.is_model_ready(function)
     numpy.testing.assert_array_equal(door.infer(function, data).as_numpy("y"), [[3, 3]])
     refused(door, "unknown model", lambda: client.load_model(unique()))
+
+
+def test_what_cannot_be_loaded_is_not_ready(server, door):
+    """From its first start on; of several versions the one that it is."""
+    function = deploy(server, scaled(3), Publish=True)
+    client, data = door.client, {"x": numpy.ones((1, 2), numpy.float32)}
+
+    def listed(**more):
+        index = door.plain(client.get_model_repository_index(**more))
+        index = index if isinstance(index, list) else index["models"]
+        return {m["version"]: (m["state"], m.get("reason", "")) for m in index if m["name"] == function}
+
+    server.client().update_function_code(FunctionName=function, ZipFile=pack(files_of(b"no model")))
+    server.updated(function)
+    refused(door, "model.onnx", lambda: door.infer(function, data))
+    assert not client.is_model_ready(function) and client.is_model_ready(function, "1")
+    states = listed()
+    assert states["1"] == ("READY", "")
+    assert states["$LATEST"][0] == "UNAVAILABLE" and "Model.LoadFailed" in states["$LATEST"][1], states
+    if door.kind == "http":
+        answer = server.raw("GET", f"/v2/models/{function}/ready")
+        assert answer.status == 503 and f"model '{function}' failed to load: Model.LoadFailed" in answer.data.decode()
+        ready = json.loads(server.raw("POST", "/v2/repository/index", b'{"ready": true}').data)
+        assert [m["version"] for m in ready if m["name"] == function] == ["1"]
+    server.client().update_function_code(FunctionName=function, ZipFile=pack(files_of(scaled(2))))
+    server.updated(function)
+    assert client.is_model_ready(function) and listed()["$LATEST"] == ("READY", "")
+    numpy.testing.assert_array_equal(door.infer(function, data).as_numpy("y"), [[2, 2]])
 
 
 def test_versions_and_aliases_are_versions_of_the_protocol(server, door):

@@ -124,6 +124,11 @@ def test_variants_share_calls_by_weight_and_can_be_named(server, control, runtim
     config = config_of(control, ("a", model_of(control, f"{one}:1"), 3), ("b", model_of(control, two), 1),
                        ("c", model_of(control, two), 0))
     endpoint = endpoint_of(control, config)
+    with refused(INVALID, 400, "InitialVariantWeight of one variant at least must be above 0"):
+        config_of(control, ("a", model_of(control, two), 0), ("b", model_of(control, two), 0))
+    with refused(INVALID, 400, "one of the endpoint's variants at least must be above 0"):
+        control.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=[
+            {"VariantName": "a", "DesiredWeight": 0}, {"VariantName": "b", "DesiredWeight": 0}])
     went = [call(runtime, endpoint)["InvokedProductionVariant"] for _ in range(200)]
     assert 110 <= went.count("a") <= 185 and went.count("a") + went.count("b") == 200
     answer = call(runtime, endpoint, TargetVariant="c")
