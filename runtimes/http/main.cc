@@ -53,7 +53,7 @@ constexpr std::uint64_t kMaxAnswer = 64 << 20;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Executor>());
 // An answer that says that the time is up must come before the server ends us for it.
 constexpr std::chrono::milliseconds kLead{25};
-constexpr std::chrono::seconds kPatience{1};  // with a program that refuses a connection
+constexpr std::chrono::seconds kPatience{1};  // with a program that may be about to end
 // Of a streamed answer: how much is read at once, and how far it may be ahead of what was taken.
 constexpr std::size_t kPiece = 32 << 10;
 constexpr std::size_t kAhead = 128 << 10;
@@ -125,21 +125,21 @@ class Wrapper {
       AnswerError("Http.BadEvent", id, (meta ? event.error() : meta.error()).message);
       co_return;
     }
-    const auto until =
+    const auto deadline =
         std::chrono::system_clock::time_point(std::chrono::milliseconds(meta->deadline_ms)) - kLead;
+    const auto until =
+        std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now());
     Stream stream(Executor(loop_.get_executor()));
-    stream.expires_after(until - std::chrono::system_clock::now());
+    stream.expires_at(until);
     if (meta->streaming && event->http) {
-      const auto left = until - std::chrono::system_clock::now();
-      co_return co_await StreamAnswer(id, stream, event->request,
-                                      std::chrono::steady_clock::now() + left);
+      co_return co_await StreamAnswer(id, stream, event->request, until);
     }
     http::response_parser<http::string_body> parser;
     parser.body_limit(kMaxAnswer);
     parser.skip(event->request.method() == http::verb::head);
     const auto failed = co_await Exchange(stream, event->request, parser);
     if (failed) {
-      AnswerFailed(id, failed);
+      co_await AnswerFailed(id, failed, until);
     } else if (!event->http && parser.get().result_int() >= 400) {
       AnswerError("Http.Status", id,
                   "the program answered with status " + std::to_string(parser.get().result_int()));
@@ -152,11 +152,25 @@ class Wrapper {
     }
   }
 
-  void AnswerFailed(const std::string& id, beast::error_code failed) {
+  Task<> AnswerFailed(const std::string& id, beast::error_code failed,
+                      std::chrono::steady_clock::time_point until) {
     if (failed == beast::error::timeout) {
-      AnswerError("Sandbox.Timedout", id, "the program had not answered when the time was up");
-    } else {
-      AnswerError("Http.NoAnswer", id, "the program did not answer: " + failed.message());
+      co_return AnswerError("Sandbox.Timedout", id,
+                            "the program had not answered when the time was up");
+    }
+    co_await WaitForItsEnd(until);
+    AnswerError("Http.NoAnswer", id, "the program did not answer: " + failed.message());
+  }
+
+  // Of a program that ends, the connections close first. An answer in between would tell the
+  // server that we live, and it would send the next call here.
+  Task<> WaitForItsEnd(std::chrono::steady_clock::time_point until) {
+    asio::steady_timer pause(loop_);
+    until = std::min(until, std::chrono::steady_clock::now() + kPatience);
+    while (std::chrono::steady_clock::now() < until) {
+      ProgramMayHaveEnded();
+      pause.expires_after(kLead);
+      co_await pause.async_wait(kTuple);
     }
   }
 
@@ -204,7 +218,7 @@ class Wrapper {
     if (!failed) {
       failed = std::get<0>(co_await http::async_read_header(stream, buffer, parser, kTuple));
     }
-    if (failed) co_return AnswerFailed(id, failed);
+    if (failed) co_return co_await AnswerFailed(id, failed, until);
     Streaming state(loop_, stream, until);
     streaming_[id] = &state;
     SendPart(FrameType::kStreamBegin, kPreludeType, id, "");
@@ -213,6 +227,9 @@ class Wrapper {
     streaming_.erase(id);
     if (state.cancelled || !failed) co_return SendPart(FrameType::kStreamEnd, "", id, "");
     const bool late = failed == beast::error::timeout;
+    if (failed == http::error::partial_message || failed == asio::error::connection_reset) {
+      co_await WaitForItsEnd(until);
+    }
     const std::string_view kind = late ? "Sandbox.Timedout" : "Http.NoAnswer";
     SendPart(FrameType::kStreamEnd, kind, id,
              ErrorFrame(FrameType::kError, kind, "",

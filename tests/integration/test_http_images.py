@@ -13,7 +13,7 @@ from images import Layout, create
 
 pytestmark = pytest.mark.timeout(300)
 
-SERVICE = """import http.server, json, os, signal, sys, threading
+SERVICE = """import http.server, json, os, signal, socket, sys, threading
 together, most, lock, gate = 0, 0, threading.Lock(), threading.Barrier(4)
 go, left = threading.Event(), []
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -78,6 +78,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.path == "/end":
             os._exit(3)
+        if self.path == "/fade":
+            SERVER.socket.shutdown(socket.SHUT_RDWR)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            threading.Event().wait(0.3)
+            os._exit(3)
         if self.path == "/slow":
             threading.Event().wait(30)
         about = {"path": self.path, "method": self.command, "headers": dict(self.headers.items())}
@@ -88,7 +93,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_PUT = do_HEAD = do_DELETE = do_GET
 class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
-Server(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+SERVER = Server(("0.0.0.0", int(sys.argv[1])), Handler)
+SERVER.serve_forever()
 """
 
 
@@ -200,8 +206,9 @@ def test_invoke_reaches_the_service_too(service):
     assert bad.error and bad.payload["errorType"] == "Http.BadEvent"
 
 
-def test_a_service_that_ends_is_started_anew(service):
-    assert service.call("/end").status == 502
+@pytest.mark.parametrize("path", ["/end", "/fade"])  # at once; a while after it closed its sockets
+def test_a_service_that_ends_is_started_anew(service, path):
+    assert service.call(path).status == 502
     assert service.call("/again").status == 201
 
 
