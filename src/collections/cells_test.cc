@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <set>
+
+#include "collections/collection_model.h"
+#include "collections/test_files.h"
+
 namespace samovar {
 namespace {
 
@@ -26,6 +32,79 @@ TEST(Cells, WhoLooksForCentresHearsOfAStopAfterEachRow) {
     EXPECT_LE(so_far, stop + 8);
   }
 }
+
+class CentresTest : public ::testing::TestWithParam<Metric> {
+ protected:
+  static constexpr int kDimension = 256;
+  static constexpr int kRows = 1200;
+
+  void SetUp() override {
+    ASSERT_TRUE(Collection::Create(disk_, Paths()));
+    CollectionOptions options;
+    options.first_rows = options.most_rows = kRows;
+    options.small_rows = kRows;  // each flush makes a segment of its own
+    rows_ = Collection::Open(disk_, clock_, Paths(), schema_, 7, options).value();
+  }
+  CollectionPaths Paths() const { return {folder_.Path() + "/kept", folder_.Path() + "/live"}; }
+  // Sealed: rows near one of so many places; with none they are noise.
+  void Flush(const std::vector<std::vector<float>>& places) {
+    Batch batch(schema_);
+    for (int i = 0; i < kRows; ++i) {
+      auto vector = Noise(places.empty() ? 1 : 0.05F);
+      if (!places.empty()) {
+        const auto& place = places[random_() % places.size()];
+        for (int d = 0; d < kDimension; ++d) vector[d] += place[d];
+      }
+      ASSERT_TRUE(batch.Put(std::to_string(id_++), vector, "{}"));
+    }
+    ASSERT_TRUE(CommitOne(*rows_, batch));
+    ASSERT_TRUE(rows_->Flush());
+  }
+  std::vector<float> Noise(float width) {
+    std::normal_distribution<float> normal(0, width);
+    std::vector<float> values(kDimension);
+    for (float& value : values) value = normal(random_);
+    return values;
+  }
+  std::vector<std::vector<float>> Places(int count) {
+    std::vector<std::vector<float>> places;
+    for (int i = 0; i < count; ++i) places.push_back(Noise(1));
+    return places;
+  }
+  // How many kinds of centres the segments stand around.
+  std::size_t Kinds() const {
+    std::set<std::uint64_t> kinds;
+    const Snapshot now = rows_->Latest();
+    for (const auto& segment : now.Parts().segments) {
+      if (segment->RowCells()) kinds.insert(segment->RowCells()->CentresHash());
+    }
+    return kinds.size();
+  }
+
+  const Schema schema_{kDimension, GetParam(), Storage::kF32};
+  TestFolder folder_;
+  FailingDisk disk_;
+  FakeClock clock_;
+  std::mt19937 random_{11};
+  int id_ = 0;
+  std::shared_ptr<Collection> rows_;
+};
+
+TEST_P(CentresTest, AreFoundOnceForRowsThatLieInNoClusters) {
+  for (int i = 0; i < 5; ++i) Flush({});
+  EXPECT_EQ(Kinds(), 1U);
+}
+
+TEST_P(CentresTest, AreFoundAnewForRowsThatLieElsewhere) {
+  const auto places = Places(20);
+  for (int i = 0; i < 3; ++i) Flush(places);
+  EXPECT_EQ(Kinds(), 1U);
+  Flush(Places(20));
+  EXPECT_EQ(Kinds(), 2U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, CentresTest,
+                         ::testing::Values(Metric::kDot, Metric::kCosine, Metric::kL2));
 
 }  // namespace
 }  // namespace samovar

@@ -226,7 +226,11 @@ class Collection {
   std::uint32_t learned_enough_ = 0;      // what a search had to compare then
   std::uint64_t centres_of_ = 0;          // the merged segment that has them; 0: found by a flush
   std::uint64_t refused_ = 0;             // whose centres do not fit what is written
-  double learned_fit_ = 0;
+  double learned_fit_ = 0;  // how near to them rows were that they were not found from
+  struct {
+    std::uint64_t segment = 0;
+    double fit = 0;
+  } merged_fit_;                     // of the segment that a merge made last
   std::set<std::uint64_t> merging_;  // segments that a merge reads, until it is adopted
   std::unique_ptr<Fresh> merged_;    // done, to be adopted by the next flush
   std::uint64_t idle_generation_ = 0;

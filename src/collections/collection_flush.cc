@@ -214,7 +214,10 @@ Result<void> Collection::Install(Job& job) {
     segments.push_back(view_->segments[i]);
   }
   TRY(Publish(std::move(segments)));
-  if (job.fresh.size() > 1) merging_.clear();
+  if (job.fresh.size() > 1) {
+    merging_.clear();
+    merged_fit_ = {job.fresh[1]->number, job.fresh[1]->fit};
+  }
   flushing_ = false;
   touched_.clear();
   flush_error_.reset();

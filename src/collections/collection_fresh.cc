@@ -18,8 +18,11 @@ constexpr auto kNowhere = layout::kNoLink;
 constexpr std::uint64_t kOutgrown = 4;   // times as many rows as centres were found with
 constexpr std::size_t kMostAtOnce = 16;  // rows whose cells are looked for
 constexpr std::size_t kBytesAtOnce = 16 << 10;
-constexpr double kFits = 0.75;          // of the fit that centres had when they were found
-constexpr std::uint64_t kFitted = 256;  // rows that tell it
+constexpr double kFits = 0.75;  // of the fit that centres had when they were found
+// One row of so many is not used to find centres, and tells how they fit: rows that lie in no
+// clusters are much nearer to centres that were found from them than others are that come.
+constexpr std::uint64_t kHeldOut = 16;
+constexpr std::uint64_t kFitted = 1024;  // rows at most that tell it
 
 // Which cell a row belongs to. In a segment around the same centres it stands in its cell already.
 class CellFinder {
@@ -52,23 +55,11 @@ class CellFinder {
       auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
       queries_.push_back(query ? std::move(*query) : QueryVector(centres_.schema));
     }
-    if (!rows.empty()) Note(queries_.front());
     centres_.Nearest(queries_, nearest_);
     return nearest_;
   }
-  // How much nearer rows are to their centre than to any: 1 is on it, 0 no nearer.
-  double Fit() const { return all_ > 0 ? 1 - near_ / all_ : 1; }
 
  private:
-  void Note(const QueryVector& query) {
-    ranks_.resize(centres_.Count());
-    query.Rank(centres_.bytes.data(), ranks_.size(), centres_.facts.data(), ranks_.data());
-    const double one = centres_.schema.metric == Metric::kL2 ? 0 : 1;  // a distance is `one` - rank
-    const double sum = std::accumulate(ranks_.begin(), ranks_.end(), 0.0);
-    near_ += one - *std::ranges::max_element(ranks_);
-    all_ += one - sum / static_cast<double>(ranks_.size());
-  }
-
   const Snapshot& at_;
   const CellCentres& centres_;
   const std::uint64_t hash_;
@@ -77,10 +68,37 @@ class CellFinder {
   std::uint32_t cell_ = 0;
   std::vector<QueryVector> queries_;
   std::vector<std::uint32_t> nearest_;
-  std::vector<float> ranks_;
-  double near_ = 0;
-  double all_ = 0;
 };
+
+// Of rows in order, one of so many: those that were held out, but for those that stand around the
+// same centres already.
+std::vector<RowRef> HeldOut(const Snapshot& at, std::span<const RowRef> rows,
+                            const CellCentres& centres) {
+  CellFinder finder(at, centres);
+  std::vector<RowRef> held;
+  const std::size_t step = kHeldOut * std::max<std::size_t>(1, rows.size() / (kHeldOut * kFitted));
+  for (std::size_t i = 0; i < rows.size(); i += step) {
+    if (!finder.Known(rows[i])) held.push_back(rows[i]);
+  }
+  return held;
+}
+
+// How much nearer rows are to their centre than to any: 1 is on it, 0 no nearer.
+double FitOf(const Snapshot& at, std::span<const RowRef> rows, const CellCentres& centres) {
+  std::vector<float> ranks(centres.Count());
+  const double one = centres.schema.metric == Metric::kL2 ? 0 : 1;  // a distance is `one` - rank
+  double near = 0;
+  double all = 0;
+  for (const RowRef row : rows) {
+    const auto query = QueryVector::Of(centres.schema, at.Vector(row));
+    if (!query || ranks.empty()) continue;
+    query->Rank(centres.bytes.data(), ranks.size(), centres.facts.data(), ranks.data());
+    const double sum = std::accumulate(ranks.begin(), ranks.end(), 0.0);
+    near += one - *std::ranges::max_element(ranks);
+    all += one - sum / static_cast<double>(ranks.size());
+  }
+  return all > 0 ? 1 - near / all : 1;
+}
 
 }  // namespace
 
@@ -131,14 +149,17 @@ Result<void> Collection::WriteFresh(Fresh& fresh) {
 }
 
 CellCentres Collection::LearnCentres(const Fresh& fresh) const {
+  const std::uint64_t count = fresh.rows.size();
   return FindCentres(
-      schema_, fresh.rows.size(), [&](std::uint64_t i) { return fresh.at.Vector(fresh.rows[i]); },
+      schema_, count - (count + kHeldOut - 1) / kHeldOut,
+      [&](std::uint64_t i) { return fresh.at.Vector(fresh.rows[i + i / (kHeldOut - 1) + 1]); },
       [this] { return stopping_.load(); });
 }
 
 // Found anew from these rows.
 void Collection::SortByOwnCentres(Fresh& fresh) const {
   const CellCentres centres = LearnCentres(fresh);
+  fresh.fit = FitOf(fresh.at, HeldOut(fresh.at, fresh.rows, centres), centres);
   const auto cell = SortByCell(fresh, centres);
   if (cell.empty()) return;
   const auto& segments = fresh.at.Parts().segments;
@@ -173,10 +194,15 @@ void Collection::BorrowCentres(const Snapshot& at) {
   centres_of_ = segments[largest]->Name().number;
   learned_rows_ = rows;
   learned_enough_ = cells.EnoughPart();
-  CellFinder finder(at, *centres_);
+  if (merged_fit_.segment == centres_of_) {
+    learned_fit_ = merged_fit_.fit;
+    return;
+  }
+  // Better than rows fit that were held out, but they are no longer known.
+  std::vector<RowRef> some;
   const std::uint64_t step = std::max<std::uint64_t>(1, rows / kFitted);
-  for (std::uint64_t row = 0; row < rows; row += step) finder.Find({{RowRef{largest, row}}});
-  learned_fit_ = finder.Fit();
+  for (std::uint64_t row = 0; row < rows; row += step) some.push_back({largest, row});
+  learned_fit_ = FitOf(at, some, *centres_);
 }
 
 // Around the centres that were found last, until there are many more rows or others.
@@ -185,9 +211,12 @@ void Collection::SortForFlush(Fresh& fresh) {
   const std::uint64_t rows = fresh.rows.size();
   if (rows < kRowsForCells) return;
   if (centres_ && rows < kOutgrown * learned_rows_) {
-    SortByCell(fresh, *centres_);
-    fresh.enough = learned_enough_;
-    if (fresh.fit >= kFits * learned_fit_) return;
+    const auto come = HeldOut(fresh.at, fresh.rows, *centres_);
+    if (come.empty() || FitOf(fresh.at, come, *centres_) >= kFits * learned_fit_) {
+      SortByCell(fresh, *centres_);
+      fresh.enough = learned_enough_;
+      return;
+    }
     refused_ = centres_of_;
   }
   SortByOwnCentres(fresh);
@@ -230,7 +259,6 @@ std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentre
   fresh.rows = std::move(sorted);
   fresh.ends = std::move(ends);
   fresh.centres = centres;
-  fresh.fit = finder.Fit();
   std::ranges::sort(cell);
   return cell;
 }

@@ -16,7 +16,7 @@ struct Collection::Fresh {
   CellCentres centres;                            // around which they are sorted
   std::vector<std::uint32_t> ends;  // the row behind the last one of each cell; empty: no cells
   std::uint32_t enough = 0;         // layout::CellsHeader
-  double fit = 1;                   // how near to their centres the rows are
+  double fit = 1;                   // of the centres: how near rows are that were held out
   bool has_cells = false;
   bool has_graph = false;
   SegmentPtr segment;  // once it is adopted; none where no row is left
