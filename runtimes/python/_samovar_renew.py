@@ -9,6 +9,7 @@ import struct
 import sys
 
 import _samovar_context as context
+import _samovar_random as randoms
 
 
 def renew(plan, environment):
@@ -81,11 +82,12 @@ def rebuild_loop(loop):
 
 
 def renew_random(plan):
-    """New state for every generator that drew its first from the system. CPython's `random` does so
-    itself after a fork, and OpenSSL when it sees another process id, which costs only who uses it."""
+    """New state for every generator that drew its first from the system. What `random` itself draws from
+    CPython seeds anew after a fork, and OpenSSL when it sees another process id, which costs only who uses it."""
     modules = sys.modules
     if "_ssl" in modules and os.getpid() == plan.process:
         modules["_ssl"].RAND_add(os.urandom(32), 32.0)
+    attempt(randoms.renew)
     if "numpy.random" in modules:
         attempt(lambda: renew_generator(modules["numpy.random"].mtrand._rand._bit_generator))
         for generator in plan.generators:

@@ -14,12 +14,15 @@ import sys
 
 import _samovar_clonable as clonable
 import _samovar_log as log
+import _samovar_random as randoms
 import _samovar_renew as renewal
 from _samovar_json import to_json
 
 CHANNEL, CONTROL = 3, 4
 INVOKE, INIT_ERROR, TEMPLATE = 1, 17, 23
 SHARED = "a Python without the module _samovar_native cannot be cloned"
+
+randoms.watch()
 
 
 class Template:
@@ -33,7 +36,7 @@ class Template:
     def prepare(self):
         """Runs the hooks before a snapshot, looks at what is there, says READY. Answers whether
         clones can be made."""
-        self.run_hooks(before_snapshot(), b"Runtime.BeforeSnapshotError", 64)
+        self.runtime.run_hooks(self.runtime.before_snapshot(), b"Runtime.BeforeSnapshotError", 64)
         table = (0, 0)
         if self.native is None or not self.native.supported():
             reasons = [clonable.reason(SHARED, "build it: it is part of the ordinary build")]
@@ -42,7 +45,7 @@ class Template:
             reasons, self.plan = clonable.examine(self.native, CONTROL, table)
             reasons += self.examine_control()
         if reasons:
-            self.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
+            self.runtime.run_hooks(self.runtime.after_restore(), b"Runtime.AfterRestoreError", 65)
         gc.collect()
         gc.freeze()  # else the collector of each clone writes to all pages
         self.flush()
@@ -63,17 +66,6 @@ class Template:
                 )
             ]
 
-    def run_hooks(self, hooks, name, code):
-        for function, args, kwargs in hooks:
-            try:
-                function(*args, **kwargs)
-            except BaseException as error:  # SystemExit too, as AWS's client has it
-                document = log.describe(error)
-                log.log_error(document)
-                self.flush()
-                self.send(INIT_ERROR, name, to_json(document).encode("utf-8", "replace"))
-                sys.exit(code)
-
     # --- clones
 
     def serve(self):
@@ -88,9 +80,9 @@ class Template:
         try:
             renewal.renew(self.plan, environment)
         except Exception as error:
-            self.run_hooks([(fail, (error,), {})], b"Runtime.CloneError", 1)
+            self.runtime.run_hooks([(fail, (error,), {})], b"Runtime.CloneError", 1)
         log.request_id = log.tenant_id = None
-        self.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
+        self.runtime.run_hooks(self.runtime.after_restore(), b"Runtime.AfterRestoreError", 65)
         self.flush()
         self.runtime.say_ready()
         return True
@@ -98,19 +90,6 @@ class Template:
 
 def fail(error):
     raise error
-
-
-def before_snapshot():
-    """The function's hooks, last registered first; taken away, as AWS's client does."""
-    hooks = sys.modules.get("snapshot_restore_py")
-    found = hooks.get_before_snapshot() if hooks else []
-    while found:
-        yield found.pop()
-
-
-def after_restore():
-    hooks = sys.modules.get("snapshot_restore_py")
-    yield from list(hooks.get_after_restore()) if hooks else []
 
 
 def describe_self(native, reasons):
@@ -134,7 +113,8 @@ def become(runtime):
     if clonable_now and template.serve():
         return
     if clonable_now and invoked():
-        template.run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
+        runtime.run_hooks(runtime.after_restore(), b"Runtime.AfterRestoreError", 65)
+    randoms.unwatch()
     if template.native is not None:
         template.native.leave_pages()
         template.native.confine()

@@ -246,6 +246,31 @@ def answer(handler, meta, payload):
     send_answer(result)
 
 
+def before_snapshot():
+    """The function's hooks, last registered first; taken away, as AWS's client does."""
+    hooks = sys.modules.get("snapshot_restore_py")
+    found = hooks.get_before_snapshot() if hooks else []
+    while found:
+        yield found.pop()
+
+
+def after_restore():
+    hooks = sys.modules.get("snapshot_restore_py")
+    yield from list(hooks.get_after_restore()) if hooks else []
+
+
+def run_hooks(hooks, name, code):
+    for function, args, kwargs in hooks:
+        try:
+            function(*args, **kwargs)
+        except BaseException as error:  # SystemExit too, as AWS's client has it
+            document = describe(error)
+            log_error(document)
+            flush()
+            send(INIT_ERROR, name, to_json(document).encode("utf-8", "replace"))
+            sys.exit(code)
+
+
 def main():
     os.set_inheritable(CHANNEL, False)  # a program that the handler starts does not get it
     for stream in (sys.stdout, sys.stderr):
@@ -260,6 +285,8 @@ def main():
     if template is not None:
         template.become(sys.modules[__name__])  # goes on in each clone
     else:
+        run_hooks(before_snapshot(), b"Runtime.BeforeSnapshotError", 64)
+        run_hooks(after_restore(), b"Runtime.AfterRestoreError", 65)
         gc.freeze()  # what is there now stays; the collector need not walk it again
         flush()
         say_ready()

@@ -199,6 +199,32 @@ def test_hooks_run_once_before_and_once_in_each_clone(server, name):
     assert {i["kind"] for i in instances(server, name) if i["state"] in ("idle", "busy")} == {"clone"}
 
 
+@pytest.mark.parametrize("why", ["tag", "thread"])
+def test_hooks_run_in_each_instance_that_is_no_clone(server, name, why):
+    code = "import threading, time\nfrom snapshot_restore_py import register_before_snapshot, register_after_restore\n" \
+           "SEEN = []\nregister_before_snapshot(SEEN.append, 2); register_before_snapshot(SEEN.append, 1)\n" \
+           "register_after_restore(SEEN.append, 3); register_after_restore(SEEN.append, 4)\n" \
+           "def handler(event, context):\n    time.sleep(event)\n    return SEEN\n"
+    if why == "thread":
+        code += "threading.Thread(target=time.sleep, args=[1000], daemon=True).start()\n"
+    server.create(code, name=name, Tags={"samovar:clone": "off"} if why == "tag" else {})
+    assert server.invoke(name, 0).payload == [1, 2, 3, 4]
+    assert at_once(server, name, 3, 0.5) == [[1, 2, 3, 4]] * 3
+    assert {i["kind"] for i in instances(server, name)} == {"fresh"}
+
+
+@pytest.mark.parametrize("when", ["before_snapshot", "after_restore"])
+@pytest.mark.parametrize("clone", ["on", "off"])
+def test_a_hook_that_fails_ends_the_start_and_says_so(server, name, clone, when):
+    code = f"from snapshot_restore_py import register_{when}\n" \
+           f"@register_{when}\ndef hook(): raise ValueError('no such luck')\ndef handler(event, context): return 1\n"
+    server.create(code, name=name, Tags={"samovar:clone": clone} if clone == "off" else {})
+    answer = server.invoke(name, {}, LogType="Tail")
+    assert answer.error == "Unhandled" and answer.payload["errorMessage"] == "no such luck", answer.payload
+    kind = "Runtime." + "".join(word.title() for word in when.split("_")) + "Error"
+    assert f"Error Type: {kind}" in answer.log, answer.log
+
+
 @pytest.mark.parametrize("what", ["code", "environment", "layer", "memory", "runtime"])
 def test_a_change_makes_a_new_template(server, lam, name, what):
     others = [r["name"] for r in server.get("/samovar/v1/runtimes")["runtimes"]

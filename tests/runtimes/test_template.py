@@ -89,6 +89,9 @@ answer = [context.log_stream_name, context.function_name, os.environ['AWS_LAMBDA
 
 STREAMS = {
     "random": "random.random()",
+    "an instance without a seed": "own.random()",
+    "one of a class of the user's": "users.gauss(0, 1)",
+    "one that was given a seed and then none": "again.random()",
     "numbers": "random.getrandbits(64)",
     "system random": "random.SystemRandom().random()",
     "secrets": "secrets.token_hex()",
@@ -110,6 +113,9 @@ def test_random_streams_differ(template, libraries):
         "from cryptography.fernet import Fernet\nfrom cryptography.hazmat.primitives.asymmetric import ec\n"
         "generator, other = numpy.random.default_rng(), numpy.random.Generator(numpy.random.SFC64())\n"
         "numpy.random.seed(1); random.seed(1); seeded = numpy.random.default_rng(7)\n"
+        "class Users(random.Random): pass\n"
+        "own, users, again, mine, put = random.Random(), Users(), random.Random(1), random.Random(7), random.Random()\n"
+        "again.seed(); put.setstate(mine.getstate())\n"
         f"STREAMS = {STREAMS}\n"
         "def draw(): return {name: eval(one) for name, one in STREAMS.items()}\n"
         "draw()\n"
