@@ -82,6 +82,10 @@ inline Caller CallerOf(const grpc::ServerContextBase& context) {
           context.deadline()};
 }
 
+// Triton's: whoever asks for the end of a request's answers gets it with the only one.
+inline constexpr const char* kWantsFinal = "triton_enable_empty_final_response";
+inline constexpr const char* kFinal = "triton_final_response";
+
 // Requests of one stream, answered in order, one at a time; an error is an answer too.
 class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRequest,
                                                          inference::ModelStreamInferResponse> {
@@ -94,6 +98,9 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
     if (!status.ok()) {
       response.clear_infer_response();
       response.set_error_message(status.error_message());
+    } else if (request.parameters().contains(kWantsFinal)) {
+      auto& parameters = *response.mutable_infer_response()->mutable_parameters();
+      parameters[kFinal].set_bool_param(true);
     }
     StartWrite(&response);
   }

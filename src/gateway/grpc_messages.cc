@@ -65,8 +65,17 @@ json::array ListOf(const Field& field) {
   return list;
 }
 
+// Values of all types together.
+int CountOf(const Contents& contents) {
+  return contents.bool_contents_size() + contents.int_contents_size() +
+         contents.int64_contents_size() + contents.uint_contents_size() +
+         contents.uint64_contents_size() + contents.fp32_contents_size() +
+         contents.fp64_contents_size() + contents.bytes_contents_size();
+}
+
 Result<std::string> RawOf(const std::string& datatype, const Contents& contents) {
-  if (datatype == "BYTES") {  // need not be UTF-8
+  if (datatype == "BYTES" && contents.bytes_contents_size() == CountOf(contents)) {
+    // They need not be UTF-8.
     std::string raw;
     for (const auto& text : contents.bytes_contents()) {
       auto size = static_cast<std::uint32_t>(text.size());
@@ -88,6 +97,9 @@ Result<std::string> RawOf(const std::string& datatype, const Contents& contents)
   if (datatype == "FP64") values = ListOf(contents.fp64_contents());
   if (datatype == "FP16" || datatype == "BF16") {
     return Fail(Code::kInvalid, datatype + " travels in raw_input_contents only");
+  }
+  if (static_cast<int>(values.size()) != CountOf(contents)) {
+    return Fail(Code::kInvalid, "contents hold values of another type than " + datatype);
   }
   return TensorBytes(datatype, values);
 }
@@ -141,6 +153,10 @@ Result<InferMessage> FromProto(inference::ModelInferRequest& request) {
                        .datatype = input.datatype(),
                        .shape = {input.shape().begin(), input.shape().end()},
                        .parameters = ParametersOf(input.parameters())};
+    if (raw_count != 0 && input.has_contents()) {
+      return Fail(Code::kInvalid,
+                  fmt::format("{}: contents and raw_input_contents are both given", tensor.name));
+    }
     if (raw_count != 0) {
       tensor.raw = std::move(*request.mutable_raw_input_contents(i));
     } else {

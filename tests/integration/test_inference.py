@@ -3,6 +3,7 @@
 import json
 import queue
 
+import grpc
 import numpy
 import onnx.helper
 import pytest
@@ -221,6 +222,51 @@ def handler(event, context):
     function = unique()
     server.create(code, name=function)
     assert list(door.infer(function, {"x": X}).as_numpy("n")) == [8]
+
+
+@pytest.fixture
+def grpc_door(server):
+    made = Door("grpc", server)
+    yield made
+    made.client.close()
+
+
+def test_typed_contents_of_grpc_are_taken_or_refused_by_name(grpc_door, rows):
+    messages = tritonclient.grpc.service_pb2
+
+    def send(raw=(), **contents):
+        tensor = messages.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[1, 4])
+        for field, values in contents.items():
+            getattr(tensor.contents, field).extend(values)
+        return grpc_door.client._client_stub.ModelInfer(
+            messages.ModelInferRequest(model_name=rows, inputs=[tensor], raw_input_contents=raw))
+
+    ones = numpy.ones(4, numpy.float32)
+    for answer in (send(fp32_contents=ones), send([ones.tobytes()])):
+        assert numpy.frombuffer(answer.raw_output_contents[0], numpy.float32) == [4]
+    for words, more in (("x: contents and raw_input_contents are both given", {"raw": [ones.tobytes()], "fp32_contents": ones}),
+                        ("x: contents hold values of another type than FP32", {"int_contents": [1, 1, 1, 1]}),
+                        ("got 12 bytes for FP32[1,4]", {"fp32_contents": ones[:3]}),
+                        ("expected 1, one an input, got 2", {"raw": [ones.tobytes()] * 2})):
+        with pytest.raises(grpc.RpcError) as failed:
+            send(**more)
+        assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT and words in failed.value.details()
+
+
+def test_a_stream_answers_in_order_and_goes_on_after_an_error(grpc_door, rows):
+    done, client = queue.Queue(), grpc_door.client
+    client.start_stream(lambda result, error: done.put((result, error)))
+    for n, model in enumerate([rows, unique(), rows]):
+        one = tritonclient.grpc.InferInput("x", [1, 4], "FP32")
+        one.set_data_from_numpy(numpy.full((1, 4), n, numpy.float32))
+        client.async_stream_infer(model, [one], request_id=str(n), enable_empty_final_response=n == 2)
+    (first, _), (_, error), (last, _) = (done.get(timeout=60) for _ in range(3))
+    assert "unknown model" in error.message()
+    assert first.as_numpy("sum") == [[0]] and last.as_numpy("sum") == [[8]]
+    assert [answer.get_response().id for answer in (first, last)] == ["0", "2"]
+    assert "triton_final_response" not in first.get_response().parameters
+    assert last.get_response().parameters["triton_final_response"].bool_param
+    client.stop_stream()
 
 
 def test_many_at_a_time_over_one_grpc_connection(server, rows):
