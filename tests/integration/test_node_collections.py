@@ -42,6 +42,13 @@ const doings = {
   async held(films, { id }) { return { generation: kept.one.generation, row: kept.one.get(id) }; },
   async closed(films) { const now = await films.snapshot(); now.close(); return now.length; },
   async late(films) { return (await films.snapshot({ minGeneration: 1e9, wait: 20 })).generation; },
+  async nan(films) { return films.put('nan', new Array(8).fill(1), { x: [NaN] }); },
+  async big(films) { return films.update('r0', { x: 1n }); },
+  async nanFilter(films, { vector }) { return films.search(vector, { filter: { eq: { x: NaN } } }); },
+  async forever(films) { return films.snapshot({ minGeneration: 1e9, wait: 'x' }); },
+  async rowBefore(films) { return (await films.snapshot()).matrix().row(-1); },
+  async noBatch(films) { return films.batch('x'); },
+  async upsert(films, { id, vector }) { return films.upsert(id, vector, { by: 'upsert' }); },
   async how() { return Object.keys(require.cache).filter((path) => path.endsWith('.node')).length; },
 };
 
@@ -143,6 +150,21 @@ def test_a_snapshot_stays_and_reads_of_it_agree(films):
     ("search", {"vector": [1, 2]}, "Invalid", f"vector: expected {DIMENSION} numbers, got 2"),
     ("search", {"vector": [1] * DIMENSION, "k": 0}, "Invalid", "k: expected"),
     ("search", {"vector": [1] * DIMENSION, "filter": {"like": {}}}, "Invalid", "like"),
+    ("search", {"vector": [1] * DIMENSION, "k": "3"}, "Invalid", "k: expected a number from 1 to 10000"),
+    ("search", {"vector": [1] * DIMENSION, "k": 1.5}, "Invalid", "k: expected a number from 1 to 10000"),
+    ("search", {"vector": [1] * DIMENSION, "candidates": "x"}, "Invalid", "candidates: expected a number from 0 to 10000"),
+    ("search", {"vector": [1] * DIMENSION, "exact": "yes"}, "Invalid", "exact: expected true or false"),
+    ("search", {"vector": [1] * DIMENSION, "kk": 1}, "Invalid", "kk: there is no such option; there are k, filter"),
+    ("search", {"vector": [1] * DIMENSION, "minGeneration": "x"}, "Invalid", "minGeneration: expected a number from 0"),
+    ("search", {"vector": [1] * DIMENSION, "k": "3", "door": True}, "Invalid", "k: expected a number from 1 to 10000"),
+    ("nanFilter", {"vector": [1] * DIMENSION}, "Invalid", "filter: x: NaN is not JSON"),
+    ("nan", {}, "Invalid", "changes[0]: attributes: 0: NaN is not JSON"),
+    ("big", {}, "Invalid", "changes[0]: attributes: x: a BigInt is not JSON"),
+    ("forever", {}, "Invalid", "wait: expected a number from 0"),
+    ("rowBefore", {}, "Invalid", "row: expected a number from 0 to "),
+    ("noBatch", {}, "Invalid", "changes: expected an array"),
+    ("get", {"id": 7}, "Invalid", "id: expected text, got number"),
+    ("get", {"name": 7, "id": "x"}, "Invalid", "name: expected text, got number"),
     ("closed", {}, "Invalid", "the snapshot is closed"),
     ("late", {}, "Timeout", ""),
     ("hold", {"door": True}, "Unavailable", "collections cannot be mapped: this function may see no collections"),
@@ -152,6 +174,12 @@ def test_a_snapshot_stays_and_reads_of_it_agree(films):
 def test_what_is_wrong_is_named(films, do, event, code, message):
     answer = films.server.invoke(films.function, {"name": films.name, "do": do, **event})
     assert answer.payload["code"] == code and message in answer.payload["message"], answer.payload
+
+
+def test_an_upsert_is_a_put(films):
+    assert films.node("upsert", id="up", vector=[1] * DIMENSION)["put"] == 1
+    assert films.node("get", id="up")["attributes"] == {"by": "upsert"}
+    films.ask("POST", f"/{films.name}/batch", {"changes": [{"op": "delete", "id": "up"}]})
 
 
 def test_one_that_is_made_anew_is_found_again(server):

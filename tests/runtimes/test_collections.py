@@ -121,7 +121,7 @@ def test_values_of_numpy_are_taken_as_json(films, libraries, monkeypatch):
     movies = films.make()
     films.put([("a", [1, 0, 0, 0], {"year": 1995}), ("b", [0, 1, 0, 0], {"year": 1996})])
     for filter in ({"eq": {"year": numpy.int64(1996)}}, {"in": {"year": numpy.array([1996, 7])}}, {"range": {"year": {"gt": numpy.float32(1995)}}}):
-        assert [h.id for h in movies.search(numpy.ones(4), filter=filter)] == ["b"]
+        assert [h.id for h in movies.search(numpy.ones(4), numpy.int64(5), filter, candidates=numpy.uint8(9))] == ["b"]
     batch = movies.batch()
     batch.put("c", numpy.ones(4), {"share": numpy.float32(0.5), "on": numpy.bool_(True), "list": numpy.arange(3)})
     (change,) = batch._changes
@@ -152,6 +152,13 @@ def test_errors_say_what_is_wrong(films):
                           (lambda: movies.search([1, 2, 3, 4], k=0), "k: expected a number from 1 to 10000"),
                           (lambda: movies.search([1, 2, 3, float("nan")]), "not finite"),
                           (lambda: movies.search([1, 2, 3, 4], filter={"like": {}}), "filter: there is no like"),
+                          (lambda: movies.search([1, 2, 3, 4], k="3"), "k: expected a number from 1 to 10000"),
+                          (lambda: movies.search([1, 2, 3, 4], k=1.5), "k: expected a number from 1 to 10000"),
+                          (lambda: movies.search([1, 2, 3, 4], candidates="x"), "candidates: expected a number from 0 to 10000"),
+                          (lambda: movies.search([1, 2, 3, 4], candidates=-1), "candidates: expected a number from 0 to 10000"),
+                          (lambda: movies.get("a", min_generation=-1), "min_generation: expected a number from 0"),
+                          (lambda: movies.snapshot(wait="5"), "wait: expected a number of seconds"),
+                          (lambda: samovar.Collection(7, films.folder), "name: expected text, got int"),
                           (lambda: movies.search("heat"), "vector: expected numbers"),
                           (lambda: movies.search([1, 2, 3, 4], filter={"eq": {"a": {1}}}), "filter: set is not JSON"),
                           (lambda: movies.get(5), "id: expected text, got int"),

@@ -15,9 +15,10 @@
 
 'use strict';
 
+const { json, options, text } = require('./arguments.js');
 const { ask } = require('./door.js');
 const { CollectionError } = require('./errors.js');
-const { Reader, Snapshot, Matrix, floats, inPlace, obstacle } = require('./snapshot.js');
+const { GENERATION, SEARCH, Reader, Snapshot, Matrix, floats, inPlace, obstacle } = require('./snapshot.js');
 
 // As the server takes it: base64 of f32, little-endian as the processor is.
 function packed(vector) {
@@ -64,16 +65,17 @@ class Collection {
 
   // The k nearest rows, best first. minGeneration: of a write whose effect must be seen. exact: every
   // vector is compared. candidates: rows that a search keeps on its way; more find more.
-  async search(vector, { k = 10, filter, exact, candidates, minGeneration } = {}) {
-    if (inPlace()) {
-      return this.#read(minGeneration, (now) => now.search(vector, { k, filter, exact, candidates }));
-    }
-    const body = { vector: packed(vector), k, filter, exact, candidates, min_generation: minGeneration };
+  async search(vector, given) {
+    const { minGeneration, ...how } = options(given, { ...SEARCH, minGeneration: GENERATION });
+    if (inPlace()) return this.#read(minGeneration, (now) => now.search(vector, how));
+    const body = { vector: packed(vector), k: 10, ...how, min_generation: minGeneration };
     return (await ask('POST', `${this.path}/search`, body)).hits;
   }
 
   // The row, or null.
-  async get(id, { minGeneration } = {}) {
+  async get(id, given) {
+    const { minGeneration } = options(given, { minGeneration: GENERATION });
+    text(id, 'id');
     if (inPlace()) return this.#read(minGeneration, (now) => now.get(id));
     const answer = await ask('POST', `${this.path}/get`, { ids: [id], min_generation: minGeneration });
     return answer.rows[0] ?? null;
@@ -82,12 +84,20 @@ class Collection {
   // Makes all changes or none: [{ op: 'put', id, vector, attributes }, { op: 'update', id, attributes },
   // { op: 'delete', id }]. Answers an ack once they are on disk and every reader sees them.
   async batch(changes) {
-    const asked = changes.map((change) => (change.vector ? { ...change, vector: packed(change.vector) } : change));
+    if (!Array.isArray(changes)) throw new CollectionError('changes: expected an array', 'Invalid');
+    const asked = changes.map((change, i) => {
+      json(change?.attributes, `changes[${i}]: attributes`);
+      return change?.vector ? { ...change, vector: packed(change.vector) } : change;
+    });
     return ask('POST', `${this.path}/batch`, { changes: asked });
   }
 
   put(id, vector, attributes) {
     return this.batch([{ op: 'put', id, vector, attributes }]);
+  }
+
+  upsert(id, vector, attributes) {
+    return this.put(id, vector, attributes);
   }
 
   update(id, attributes) {
@@ -103,6 +113,7 @@ const opened = new Map();
 
 // The collection of that name, opened once a process.
 function collection(name) {
+  text(name, 'name');
   if (!opened.has(name)) opened.set(name, new Collection(name));
   return opened.get(name);
 }

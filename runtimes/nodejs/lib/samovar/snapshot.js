@@ -2,11 +2,15 @@
 
 'use strict';
 
+const { json, options, plain, text, truth, whole } = require('./arguments.js');
 const { CollectionError } = require('./errors.js');
 
 const METRICS = ['cosine', 'dot', 'l2'];
 const STORAGES = ['f32', 'f16', 'i8'];
 const WAIT_STEP_MS = 1;
+const GENERATION = whole(0, Number.MAX_SAFE_INTEGER);
+const SEARCH = { k: whole(1, 10000), filter: plain, exact: truth, candidates: whole(0, 10000) };
+const TAKE = { minGeneration: GENERATION, wait: whole(0, 2 ** 31) };
 
 // What the module throws, as ours.
 function native(call, ...values) {
@@ -52,6 +56,9 @@ class Matrix {
   }
 
   row(number) {
+    if (!(Number.isInteger(number) && number >= 0 && number < this.rows)) {
+      throw new CollectionError(`row: expected a number from 0 to ${this.rows - 1}`, 'Invalid');
+    }
     return this.data.subarray(number * this.stride, number * this.stride + this.columns);
   }
 }
@@ -73,9 +80,10 @@ class Snapshot {
 
   // The k nearest rows, best first: [{ id, score, attributes }]. exact: every vector is compared.
   // candidates: rows that a search keeps on its way; more find more.
-  search(vector, { k = 10, filter, exact = false, candidates = 0 } = {}) {
-    const text = filter === undefined || filter === null ? undefined : JSON.stringify(filter);
-    const found = native('search', this.#handle, floats(vector), k, text, exact ? 1 : 0, candidates);
+  search(vector, how) {
+    const { k = 10, filter, exact = false, candidates = 0 } = options(how, SEARCH);
+    const fits = filter === undefined || filter === null ? undefined : json(filter, 'filter');
+    const found = native('search', this.#handle, floats(vector), k, fits, exact ? 1 : 0, candidates);
     const hits = [];
     for (let i = 0; i < found.length; i += 3) {
       hits.push({ id: found[i], score: found[i + 1], attributes: JSON.parse(found[i + 2] || '{}') });
@@ -86,7 +94,7 @@ class Snapshot {
 
   // { id, vector, attributes }, or null.
   get(id) {
-    const found = native('find', this.#handle, id);
+    const found = native('find', this.#handle, text(id, 'id'));
     if (found === undefined) return null;
     const vector = new Float32Array(this.#dimension);
     native('vector', this.#handle, found.row, vector);
@@ -138,7 +146,8 @@ class Reader {
   }
 
   // The newest generation, at least minGeneration: waits so many ms for that one.
-  async snapshot({ minGeneration = 0, wait = 5000 } = {}) {
+  async snapshot(which) {
+    const { minGeneration = 0, wait = 5000 } = options(which, TAKE);
     const end = performance.now() + wait;
     for (;;) {
       try {
@@ -152,6 +161,8 @@ class Reader {
 }
 
 module.exports = {
+  GENERATION,
+  SEARCH,
   Reader,
   Snapshot,
   Matrix,

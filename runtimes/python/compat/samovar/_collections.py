@@ -17,6 +17,7 @@ Needs    CPython 3.9 or newer. NumPy only for matrix() and vectors that are arra
 import base64
 import ctypes
 import json
+import operator
 import os
 import struct
 from ctypes import byref, c_float, c_size_t, c_uint8, c_uint64, c_void_p
@@ -57,6 +58,16 @@ def _name(id):
     if not isinstance(id, str):
         raise ValueError(f"id: expected text, got {type(id).__name__}")
     return id
+
+
+def _whole(value, name, least, most):
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if least <= number <= most:
+        return number
+    raise ValueError(f"{name}: expected a number from {least} to {most}")
 
 
 def _plain(value):
@@ -136,12 +147,11 @@ class Snapshot:
     def search(self, vector, k=10, filter=None, exact=False, candidates=0):
         """The k nearest rows, best first: [Hit(id, score, attributes)]. exact: every vector is compared. candidates:
         rows that a search keeps on its way; more find more, 0 is what suits k."""
-        if not 1 <= k <= MAX_HITS:
-            raise ValueError(f"k: expected a number from 1 to {MAX_HITS}")
+        k = _whole(k, "k", 1, MAX_HITS)
+        how = _Search(exact=bool(exact), candidates=_whole(candidates, "candidates", 0, MAX_HITS))
         kept, address, size = _floats(vector)
         text = None if filter is None else _json(filter, "filter").encode()
         rows, scores, count, error = (c_uint64 * k)(), (c_float * k)(), c_size_t(), _Error()
-        how = _Search(exact=exact, candidates=min(candidates, MAX_HITS))
         _check(_c().samovar_snapshot_search_with(self._open(), address, size, k, text, len(text or b""), byref(how), rows,
                                                  scores, byref(count), byref(error)), error)
         del kept
@@ -254,6 +264,8 @@ class Collection:
     def __init__(self, name, folder=None):
         handle, error = c_void_p(), _Error()
         self._handle = None
+        if not isinstance(name, str):
+            raise ValueError(f"name: expected text, got {type(name).__name__}")
         if "\0" in name:  # where C would stop reading
             raise NotFound("there is no such collection: its name has a NUL")
         _check(_c().samovar_collection_open(folder and os.fsencode(folder), name.encode(), byref(handle),
@@ -270,8 +282,13 @@ class Collection:
 
     def snapshot(self, min_generation=0, wait=5.0):
         """The newest generation, at least min_generation: waits so many seconds for that one."""
+        least = _whole(min_generation, "min_generation", 0, 2**64 - 1)
+        try:
+            patience = min(max(int((wait + 0.0) * 1000), 0), 2**32 - 1)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError("wait: expected a number of seconds") from None
         handle, error = c_void_p(), _Error()
-        code = _c().samovar_snapshot_open(self._handle, min_generation, int(wait * 1000), byref(handle), byref(error))
+        code = _c().samovar_snapshot_open(self._handle, least, patience, byref(handle), byref(error))
         if code == 2 and _opened.get(self.name) is self:
             del _opened[self.name]  # it was deleted: the next collection(name) looks for another
         _check(code, error)
