@@ -8,6 +8,7 @@
 #include "collections/collection_job.h"
 #include "collections/manifest.h"
 #include "collections/segment_build.h"
+#include "os/priority.h"
 
 namespace samovar {
 
@@ -175,6 +176,13 @@ Result<void> Collection::ApplyUpdate(std::uint64_t generation, const Change& cha
 
 void Collection::Touch(RowRef row) {
   if (flushing_) touched_.push_back({view_->segments[row.segment]->Name().number, row.row});
+}
+
+std::function<bool()> Collection::Stopped() const {
+  return [this, turn = Turn()]() mutable {
+    turn.Check();
+    return stopping_.load(std::memory_order_relaxed);
+  };
 }
 
 void Collection::StopFlush() {

@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -191,6 +192,8 @@ class Collection {
   Result<void> MergeNow(Fresh& fresh, const std::vector<std::uint32_t>& sources);
   static bool Unused(const SegmentPtr& segment);
   bool Shows(const Segment& segment) const;  // the newest view
+  // What long work asks again and again: whether it is to end. Lets others run meanwhile (Turn).
+  std::function<bool()> Stopped() const;
 
   Disk& disk_;
   const Clock& clock_;

@@ -116,7 +116,7 @@ void Collection::GatherFresh(Fresh& fresh, const std::vector<std::uint32_t>& sou
 // Near ones together.
 Result<void> Collection::WriteFresh(Fresh& fresh) {
   const auto& segments = fresh.at.Parts().segments;
-  const auto stopped = [this] { return stopping_.load(); };
+  const auto stopped = Stopped();
   std::map<std::uint64_t, std::size_t> place;
   for (const SegmentPtr& source : fresh.sources) {
     place[source->Name().number] = fresh.moved.size();
@@ -153,7 +153,7 @@ CellCentres Collection::LearnCentres(const Fresh& fresh) const {
   return FindCentres(
       schema_, count - (count + kHeldOut - 1) / kHeldOut,
       [&](std::uint64_t i) { return fresh.at.Vector(fresh.rows[i + i / (kHeldOut - 1) + 1]); },
-      [this] { return stopping_.load(); });
+      Stopped());
 }
 
 // Found anew from these rows.
@@ -168,8 +168,7 @@ void Collection::SortByOwnCentres(Fresh& fresh) const {
     return {segment.Vector(fresh.rows[i].row).data(), segment.Facts()[fresh.rows[i].row]};
   };
   const std::uint64_t all = fresh.at.Parts().Control().rows.load(std::memory_order_relaxed);
-  fresh.enough =
-      MeasureEnough(schema_, centres, cell, vector, all, [this] { return stopping_.load(); });
+  fresh.enough = MeasureEnough(schema_, centres, cell, vector, all, Stopped());
 }
 
 // Those of the largest segment that a merge made, as they were found with the most rows.
@@ -230,7 +229,7 @@ void Collection::SortForFlush(Fresh& fresh) {
 // Answers the cell of each row in the new order; empty where there are none.
 std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentres& centres) const {
   const std::size_t count = fresh.rows.size();
-  const auto stopped = [this] { return stopping_.load(); };
+  const auto stopped = Stopped();
   if (centres.Count() == 0 || count < kRowsForCells) return {};
   std::vector<std::uint32_t> ends(centres.Count());
   std::vector<std::uint32_t> cell(count);

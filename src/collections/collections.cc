@@ -325,6 +325,7 @@ void Collections::WriteAll() {
 }
 
 void Collections::Tidy() {
+  RunInTurns();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;

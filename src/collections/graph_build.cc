@@ -10,6 +10,7 @@
 #include "collections/graph_reach.h"
 #include "collections/graph_trial.h"
 #include "collections/piece_writer.h"
+#include "os/priority.h"
 
 namespace samovar {
 namespace {
@@ -83,7 +84,10 @@ class Builder {
         [this](const NearRows& near, std::size_t width, WalkScratch& scratch) {
           Find(near, width, scratch);
         },
-        options_.stopped);
+        [this, turn = Turn()]() mutable {
+          turn.Check();
+          return options_.stopped();
+        });
   }
   const layout::GraphAdvice& Advice() const { return advice_; }
 
@@ -103,10 +107,12 @@ class Builder {
     std::atomic<std::size_t> next = 0;
     auto run = [&] {
       Hand hand(schema_);
+      Turn turn;
       while (true) {
         const std::size_t from = next.fetch_add(kPart);
         if (from >= count) return;
         for (std::size_t i = from; i < std::min(count, from + kPart); ++i) {
+          turn.Check();
           if (options_.stopped()) return;
           work(hand, i);
         }

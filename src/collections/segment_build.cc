@@ -137,7 +137,7 @@ Tables Index(const SegmentHeader& header, std::uint64_t count, const SourceRows&
 
 Result<void> WriteRegions(CheckedWriter& out, const SegmentHeader& header, std::uint64_t count,
                           const SourceRows& row, const std::function<bool()>& stopped) {
-  constexpr std::uint64_t kTurn = 4096;
+  constexpr std::uint64_t kTurn = 512;
   auto stop = [&](std::uint64_t i) { return i % kTurn == 0 && stopped(); };
   const std::unexpected<Error> ended = Fail(Code::kUnavailable, "the server is stopping");
   {

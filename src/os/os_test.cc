@@ -1,16 +1,21 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "os/cgroup.h"
 #include "os/linux.h"
 #include "os/message_socket.h"
 #include "os/packet_socket.h"
+#include "os/priority.h"
 #include "os/seccomp_filter.h"
 
 namespace samovar {
@@ -129,6 +134,37 @@ TEST(Linux, APidfdTellsTheEnd) {
   EXPECT_TRUE(PidfdEnded(pidfd));
   // Nothing before Linux 6.15.
   EXPECT_EQ(PidfdExitStatus(pidfd).value_or(status), status);
+}
+
+// Two threads that never wait, on one processor.
+TEST(Priority, LongWorkWithTurnsLetsOthersIn) {
+  cpu_set_t all;
+  cpu_set_t one;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof(all), &all), 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &all)) ++first;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  std::atomic<bool> done = false;
+  std::atomic<std::uint64_t> rounds = 0;
+  int policy = -1;
+  std::jthread other([&] {
+    ::sched_setaffinity(0, sizeof(one), &one);
+    while (!done) ++rounds;
+  });
+  std::jthread work([&] {
+    ::sched_setaffinity(0, sizeof(one), &one);
+    RunInTurns();
+    policy = ::sched_getscheduler(0);
+    Turn turn;
+    for (int times = 0; times < 50; ++times) {
+      const std::uint64_t before = rounds;
+      while (rounds == before) turn.Check();
+    }
+    done = true;
+  });
+  work.join();
+  EXPECT_EQ(policy, SCHED_BATCH);
 }
 
 TEST(Cgroup, ReadsMemoryStatOfBothVersions) {

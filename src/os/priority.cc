@@ -22,6 +22,18 @@ struct SchedAttr {
   std::uint64_t period;
 };
 
+constexpr std::uint64_t kPrompt = 100'000;  // ns, the shortest slice that there is
+constexpr std::uint64_t kTurns = 200'000;   // whoever runs promptly interrupts it
+
+void SetSlice(std::uint32_t policy, std::uint64_t slice) {
+  SchedAttr attr{};
+  attr.size = sizeof(attr);
+  attr.policy = policy;
+  attr.nice = ::getpriority(PRIO_PROCESS, 0);
+  attr.runtime = slice;
+  ::syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
 }  // namespace
 
 void RunWhenIdle() {
@@ -29,13 +41,15 @@ void RunWhenIdle() {
   ::sched_setscheduler(0, SCHED_IDLE, &none);
 }
 
-void RunPromptly() {
-  SchedAttr attr{};
-  attr.size = sizeof(attr);
-  attr.policy = SCHED_OTHER;
-  attr.nice = ::getpriority(PRIO_PROCESS, 0);
-  attr.runtime = 100'000;  // ns: a slice, the shortest that there is
-  ::syscall(SYS_sched_setattr, 0, &attr, 0);
+void RunPromptly() { SetSlice(SCHED_OTHER, kPrompt); }
+
+// What a yield gives up is the rest of the slice, so that a longer one would cost this thread its
+// share of the processor. Its own waking interrupts nobody (SCHED_BATCH).
+void RunInTurns() { SetSlice(SCHED_BATCH, kTurns); }
+
+void Turn::Next() {
+  ::sched_yield();
+  began_ = std::chrono::steady_clock::now();
 }
 
 }  // namespace samovar
