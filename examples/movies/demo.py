@@ -133,6 +133,8 @@ def load_large(name, rows):
     for first in range(0, rows, AT_A_TIME):
         block = chance.standard_normal((min(AT_A_TIME, rows - first), WIDE), dtype=np.float32)
         put(name, [(str(first + i), b64encode(row.tobytes()).decode(), {}) for i, row in enumerate(block)])
+        if sys.stdout.isatty():
+            print(f"\r  loading {first + len(block)} of {rows} rows of {WIDE} numbers", end="", flush=True)
     return time.perf_counter() - began
 
 
@@ -169,7 +171,8 @@ def show_starts(rows):
     took = load_large("movies-large", rows)
     stats = ask("GET", "/movies-large")["stats"]
     size = f"{stats['shared_bytes'] / 2**30:.2f} GB"
-    print(f"  {stats['rows']} rows of {WIDE} numbers, {size} in shared memory, loaded in {took:.0f} s")
+    start = "\r" if sys.stdout.isatty() else ""
+    print(f"{start}  {stats['rows']} rows of {WIDE} numbers, {size} in shared memory, loaded in {took:.0f} s")
     kinds = {"movies-none": "one film", "movies-large": size + " of films"}
     for films in kinds:
         make_start(films + "-start", films)
