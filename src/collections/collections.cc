@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "collections/meta.h"
+#include "os/descriptors.h"
 #include "os/priority.h"
 
 namespace samovar {
@@ -38,6 +39,20 @@ void Empty(const std::string& folder) {
 
 std::unexpected<Error> NoSuch(const std::string& name) {
   return Fail(Code::kNotFound, "there is no collection " + name, "NoSuchCollection");
+}
+
+// Each collection has four files open or more, for as long as the server runs. They may not take
+// what calls and connections need: `eighths` of all. New ones get half, as old ones grow by
+// segments.
+Result<void> CheckRoomForFiles(std::uint64_t eighths) {
+  const auto [open, limit] = CountDescriptors();
+  if (open < limit / 8 * eighths) return {};
+  return Fail(Code::kThrottled,
+              "too many collections: " + std::to_string(open) + " files are open of " +
+                  std::to_string(limit) +
+                  " that the server may have; delete some, or give it more (ulimit -n, systemd's "
+                  "LimitNOFILE)",
+              "TooManyCollections");
 }
 
 }  // namespace
@@ -111,8 +126,11 @@ void Collections::LoadOne(const std::string& name) {
     TRY(const std::string text, ReadFile(paths.kept + kMeta));
     TRY(const auto meta, DecodeMeta(text, paths.kept + kMeta));
     Entry entry{{name, meta.schema, meta.created, std::nullopt, meta.about}, nullptr};
-    auto opened =
-        Collection::Open(disk_, clock_, paths, meta.schema, meta.hash_seed, options_.each);
+    auto open_files = [&]() -> Result<std::shared_ptr<Collection>> {
+      TRY(CheckRoomForFiles(7));
+      return Collection::Open(disk_, clock_, paths, meta.schema, meta.hash_seed, options_.each);
+    };
+    auto opened = open_files();
     if (opened) {
       entry.collection = std::move(*opened);
     } else {
@@ -144,6 +162,7 @@ Result<CollectionInfo> Collections::Create(const std::string& name, const Schema
       return Fail(Code::kConflict, "collection " + name + " exists already", "CollectionExists");
     }
   }
+  TRY(CheckRoomForFiles(4));
   const CollectionPaths paths = PathsOf(name);
   const CollectionMeta meta{schema, NewSeed(), clock_.Wall(), std::move(about)};
   auto make = [&]() -> Result<std::shared_ptr<Collection>> {
@@ -178,7 +197,10 @@ Result<std::uint64_t> Collections::Pin(const std::string& name) {
   auto where = [&](std::uint64_t generation) -> Result<std::optional<CollectionPaths>> {
     pin = PinName(name, generation);
     const auto info = Describe(pin);
-    if (!info) return PathsOf(pin);
+    if (!info) {
+      TRY(CheckRoomForFiles(4));
+      return PathsOf(pin);
+    }
     if (info->created != meta.created) {
       return Fail(Code::kConflict, pin + " is kept of an earlier collection of that name");
     }

@@ -1,6 +1,7 @@
 #include "collections/collections.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <fstream>
 #include <set>
@@ -9,6 +10,7 @@
 #include "collections/collection_model.h"
 #include "collections/reader.h"
 #include "collections/test_files.h"
+#include "os/descriptors.h"
 
 namespace samovar {
 namespace {
@@ -83,6 +85,29 @@ TEST_F(CollectionsTest, RefusesWhatIsWrongAndLeavesNothing) {
   EXPECT_EQ(all_->Write("films", Batch(kSchema)).error().code, Code::kInvalid);
   EXPECT_EQ(all_->Write("films", Batch({4, Metric::kDot, Storage::kF32})).error().code,
             Code::kConflict);
+}
+
+TEST_F(CollectionsTest, LeavesDescriptorsForAllElse) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  Open();
+  int made = 0;
+  while (made < 256 && all_->Create("c" + std::to_string(made), kSchema)) ++made;
+  EXPECT_GT(made, 10);
+  const auto refused = all_->Create("more", kSchema);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().name, "TooManyCollections");
+  EXPECT_FALSE(all_->Describe("more"));
+  EXPECT_EQ(all_->Pin("c0").error().name, "TooManyCollections");
+  EXPECT_LT(CountDescriptors().open, 256U * 7 / 8);
+  for (int i = 0; i < made; ++i) EXPECT_TRUE(all_->Write("c" + std::to_string(i), PutOne("a")));
+  EXPECT_TRUE(all_->Delete("c0"));
+  EXPECT_TRUE(all_->Create("more", kSchema));
+  Open();
+  EXPECT_TRUE(all_->Find("c" + std::to_string(made - 1)));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST_F(CollectionsTest, EachWriteOfACreationThatFailsLeavesNothing) {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "main/server.h"
 #include "net/busy_poll.h"
+#include "os/descriptors.h"
 #include "os/priority.h"
 
 namespace samovar {
@@ -112,6 +113,7 @@ int Serve(const Config& config, const RuntimeCatalog& runtimes, const std::strin
     LogError("{}", address.error().message);
     return 2;
   }
+  AllowManyDescriptors();
   Server server(config, runtimes, runtimes_dir, std::move(side));
   if (auto opened = server.Open(*address); !opened) {
     LogError("cannot start: {}", opened.error().message);
