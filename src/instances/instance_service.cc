@@ -177,10 +177,14 @@ void InstanceService::StartWanted() {
   in_start_wanted_ = false;
 }
 
+bool InstanceService::StartsStand(SteadyTime now) const {
+  return starting_ == 0 || now - starts_moved_ >= kStartsStand;
+}
+
 // One function's long initialisations must not keep the others at zero: while the starts under way
 // stand still, a function without an instance gets one all the same, one a second.
 void InstanceService::StartBeyondBound(SteadyTime now) {
-  if (starting_ < options_.starts_at_a_time || now - starts_moved_ < kStartsStand) return;
+  if (starting_ < options_.starts_at_a_time || !StartsStand(now)) return;
   for (InstancePool* pool : wanting_) {
     if (pool->Size() > 0 || !pool->WantsStart(now) || !MakeRoom(pool->StartMemory(), pool)) {
       continue;

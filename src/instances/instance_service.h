@@ -158,6 +158,8 @@ class InstanceService final : public Invoker, public ProvisionedConcurrency {
   // A template that leaves no room for its own clone gives way to a fresh instance.
   void DropTemplateThatFillsTheBudget(InstancePool& pool);
   bool MayStart() const { return starting_ < options_.starts_at_a_time; }
+  // No start is under way, or those which are stand still.
+  bool StartsStand(SteadyTime now) const;
   bool Fits(Bytes need) const { return MemoryInUse() + need <= options_.memory_budget; }
   // Whether the host may keep a process booted for starts like this one. What it may keep counts.
   bool MayBootAhead(const SandboxSpec& spec);

@@ -175,8 +175,8 @@ void InstancePool::KeepSpares(SteadyTime now) {
   if (spares_.size() >= wanted || now < spare_retry_ || !waiters_.empty()) return;
   // What took a spare is to have the processors for itself: to make one takes as long as the call.
   if (busy_ > 0 && now - spare_taken_ < kFirstCall) return;
-  // One at a time, when nobody waits for a start.
-  if (service_.starting_ > 0 || service_.queued_ > 0) return;
+  // One at a time, when nobody waits for a start but of what hangs.
+  if (!service_.StartsStand(now) || (service_.queued_ > 0 && service_.starting_ == 0)) return;
   if (!service_.MaySpare(CloneMemory())) return;
   Make({.role = Role::kSpare, .init_limit = service_.options_.init_timeout});
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from harness import unique, until
-from test_clones import NUMBERS
+from test_clones import NUMBERS, clonable
 from test_scaling import instances
 
 
@@ -86,6 +86,16 @@ def test_what_cannot_be_provisioned_is_refused_and_changes_nothing(server, lam, 
     lam.put_function_concurrency(FunctionName=versions, ReservedConcurrentExecutions=2)
     with pytest.raises(refused):
         put(lam, versions, "2", 2)
+
+
+def test_an_initialisation_that_hangs_keeps_no_other_function_from_its_spare(server, lam, name):
+    hangs = unique()
+    server.create("import time\ntime.sleep(1000)\n", name=hangs)
+    put(lam, hangs, lam.publish_version(FunctionName=hangs)["Version"], 1)
+    until(lambda: any(i["state"] == "starting" for i in instances(server, hangs)), 60, "its start")
+    clonable(server, name)
+    assert any(i["state"] == "starting" for i in instances(server, hangs))
+    lam.delete_function(FunctionName=hangs)
 
 
 def test_a_version_with_snap_start_is_not_provisioned(server, lam, name):
