@@ -289,6 +289,7 @@ Result<void> ApplyConfiguration(const json::object& input, std::string_view name
                           "TracingConfig", "EphemeralStorage", "SnapStart"}) {
     if (Has(input, key)) config[key] = input.at(key);
   }
+  config["SnapStart"].as_object().emplace("ApplyOn", "None");
   if (Has(input, "KMSKeyArn")) {
     if (TextOf(input, "KMSKeyArn").empty()) {
       config.erase("KMSKeyArn");

@@ -336,6 +336,12 @@ def test_snap_start_initialises_at_publishing_and_reports_a_restore(server, lam,
     assert "Init Duration" not in answer.log
 
 
+def test_snap_start_without_a_word_when_is_off(server, lam, name):
+    off = {"ApplyOn": "None", "OptimizationStatus": "Off"}
+    assert server.create(NUMBERS, name=name)["SnapStart"] == off
+    assert lam.update_function_configuration(FunctionName=name, SnapStart={})["SnapStart"] == off
+
+
 def test_a_version_whose_code_fails_cannot_be_published_with_snap_start(server, lam, name):
     server.create("raise ImportError('no such thing')\n", name=name, SnapStart={"ApplyOn": "PublishedVersions"})
     lam.publish_version(FunctionName=name)
