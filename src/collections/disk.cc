@@ -1,13 +1,31 @@
 #include "collections/disk.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
 namespace samovar {
+
+namespace {
+
+constexpr std::size_t kAtOnce = 128 << 10;
+
+// A huge page that is freed is the next that this processor gives out. It was filled with zeros in
+// between, which is done 4 KiB by 4 KiB and can be interrupted.
+void WarmHugePage() {
+  void* page =
+      ::mmap(nullptr, kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return;
+  if (::madvise(page, kHugePage, MADV_HUGEPAGE) == 0) *static_cast<volatile char*>(page) = 1;
+  ::munmap(page, kHugePage);
+}
+
+}  // namespace
 
 Result<Fd> Disk::Create(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -17,10 +35,17 @@ Result<Fd> Disk::Create(const std::string& path) {
   return fd;
 }
 
+// The kernel copies what is written at once without letting anybody else have the processor
+// (PREEMPT_NONE, PREEMPT_VOLUNTARY): half a millisecond for 2 MiB, but seven where the page is one
+// that the host of a virtual machine took away while it was free. So all but huge pages is written
+// in short pieces, and these get a page that is there.
 Result<void> Disk::Write(int fd, std::uint64_t at, std::string_view bytes,
                          const std::string& path) {
   while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    const bool huge = bytes.size() >= kHugePage;
+    if (huge) WarmHugePage();
+    const std::size_t part = huge ? kHugePage : std::min(bytes.size(), kAtOnce);
+    const ssize_t n = ::pwrite(fd, bytes.data(), part, static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return std::unexpected(ErrnoError("write " + path));
     bytes.remove_prefix(static_cast<std::size_t>(n));
