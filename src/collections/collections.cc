@@ -350,10 +350,7 @@ void Collections::Tidy() {
   RunInTurns();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;
-    for (auto& [name, entry] : entries_) {
-      if (entry.collection) all.emplace_back(name, entry.collection);
-    }
+    auto all = All();
     lock.unlock();
     auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(kTurn);
     for (auto& [name, collection] : all) {
@@ -379,10 +376,7 @@ void Collections::MakeGraphs() {
   RunWhenIdle();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;
-    for (auto& [name, entry] : entries_) {
-      if (entry.collection) all.emplace_back(name, entry.collection);
-    }
+    auto all = All();
     lock.unlock();
     bool made = false;
     for (auto& [name, collection] : all) {

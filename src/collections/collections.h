@@ -78,6 +78,14 @@ class Collections {
   Result<void> Load();
   void LoadOne(const std::string& name);
   Result<void> Remove(const std::string& name);
+  // Those that can be served. REQUIRES: mutex_.
+  std::vector<std::pair<std::string, std::shared_ptr<Collection>>> All() const {
+    std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;
+    for (const auto& [name, entry] : entries_) {
+      if (entry.collection) all.emplace_back(name, entry.collection);
+    }
+    return all;
+  }
   void WriteAll();
   void Tidy();
   void MakeGraphs();
