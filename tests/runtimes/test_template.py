@@ -53,6 +53,11 @@ def test_a_clone_has_no_capability_and_may_make_no_namespace(template):
     status = ask(clone, "answer = open('/proc/self/status').read()")
     sets = {line.split()[0]: line.split()[1] for line in status.splitlines() if line.startswith("Cap")}
     assert set(sets.values()) == {"0" * 16}, sets
+    # Process 1 has the same memory, which the function may write.
+    look = "import os\nanswer = [[line.split()[1] for line in open(f'/proc/{p}/status') " \
+           "if line.startswith(('Cap', 'NoNewPrivs', 'Seccomp'))] for p in (1, os.getpid())]"
+    first, own = ask(clone, look)
+    assert first == own and first[:5] == ["0" * 16] * 5, (first, own)
     do = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)

@@ -289,6 +289,10 @@ void samovar_clone_enter(int setup) {
     Give(setup, kInternal, "find the thread's id");
   }
   MakeNamespaces(setup);
+  if (RaiseLoopback() != 0) Give(setup, kInternal, "raise loopback");
+  // Now, for I too, whose memory is the function's to write.
+  if (samovar_drop_capabilities() != 0) Give(setup, kInternal, "drop capabilities");
+  if (samovar_clone_confine() != 0) Give(setup, kInternal, "install the filter");
   LayDown(&state);
   const long failed = samovar_switch(&init);
   if (failed != 0) {
@@ -298,10 +302,7 @@ void samovar_clone_enter(int setup) {
   TakeUp(&state);
   setsid();
   if (send(setup, "P", 1, MSG_NOSIGNAL) != 1) _exit(127);
-  if (RaiseLoopback() != 0) Give(setup, kInternal, "raise loopback");
   WaitForMounts(setup);
-  if (samovar_drop_capabilities() != 0) Give(setup, kInternal, "drop capabilities");
-  if (samovar_clone_confine() != 0) Give(setup, kInternal, "install the filter");
   close(setup);
 }
 
