@@ -1,6 +1,6 @@
 # samovar_room(NAME DEPS ... LIBS ... [PCH]): one folder of src/ as a static library, with
 # its *_test.cc as one test program NAME_test. Sources are globbed, so a new file needs
-# no edit here. PCH shares the precompiled header of the coroutine rooms (Asio, Beast, JSON).
+# no edit here. PCH shares the precompiled header of the coroutine rooms (Asio, Beast, JSON), not that of the others.
 # Tests are not optimised: two thirds of the time that they take to compile went into that.
 set(SAMOVAR_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror)
 set(SAMOVAR_FLAGS)
@@ -37,17 +37,17 @@ function(samovar_room name)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
   samovar_flags(${name})
   target_link_libraries(${name} PUBLIC ${ROOM_DEPS} ${ROOM_LIBS})
+  set(precompiled plain_pch)
   if(ROOM_PCH)
-    target_precompile_headers(${name} REUSE_FROM pch)
+    set(precompiled pch)
   endif()
+  target_precompile_headers(${name} REUSE_FROM ${precompiled})
   if(tests)
     add_executable(${name}_test ${tests})
     samovar_flags(${name}_test)
     target_compile_options(${name}_test PRIVATE -O0)
     target_link_libraries(${name}_test PRIVATE ${name} GTest::gmock GTest::gtest_main)
-    if(ROOM_PCH)
-      target_precompile_headers(${name}_test REUSE_FROM test_pch)
-    endif()
+    target_precompile_headers(${name}_test REUSE_FROM test_${precompiled})
     add_test(NAME ${name}_test COMMAND ${name}_test)
   endif()
 endfunction()

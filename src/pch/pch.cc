@@ -1,1 +1,1 @@
-// Only here so that the precompiled header has an owner.
+// Only here so that the precompiled headers have an owner.
