@@ -198,7 +198,7 @@ class Server:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.process.wait(60)
-        until(lambda: not self.leftover_processes(), 25, "the end of the killed server's processes")
+        until(lambda: not self.leftover_processes(), 60, "the end of the killed server's processes")
 
     def leftover_processes(self):
         return [pid for pid, start in self.seen.items() if starttime(pid) == start]
@@ -213,7 +213,7 @@ class Server:
         return self.leftover_processes() + mounts + groups + hierarchies
 
     def check_nothing_left(self):
-        until(lambda: not self.leftovers(), 25, f"an end without leftovers ({self.leftovers()})")
+        until(lambda: not self.leftovers(), 60, f"an end without leftovers ({self.leftovers()})")
 
     def close(self):
         if self.process and self.process.poll() is None:

@@ -70,24 +70,25 @@ def kill_template(server, function):
 
 
 def at_once(server, function, count, event):
+    """Calls that are all under way together, when the event has each sleep for longer than the last takes to start."""
     answers = burst(server, function, count, json.dumps(event).encode())
     assert [a[0] for a in answers] == [200] * count, answers[:3]
     return [json.loads(a[2]) for a in answers]
 
 
 def test_clones_share_what_was_initialised_and_no_stream_of_random_numbers(server, name):
-    clonable(server, name)
-    answers = at_once(server, name, 8, {"sleep": 0.5})
+    clonable(server, name, Timeout=30)
+    answers = at_once(server, name, 8, {"sleep": 2})
     assert len({a["stream"] for a in answers}) == 8
     assert len({a["born"] for a in answers}) == 1  # one initialisation for all
     for what in ("random", "uuid", "secret", "urandom", "temp"):
         assert len({a[what] for a in answers}) == 8, what
-    assert all(a["type"] == "on-demand" and a["left"] > 8000 for a in answers)
+    assert all(a["type"] == "on-demand" and a["left"] > 25_000 for a in answers)
 
 
 def test_clones_have_a_tmp_and_a_network_of_their_own(server, name):
     clonable(server, name)
-    answers = at_once(server, name, 4, {"sleep": 0.5, "listen": True, "write": "mine"})
+    answers = at_once(server, name, 4, {"sleep": 2, "listen": True, "write": "mine"})
     assert [a["tmp"] for a in answers] == [["mine"]] * 4  # nobody's else; and each could take the port
     assert len({a["stream"] for a in answers}) == 4
 
@@ -107,7 +108,7 @@ def test_a_function_that_primes_itself_as_the_documentation_has_it_is_primed_in_
     snippet = text.split("<!-- the tests run this -->\n```python\n")[1].split("```")[0]
     server.create("import time\nSEEN = []\ndef predict(row):\n    SEEN.append(row)\n    time.sleep(row[0])\n"
                   "    return [len(SEEN), sum(SEEN[0])]\n" + snippet, name=name)
-    answers = at_once(server, name, 3, {"row": [0.5]})
+    answers = at_once(server, name, 3, {"row": [2]})
     assert answers == [[11, 0]] * 3  # ten times before the snapshot, once in each clone
     assert {i["kind"] for i in instances(server, name) if i["state"] in ("idle", "busy")} == {"clone"}
 
@@ -183,7 +184,7 @@ def test_the_tag_turns_clones_off_for_a_function(server, name):
 def test_the_configuration_turns_clones_off_for_all_functions(fresh):
     server = fresh("clones.enabled=false")
     server.create(NUMBERS, name="any")
-    assert len({a["born"] for a in at_once(server, "any", 3, {"sleep": 0.5})}) == 3
+    assert len({a["born"] for a in at_once(server, "any", 3, {"sleep": 2})}) == 3
     assert {i["kind"] for i in instances(server, "any")} == {"fresh"}
 
 
@@ -193,7 +194,7 @@ def test_hooks_run_once_before_and_once_in_each_clone(server, name):
            "@register_after_restore\ndef dial():\n    SEEN.append(str(uuid.uuid4()))\n" \
            "def handler(event, context):\n    __import__('time').sleep(event)\n    return SEEN\n"
     server.create(code, name=name)
-    answers = at_once(server, name, 4, 0.5)
+    answers = at_once(server, name, 4, 2)
     assert {a[0] for a in answers} == {"before"} and {len(a) for a in answers} == {2}
     assert len({a[1] for a in answers}) == 4
     assert {i["kind"] for i in instances(server, name) if i["state"] in ("idle", "busy")} == {"clone"}
@@ -256,7 +257,7 @@ def test_a_killed_template_is_rebuilt_and_its_clones_live_on(server, name):
     again = server.invoke(name, {}).payload
     assert again["stream"] == first["stream"]  # the same clone
     until(lambda: template(server, name)["stage"] == "clonable", 60, "another template")
-    answers = at_once(server, name, 6, {"sleep": 0.3})
+    answers = at_once(server, name, 6, {"sleep": 2})
     assert len({a["stream"] for a in answers}) == 6
 
 
@@ -365,7 +366,7 @@ def test_provisioned_instances_are_ready_tell_the_truth_and_are_replaced(server,
     assert listed["FunctionArn"].endswith(f":{name}:{version}") and listed["AllocatedProvisionedConcurrentExecutions"] == 3
     answer = server.invoke(name, {}, Qualifier=version, LogType="Tail")
     assert answer.payload["type"] == "provisioned-concurrency" and "Init Duration" not in answer.log
-    types = [a["type"] for a in at_once(server, f"{name}:{version}", 5, {"sleep": 1})]
+    types = [a["type"] for a in at_once(server, f"{name}:{version}", 5, {"sleep": 3})]
     assert sorted(types) == ["on-demand"] * 2 + ["provisioned-concurrency"] * 3  # two spilled over
     def provisioned():
         return {i["id"] for i in instances(server, name) if i["provisioned"] and i["state"] in ("idle", "busy")}

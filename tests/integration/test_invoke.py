@@ -329,14 +329,14 @@ def test_a_call_right_after_create_waits(server, lam, name):
 
 
 def test_a_call_on_a_function_deleted_meanwhile_ends(server, lam, name):
-    server.create("import time\ndef handler(e, c):\n    time.sleep(1)\n    return 'done'\n", name=name)
+    server.create("import time\ndef handler(e, c):\n    time.sleep(3)\n    return 'done'\n", name=name)
     got = []
     call = threading.Thread(target=lambda: got.append(server.invoke(name).payload))
     call.start()
     until(lambda: any(i["function"] == name and i["state"] == "busy"
-                      for i in server.get("/samovar/v1/instances")["instances"]), 10, "a busy instance")
+                      for i in server.get("/samovar/v1/instances")["instances"]), 60, "a busy instance")
     lam.delete_function(FunctionName=name)
-    call.join(20)
+    call.join(60)
     assert got == ["done"]
     with pytest.raises(ClientError):
         server.invoke(name)

@@ -98,7 +98,7 @@ def test_back_to_zero_after_the_keep_alive(fresh):
 def test_reserved_concurrency_throttles(server, lam, name):
     server.create(SLOW, name=name, Timeout=30)
     lam.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
-    answers = burst(server, name, 8, b"1.5")
+    answers = burst(server, name, 8, b"3")
     ok = [a for a in answers if a[0] == 200]
     throttled = [a for a in answers if a[0] == 429]
     assert len(ok) == 2 and len(throttled) == 6, [a[0] for a in answers]
@@ -117,7 +117,7 @@ def test_the_accounts_concurrency_throttles(fresh):
     server = fresh("limits.account_concurrency=3")
     function = unique()
     server.create(SLOW, name=function, Timeout=30)
-    answers = burst(server, function, 9, b"1.5")
+    answers = burst(server, function, 9, b"3")
     assert sorted({a[0] for a in answers}) == [200, 429] and sum(a[0] == 200 for a in answers) == 3
     reason = next(json.loads(a[2])["Reason"] for a in answers if a[0] == 429)
     assert reason == "ConcurrentInvocationLimitExceeded"
@@ -164,7 +164,7 @@ def test_running_calls_finish_on_sigterm(fresh):
     call.start()
     until(lambda: any(i["state"] == "busy" for i in instances(server, function)), 60, "a busy instance")
     server.stop()
-    call.join(10)
+    call.join(60)
     assert got == ["slept"]
 
 
