@@ -48,8 +48,8 @@ def tree(folder, prefix=""):
 
 def python(out):
     site = fresh(out / "python")
-    run(ROOT / ".venv/bin/pip", "install", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:",
-        "--target", site, "-r", HERE / "requirements.txt")
+    run(ROOT / ".venv/bin/pip", "install", "--no-compile", "--disable-pip-version-check", "--require-hashes",
+        "--only-binary=:all:", "--target", site, "-r", HERE / "requirements.txt")
     return {**tree(site), "app.py": HERE / "python/app.py", "bootstrap": HERE / "python/bootstrap"}
 
 
