@@ -2,11 +2,9 @@
 // OrtReason: ONNX Runtime's reason without the place in its source that it puts before it.
 //
 // Why      "/onnxruntime_src/onnxruntime/core/graph/model.cc:256 onnxruntime::Model::Model(...)"
-// tells
-//          the owner of a model nothing; what follows does.
+//          tells the owner of a model nothing; what follows does.
 // Source   CodeLocation::ToString in ONNX Runtime's core/common/code_location.h: file:line, a
-// blank,
-//          what __PRETTY_FUNCTION__ says, a blank.
+//          blank, what __PRETTY_FUNCTION__ says, a blank.
 
 #include <string>
 #include <string_view>
