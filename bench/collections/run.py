@@ -2,7 +2,7 @@
 """Collections side by side with libraries in process, and under writes: bench/collections/run [--rows N] [--only PART]
 
 a: N x 128 floats, cosine: searches a second at recall@10 of at least 0.95, from inside a function and over HTTP, beside
-   hnswlib, USearch and FAISS in process, each on one thread and one after the other.
+   hnswlib, USearch and FAISS in process, each on one thread and one after the other, and pgvector over one connection.
 b: searches while rows are replaced, at each of --rates for so many seconds.
 c: start time with collections of 10 MB to 8 GB. d: memory of 1, 10 and 50 instances that read 1 GB. (state.py)
 e: the same recommender with its embeddings in Redis. (recommender.py)
@@ -27,6 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BUILD = ROOT / "build/bench"
 os.environ["OPENBLAS_NUM_THREADS"] = "2"
 VENV = BUILD / "collections-venv"
+LIBRARIES, NETWORKED = ("hnswlib", "usearch", "faiss"), "pgvector"
 
 
 def environment():
@@ -126,8 +127,10 @@ def part_a(server, rows, queries, options):
 def libraries(options):
     results = {}
     for name in options.library:
-        done = subprocess.run([sys.executable, HERE / "libraries.py", name, str(options.rows), "1000", str(options.seconds)],
-                              check=True, stdout=subprocess.PIPE, cwd=HERE)
+        program = [HERE / "networked.py"] if name == NETWORKED else [HERE / "libraries.py", name]
+        done = subprocess.run([sys.executable, *program, str(options.rows), "1000", str(options.seconds)], check=True,
+                              stdout=subprocess.PIPE, cwd=HERE,
+                              env={**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{ROOT}/tests/integration"})
         results[name] = json.loads(done.stdout)
         print(json.dumps(results[name]), flush=True)
     return results
@@ -204,7 +207,8 @@ def parts_a_and_b(options, results):
                         missed.append(f"at {rate}/s: {what}")
     if options.only != "b":
         results["libraries"] = libraries(options)
-        best = max((r["qps"] for r in results["libraries"].values() if r["recall"] >= 0.95), default=0)
+        best = max((r["qps"] for name, r in results["libraries"].items()
+                    if name != NETWORKED and r["recall"] >= 0.95), default=0)
         if inside["qps"] < 0.9 * best:
             missed.append(f"{inside['qps']:.0f} searches/s in a function, {best:.0f} in the best library")
     return missed
@@ -227,7 +231,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--only", choices=list("abcde"))
-    parser.add_argument("--library", action="append", choices=["hnswlib", "usearch", "faiss", "none"])
+    parser.add_argument("--library", action="append", choices=[*LIBRARIES, NETWORKED, "none"])
     parser.add_argument("--rates", default="10000:30,1000:300", help="rows a second : seconds, ...")
     parser.add_argument("--rounds", type=int, default=11, help="starts of each function in c and e")
     parser.add_argument("--largest", type=float, default=8, help="GB of the largest collection in c")
@@ -236,7 +240,7 @@ def main():
     parser.add_argument("--settle", type=float, default=30, help="seconds that c and d wait for one graph")
     parser.add_argument("--prepare", action="store_true", help="only fill it")
     options = parser.parse_args()
-    options.library = [n for n in options.library or ["hnswlib", "usearch", "faiss"] if n != "none"]
+    options.library = [n for n in options.library or [*LIBRARIES, NETWORKED] if n != "none"]
     environment()
     sys.path[:0] = [str(ROOT / "tests/integration"), str(HERE)]
     BUILD.mkdir(parents=True, exist_ok=True)
