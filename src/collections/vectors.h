@@ -1,9 +1,9 @@
 #pragma once
 // Vectors: between floats and the stored form, and how near stored ones are to a query.
 //
-// How      Plain loops over eight lanes that the compiler turns into SIMD, once for AVX2 and once
-// for
-//          any x86-64; the processor picks at load time. Rows are padded with zeros to 32 bytes.
+// How      Plain loops over sixteen lanes that the compiler turns into SIMD, for AVX-512, for AVX2
+//          and for any x86-64; the processor picks at load time. Rows are padded with zeros to 32
+//          bytes.
 // Errors   Encode: kInvalid for a component that is not finite or that the storage cannot hold.
 // Threads  Pure.
 

@@ -75,6 +75,30 @@ TEST(Vectors, StorageKeepsWhatItsPrecisionAllows) {
   }
 }
 
+#if defined(__x86_64__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+// Only they multiply and add with one rounding: the square of 1 + 2^-13 ends in a 2^-26 that a
+// float has no room for.
+TEST(Vectors, AreComparedByWhatProcessorsOfTodayHave) {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    GTEST_SKIP() << "this processor has neither AVX2 nor FMA";
+  }
+  const Schema schema{128, Metric::kDot, Storage::kF32};
+  std::vector<float> row(128);
+  std::vector<float> wanted(128);
+  row[0] = -1;
+  wanted[0] = 1 + 0x1p-12F;
+  row[64] = wanted[64] = 1 + 0x1p-13F;  // added to the same lane
+  const auto query = QueryVector::Of(schema, wanted);
+  const auto encoded = EncodeVector(schema, row);
+  ASSERT_TRUE(query && encoded);
+  const layout::Facts facts{encoded->inverse_norm, encoded->scale};
+  float rank = 0;
+  query->Rank(encoded->bytes.data(), 1, &facts, &rank);
+  EXPECT_EQ(rank, 0x1p-26F);
+}
+#endif
+
 TEST(Vectors, RefusesWhatCannotBeStored) {
   const Schema f32{2, Metric::kCosine, Storage::kF32};
   const Schema f16{2, Metric::kCosine, Storage::kF16};
