@@ -5,7 +5,7 @@
 // Why      It costs ten microseconds a row, where a link in a graph costs some hundred: enough for
 //          what is being written, until a graph is there. A graph over rows in this order is made
 //          and walked faster, too.
-// How      k-means over a sample; then each row goes to its nearest centre (inverted file).
+// How      Each row goes to its nearest centre (inverted file).
 //          Segments that follow each other share their centres: then a row's cell is looked for
 //          once in its life, and a search ranks the centres once for all of them.
 // Errors   Open, Verify: kInternal for a file that is not in its format, kNotFound for none.
@@ -13,13 +13,12 @@
 // Source   J. Sivic, A. Zisserman, "Video Google", ICCV 2003, for the inverted file.
 
 #include <algorithm>
-#include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "collections/centres.h"
 #include "collections/disk.h"
 #include "collections/layout.h"
 #include "collections/mapped_file.h"
@@ -27,26 +26,7 @@
 
 namespace samovar {
 
-inline constexpr std::uint64_t kRowsForCells = 1024;  // fewer are compared all as fast
-
 std::string CellsPath(const std::string& folder, std::uint64_t number);
-
-// Centres as they are found, of floats.
-struct CellCentres {
-  Schema schema;  // of a centre
-  std::string bytes;
-  std::vector<layout::Facts> facts;
-
-  std::size_t Count() const { return facts.size(); }
-  std::uint64_t Hash() const;  // as Cells::CentresHash
-  std::uint32_t Nearest(const QueryVector& row, std::vector<float>& ranks) const;
-  // The same of several, which costs less.
-  void Nearest(std::span<const QueryVector> rows, std::vector<std::uint32_t>& nearest) const;
-};
-using VectorOf = std::function<std::vector<float>(std::uint64_t row)>;
-// Of `count` rows; no centre where there are too few rows for it to pay.
-CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorOf& vector,
-                        const std::function<bool()>& stopped);
 
 class Cells {
  public:

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -15,24 +18,21 @@ namespace samovar {
 namespace {
 
 constexpr auto kNowhere = layout::kNoLink;
-constexpr std::uint64_t kOutgrown = 4;   // times as many rows as centres were found with
-constexpr std::size_t kMostAtOnce = 16;  // rows whose cells are looked for
-constexpr std::size_t kBytesAtOnce = 16 << 10;
-constexpr double kFits = 0.75;  // of the fit that centres had when they were found
+constexpr std::uint64_t kOutgrown = 4;  // times as many rows as centres were found with
+constexpr double kFits = 0.75;          // of the fit that centres had when they were found
 // One row of so many is not used to find centres, and tells how they fit: rows that lie in no
 // clusters are much nearer to centres that were found from them than others are that come.
 constexpr std::uint64_t kHeldOut = 16;
 constexpr std::uint64_t kFitted = 1024;  // rows at most that tell it
 
-// Which cell a row belongs to. In a segment around the same centres it stands in its cell already.
-class CellFinder {
+// The cells of rows that stand in them already: in segments around the same centres.
+class KnownCells {
  public:
-  CellFinder(const Snapshot& at, const CellCentres& centres)
-      : at_(at), centres_(centres), hash_(centres.Hash()) {}
+  KnownCells(const Snapshot& at, const CellCentres& centres) : at_(at), hash_(centres.Hash()) {}
 
-  // Where it need not be looked for. REQUIRES: rows of one segment come in order, one segment after
+  // REQUIRES: rows of one segment come in order, one segment after
   // the other.
-  std::optional<std::uint32_t> Known(RowRef row) {
+  std::optional<std::uint32_t> Find(RowRef row) {
     if (row.segment != segment_) {
       segment_ = row.segment;
       const Cells* cells = at_.Parts().segments[segment_]->RowCells();
@@ -43,60 +43,90 @@ class CellFinder {
     while (cells_->RangeOf(cell_).to <= row.row) ++cell_;
     return cell_;
   }
-  // So many at once, as they share what is read of the centres.
-  std::size_t AtOnce() const {
-    return std::clamp<std::size_t>(kBytesAtOnce / centres_.schema.RowBytes(), 1, kMostAtOnce);
-  }
-  // Of rows of any segments.
-  std::span<const std::uint32_t> Find(std::span<const RowRef> rows) {
-    queries_.clear();
-    for (const RowRef row : rows) {
-      // What is too large to be compared goes anywhere.
-      auto query = QueryVector::Of(centres_.schema, at_.Vector(row));
-      queries_.push_back(query ? std::move(*query) : QueryVector(centres_.schema));
-    }
-    centres_.Nearest(queries_, nearest_);
-    return nearest_;
-  }
 
  private:
   const Snapshot& at_;
-  const CellCentres& centres_;
   const std::uint64_t hash_;
   std::uint32_t segment_ = ~std::uint32_t{0};
   const Cells* cells_ = nullptr;
   std::uint32_t cell_ = 0;
-  std::vector<QueryVector> queries_;
-  std::vector<std::uint32_t> nearest_;
 };
+
+StoredVector Stored(const Snapshot& at, RowRef row) {
+  const Segment& segment = *at.Parts().segments[row.segment];
+  return {segment.Vector(row.row).data(), segment.Facts()[row.row]};
+}
 
 // Of rows in order, one of so many: those that were held out, but for those that stand around the
 // same centres already.
 std::vector<RowRef> HeldOut(const Snapshot& at, std::span<const RowRef> rows,
                             const CellCentres& centres) {
-  CellFinder finder(at, centres);
+  KnownCells known(at, centres);
   std::vector<RowRef> held;
   const std::size_t step = kHeldOut * std::max<std::size_t>(1, rows.size() / (kHeldOut * kFitted));
   for (std::size_t i = 0; i < rows.size(); i += step) {
-    if (!finder.Known(rows[i])) held.push_back(rows[i]);
+    if (!known.Find(rows[i])) held.push_back(rows[i]);
   }
   return held;
 }
 
-// How much nearer rows are to their centre than to any: 1 is on it, 0 no nearer.
-double FitOf(const Snapshot& at, std::span<const RowRef> rows, const CellCentres& centres) {
-  std::vector<float> ranks(centres.Count());
+// Which cell each row belongs to: it is looked for where it is not known. Of less worth when
+// `stopped`. REQUIRES: as KnownCells.
+std::vector<std::uint32_t> CellsOf(const Snapshot& at, std::span<const RowRef> rows,
+                                   const CellCentres& centres,
+                                   const std::function<bool()>& stopped) {
+  std::vector<std::uint32_t> cells(rows.size());
+  const Panels panels = centres.ToPanels();
+  KnownCells known(at, centres);
+  std::vector<std::size_t> places;
+  FloatRows unknown(centres.schema.dimension);
+  std::array<Panels::Nearest, Panels::kMostAtOnce> nearest;
+  auto look = [&] {
+    panels.FindNearest(unknown, 0, unknown.Count(), nearest);
+    for (std::size_t i = 0; i < places.size(); ++i) cells[places[i]] = nearest[i].vector;
+    places.clear();
+    unknown.Clear();
+  };
+  for (std::size_t i = 0; i < rows.size() && !stopped(); ++i) {
+    if (const auto cell = known.Find(rows[i])) {
+      cells[i] = *cell;
+      continue;
+    }
+    places.push_back(i);
+    unknown.Add(at.Parts().schema, Stored(at, rows[i]));
+    if (places.size() == panels.AtOnce()) look();
+  }
+  look();
+  return cells;
+}
+
+// How much nearer rows are to their centre than to any: 1 is on it, 0 no nearer. Of less worth when
+// `stopped`.
+double FitOf(const Snapshot& at, std::span<const RowRef> rows, const CellCentres& centres,
+             const std::function<bool()>& stopped) {
+  if (centres.Count() == 0) return 1;
+  const Panels panels = centres.ToPanels();
   const double one = centres.schema.metric == Metric::kL2 ? 0 : 1;  // a distance is `one` - rank
   double near = 0;
   double all = 0;
-  for (const RowRef row : rows) {
-    const auto query = QueryVector::Of(centres.schema, at.Vector(row));
-    if (!query || ranks.empty()) continue;
-    query->Rank(centres.bytes.data(), ranks.size(), centres.facts.data(), ranks.data());
-    const double sum = std::accumulate(ranks.begin(), ranks.end(), 0.0);
-    near += one - *std::ranges::max_element(ranks);
-    all += one - sum / static_cast<double>(ranks.size());
+  FloatRows some(centres.schema.dimension);
+  for (; !rows.empty() && !stopped(); rows = rows.subspan(some.Count())) {
+    some.Clear();
+    for (const RowRef row : rows.first(std::min(rows.size(), panels.AtOnce()))) {
+      some.Add(at.Parts().schema, Stored(at, row));
+    }
+    std::array<float, Panels::kMostAtOnce> best;
+    best.fill(-std::numeric_limits<float>::infinity());
+    panels.Rank(some, 0, some.Count(), [&](std::size_t row, std::size_t first, const auto& ranks) {
+      const std::size_t lanes = std::min(Panels::kLanes, panels.Count() - first);
+      for (const float rank : std::span(ranks).first(lanes)) {
+        best[row] = std::max(best[row], rank);
+        all += one - rank;
+      }
+    });
+    for (std::size_t i = 0; i < some.Count(); ++i) near += one - best[i];
   }
+  near *= static_cast<double>(panels.Count());
   return all > 0 ? 1 - near / all : 1;
 }
 
@@ -159,14 +189,10 @@ CellCentres Collection::LearnCentres(const Fresh& fresh) const {
 // Found anew from these rows.
 void Collection::SortByOwnCentres(Fresh& fresh) const {
   const CellCentres centres = LearnCentres(fresh);
-  fresh.fit = FitOf(fresh.at, HeldOut(fresh.at, fresh.rows, centres), centres);
+  fresh.fit = FitOf(fresh.at, HeldOut(fresh.at, fresh.rows, centres), centres, Stopped());
   const auto cell = SortByCell(fresh, centres);
   if (cell.empty()) return;
-  const auto& segments = fresh.at.Parts().segments;
-  auto vector = [&](std::uint64_t i) -> StoredVector {
-    const Segment& segment = *segments[fresh.rows[i].segment];
-    return {segment.Vector(fresh.rows[i].row).data(), segment.Facts()[fresh.rows[i].row]};
-  };
+  auto vector = [&](std::uint64_t i) { return Stored(fresh.at, fresh.rows[i]); };
   const std::uint64_t all = fresh.at.Parts().Control().rows.load(std::memory_order_relaxed);
   fresh.enough = MeasureEnough(schema_, centres, cell, vector, all, Stopped());
 }
@@ -201,7 +227,7 @@ void Collection::BorrowCentres(const Snapshot& at) {
   std::vector<RowRef> some;
   const std::uint64_t step = std::max<std::uint64_t>(1, rows / kFitted);
   for (std::uint64_t row = 0; row < rows; row += step) some.push_back({largest, row});
-  learned_fit_ = FitOf(at, some, *centres_);
+  learned_fit_ = FitOf(at, some, *centres_, Stopped());
 }
 
 // Around the centres that were found last, until there are many more rows or others.
@@ -211,7 +237,7 @@ void Collection::SortForFlush(Fresh& fresh) {
   if (rows < kRowsForCells) return;
   if (centres_ && rows < kOutgrown * learned_rows_) {
     const auto come = HeldOut(fresh.at, fresh.rows, *centres_);
-    if (come.empty() || FitOf(fresh.at, come, *centres_) >= kFits * learned_fit_) {
+    if (come.empty() || FitOf(fresh.at, come, *centres_, Stopped()) >= kFits * learned_fit_) {
       SortByCell(fresh, *centres_);
       fresh.enough = learned_enough_;
       return;
@@ -231,24 +257,8 @@ std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentre
   const std::size_t count = fresh.rows.size();
   const auto stopped = Stopped();
   if (centres.Count() == 0 || count < kRowsForCells) return {};
+  std::vector<std::uint32_t> cell = CellsOf(fresh.at, fresh.rows, centres, stopped);
   std::vector<std::uint32_t> ends(centres.Count());
-  std::vector<std::uint32_t> cell(count);
-  CellFinder finder(fresh.at, centres);
-  std::vector<std::size_t> places;
-  std::vector<RowRef> unknown;
-  for (std::size_t i = 0; i < count && !stopped(); ++i) {
-    if (const auto known = finder.Known(fresh.rows[i])) {
-      cell[i] = *known;
-    } else {
-      places.push_back(i);
-      unknown.push_back(fresh.rows[i]);
-    }
-    if (unknown.size() < finder.AtOnce() && i + 1 < count) continue;
-    const auto found = finder.Find(unknown);
-    for (std::size_t j = 0; j < found.size(); ++j) cell[places[j]] = found[j];
-    places.clear();
-    unknown.clear();
-  }
   for (const std::uint32_t its : cell) ++ends[its];
   std::partial_sum(ends.begin(), ends.end(), ends.begin());
   std::vector<std::uint32_t> next(ends.size());

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "collections/graph_advice.h"
+#include "collections/panels.h"
 
 namespace samovar {
 namespace {
@@ -17,8 +18,6 @@ constexpr double kWanted = 0.97;       // of them
 constexpr std::size_t kMoved = 64;     // queries near a row
 constexpr std::size_t kBetween = 96;   // queries between several
 constexpr std::size_t kTogether = 16;  // queries of which kWanted must hold
-constexpr std::size_t kBlockBytes = 128
-                                    << 10;  // of rows that all queries are compared with at once
 
 struct Asked {
   QueryVector query;
@@ -31,7 +30,11 @@ struct Asked {
 class Trial {
  public:
   Trial(const Segment& segment, const Schema& schema, std::uint64_t rows)
-      : segment_(segment), schema_(schema), rows_(rows), nearest_(std::min(kAdvisedHits, rows)) {}
+      : segment_(segment),
+        schema_(schema),
+        rows_(rows),
+        nearest_(std::min(kAdvisedHits, rows)),
+        values_(schema.dimension) {}
 
   void Ask();
   void SearchAll(const std::function<bool()>& stopped);
@@ -49,6 +52,7 @@ class Trial {
   const std::size_t nearest_;
   std::mt19937 random_{1};
   std::vector<Asked> asked_;
+  FloatRows values_;  // of the queries
   WalkScratch scratch_;
 };
 
@@ -74,34 +78,23 @@ void Trial::Ask() {
       AddRow(values, by);
     }
     auto query = QueryVector::Of(schema_, values);
-    if (query) asked_.push_back({.query = std::move(*query), .between = between});
+    if (!query) continue;
+    asked_.push_back({.query = std::move(*query), .between = between});
+    values_.Add(values);
   }
 }
 
-// All queries with each block of rows, as long as the processor's cache has it.
 void Trial::SearchAll(const std::function<bool()>& stopped) {
-  std::vector<std::vector<float>> best(asked_.size());  // heaps, the farthest at the front
-  const std::uint64_t block = std::max<std::uint64_t>(1, kBlockBytes / schema_.RowBytes());
-  std::vector<float> ranks(block);
-  for (std::uint64_t from = 0; from < rows_ && !stopped(); from += block) {
-    const std::size_t count = std::min(block, rows_ - from);
-    for (std::size_t i = 0; i < asked_.size(); ++i) {
-      auto& heap = best[i];
-      asked_[i].query.Rank(segment_.Vector(from).data(), count, segment_.Facts() + from,
-                           ranks.data());
-      for (std::size_t j = 0; j < count; ++j) {
-        if (heap.size() == nearest_ && !(ranks[j] > heap.front())) continue;
-        if (heap.size() == nearest_) {
-          std::ranges::pop_heap(heap, std::greater());
-          heap.pop_back();
-        }
-        heap.push_back(ranks[j]);
-        std::ranges::push_heap(heap, std::greater());
-      }
-    }
-  }
+  auto row = [&](std::uint64_t i) -> StoredVector {
+    return {segment_.Vector(i).data(), segment_.Facts()[i]};
+  };
+  const auto nearest = FindNearRows(schema_, values_, rows_, row, nearest_, stopped);
   for (std::size_t i = 0; i < asked_.size(); ++i) {
-    if (!best[i].empty()) asked_[i].last = best[i].front();
+    // To the last bit as walks rank them.
+    const NearRows compared{&asked_[i].query, segment_.Vectors(), segment_.Facts()};
+    float last = std::numeric_limits<float>::infinity();
+    for (const NearRow& near : nearest[i]) last = std::min(last, compared.One(near.row));
+    if (!nearest[i].empty()) asked_[i].last = last;
   }
 }
 

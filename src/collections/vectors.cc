@@ -5,20 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "collections/kernel.h"
+
 namespace samovar {
 namespace {
-
-// One kernel, compiled for the processors that matter: by what they can do, as a processor's name
-// (arch=haswell) means this one and none that came after it. (Sanitizers run before what picks is
-// ready.)
-#if defined(__x86_64__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
-#define SAMOVAR_KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define SAMOVAR_KERNEL
-#endif
-
-using Floats8 = float __attribute__((vector_size(32), aligned(4)));
-using Floats16 = float __attribute__((vector_size(64), aligned(4)));
 
 // As stored: eight and sixteen at once.
 struct F32 {
@@ -37,9 +27,6 @@ struct I8 {
   static constexpr std::size_t kSize = 1;
 };
 
-#define SAMOVAR_INLINE __attribute__((always_inline)) inline
-
-// Passed by reference: a vector by value would have another ABI in each clone.
 template <class Packed, bool kSquaredDistance, class Floats>
 SAMOVAR_INLINE void Add(const char* row, const float* query, Floats& sum) {
   Packed packed;
@@ -121,16 +108,23 @@ SAMOVAR_KERNEL void DistanceF16(const Rows& rows, const float* query, float* out
   Scan<F16, true>(rows, query, out);
 }
 
+SAMOVAR_KERNEL void DecodeF16(const char* row, std::size_t count, float* values) {
+  for (std::size_t i = 0; i < count; ++i) {
+    _Float16 half{};
+    std::memcpy(&half, row + 2 * i, 2);
+    values[i] = static_cast<float>(half);
+  }
+}
+SAMOVAR_KERNEL void DecodeI8(const char* row, std::size_t count, float scale, float* values) {
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i] = scale * static_cast<float>(static_cast<std::int8_t>(row[i]));
+  }
+}
+
 void Dot(Storage storage, const Rows& rows, const float* query, float* out) {
   if (storage == Storage::kF32) return DotF32(rows, query, out);
   if (storage == Storage::kF16) return DotF16(rows, query, out);
   DotI8(rows, query, out);
-}
-
-float InverseNorm(std::span<const float> values) {
-  double square = 0;
-  for (float value : values) square += static_cast<double>(value) * value;
-  return square > 0 ? static_cast<float>(1 / std::sqrt(square)) : 0;
 }
 
 Result<void> CheckValues(const Schema& schema, std::span<const float> values) {
@@ -149,6 +143,12 @@ Result<void> CheckValues(const Schema& schema, std::span<const float> values) {
 }
 
 }  // namespace
+
+float InverseNorm(std::span<const float> values) {
+  double square = 0;
+  for (float value : values) square += static_cast<double>(value) * value;
+  return square > 0 ? static_cast<float>(1 / std::sqrt(square)) : 0;
+}
 
 Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> values) {
   TRY(CheckValues(schema, values));
@@ -177,30 +177,20 @@ Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> 
   return out;
 }
 
-namespace {
-
-void Decode(const Schema& schema, const void* row, float scale, float* values) {
+void DecodeVector(const Schema& schema, const void* row, float scale, std::span<float> values) {
   const auto* bytes = static_cast<const char*>(row);
   if (schema.storage == Storage::kF32) {
-    std::memcpy(values, bytes, schema.dimension * sizeof(float));
-    return;
-  }
-  for (std::size_t i = 0; i < schema.dimension; ++i) {
-    if (schema.storage == Storage::kF16) {
-      _Float16 half{};
-      std::memcpy(&half, bytes + 2 * i, 2);
-      values[i] = static_cast<float>(half);
-    } else {
-      values[i] = scale * static_cast<float>(static_cast<std::int8_t>(bytes[i]));
-    }
+    std::memcpy(values.data(), bytes, schema.dimension * sizeof(float));
+  } else if (schema.storage == Storage::kF16) {
+    DecodeF16(bytes, schema.dimension, values.data());
+  } else {
+    DecodeI8(bytes, schema.dimension, scale, values.data());
   }
 }
 
-}  // namespace
-
 std::vector<float> DecodeVector(const Schema& schema, const void* row, float scale) {
   std::vector<float> values(schema.dimension);
-  Decode(schema, row, scale, values.data());
+  DecodeVector(schema, row, scale, values);
   return values;
 }
 
@@ -217,7 +207,7 @@ Result<QueryVector> QueryVector::Of(const Schema& schema, std::span<const float>
 }
 
 void QueryVector::Become(const void* row, const layout::Facts& facts) {
-  Decode(schema_, row, facts.scale, values_.data());
+  DecodeVector(schema_, row, facts.scale, values_);
   inverse_norm_ = facts.inverse_norm;
   const float norm = inverse_norm_ > 0 ? 1 / inverse_norm_ : 0;
   square_ = norm * norm;

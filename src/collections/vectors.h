@@ -26,6 +26,9 @@ struct EncodedVector {
 
 Result<EncodedVector> EncodeVector(const Schema& schema, std::span<const float> values);
 std::vector<float> DecodeVector(const Schema& schema, const void* row, float scale);
+// Into the first Schema::dimension of `values`.
+void DecodeVector(const Schema& schema, const void* row, float scale, std::span<float> values);
+float InverseNorm(std::span<const float> values);  // 0 of zeros
 
 // A query, padded as the rows are.
 class QueryVector {
