@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,6 +114,47 @@ TEST(RocksStore, SaysUnavailableWhereItCannotBeMade) {
   auto store = OpenRocksStore("/proc/no-such-place/store");
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, Code::kUnavailable);
+}
+
+// No file may get larger than that, as on a disk that is full.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t most) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    CHECK(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit full{most, before_.rlim_max};
+    CHECK(::setrlimit(RLIMIT_FSIZE, &full) == 0);
+  }
+  ~FullDisk() { CHECK(::setrlimit(RLIMIT_FSIZE, &before_) == 0); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(RocksStore, GoesOnByItselfOnceTheDiskHasRoomAgain) {
+  const TempDir dir;
+  auto store = OpenRocksStore(dir.Path());
+  ASSERT_TRUE(store);
+  const std::string value(4096, 'v');
+  int kept = 0;
+  {
+    const FullDisk full(256 << 10);
+    while (kept < 1000 && Put(**store, "k/" + std::to_string(kept), value)) ++kept;
+    ASSERT_LT(kept, 1000);
+    for (int i = 0; i < 20; ++i) {
+      const auto refused = Put(**store, "refused", value);
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, Code::kUnavailable);
+    }
+    EXPECT_EQ(*(*store)->Get("k/0"), value);
+  }
+  const auto again = Put(**store, "k/" + std::to_string(kept), value);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(Keys(**store, "k/").size(), static_cast<std::size_t>(kept) + 1);
+  *store = nullptr;
+  store = OpenRocksStore(dir.Path());
+  ASSERT_TRUE(store);
+  EXPECT_EQ(Keys(**store, "k/").size(), static_cast<std::size_t>(kept) + 1);
 }
 
 // Writes numbered pairs from four threads and tells each acknowledged number through the pipe.
