@@ -63,12 +63,17 @@ Result<void> Collection::AddOpenSegment(Need need) {
   room.heap_bytes = std::max(room.rows * kHeapARow, need.heap);
   const SegmentName name{next_number_, 0};
   TRY(MakeOpenSegment(disk_, paths_.live, name, schema_, hash_seed_, room));
+  UnfinishedFile rows(SegmentPath(paths_.live, name.number));
+  UnfinishedFile live(LivePath(paths_.live, name));
   TRY(auto segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
-  ++next_number_;
-  next_rows_ = std::min(next_rows_ * 2, options_.most_rows);
   auto segments = view_->segments;
   segments.push_back(std::move(segment));
-  return Publish(std::move(segments));
+  TRY(Publish(std::move(segments)));
+  ++next_number_;
+  next_rows_ = std::min(next_rows_ * 2, options_.most_rows);
+  rows.Keep();
+  live.Keep();
+  return {};
 }
 
 Result<void> Collection::RotateLog() {
@@ -93,8 +98,10 @@ Result<void> Collection::Publish(std::vector<SegmentPtr> segments) {
   const std::string path = ManifestPath(paths_.live, manifest.number);
   {
     // Seen by nobody before its number is; a crash makes another.
+    UnfinishedFile unfinished(path);
     TRY(Fd file, disk_.Create(path));
     TRY(disk_.Write(file.Get(), 0, EncodeManifest(manifest), path));
+    unfinished.Keep();
   }
   auto view = std::make_shared<View>(*view_);
   view->manifest = manifest.number;

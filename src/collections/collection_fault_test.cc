@@ -1,13 +1,21 @@
 // What remains of a collection after its disk failed, its process was killed, or its readers were.
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <set>
+
+#include "collections/cells.h"
 #include "collections/collection_model.h"
 #include "collections/collections.h"
+#include "collections/graph.h"
+#include "collections/log.h"
+#include "collections/manifest.h"
 #include "collections/reader.h"
 #include "collections/test_files.h"
 
@@ -29,6 +37,28 @@ CollectionsOptions Under(const TestFolder& folder) {
   return {.directory = folder.Path() + "/kept",
           .live = folder.Path() + "/live",
           .each = SmallSegments()};
+}
+
+// Files of a collection that nothing needs, right after a flush.
+std::set<std::string> Strays(const CollectionPaths& paths, const Snapshot& now) {
+  std::set<std::string> strays;
+  for (const auto& folder : {paths.kept, paths.live}) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.path().filename().string().starts_with("patch-")) continue;
+      strays.insert(entry.path().string());
+    }
+  }
+  strays.erase(paths.kept + "/checkpoint");
+  strays.erase(LogFiles(paths.kept).value().back().path);
+  strays.erase(paths.live + "/control");
+  strays.erase(ManifestPath(paths.live, now.Parts().manifest));
+  for (const auto& segment : now.Parts().segments) {
+    strays.erase(SegmentPath(paths.live, segment->Name().number));
+    strays.erase(LivePath(paths.live, segment->Name()));
+    if (segment->RowCells()) strays.erase(CellsPath(paths.live, segment->Name().number));
+    if (segment->NearGraph()) strays.erase(GraphPath(paths.live, segment->Name().number));
+  }
+  return strays;
 }
 
 // One run with the n-th write to the disk refused. False where there were not so many.
@@ -55,6 +85,9 @@ bool RunWithFailureAt(int n) {
     if (!ack && !(*films)->Latest().Check()) break;
   }
   disk.Heal();
+  EXPECT_TRUE((*films)->Flush()) << "after failure " << n;
+  EXPECT_TRUE((*films)->ShowGraphs()) << "after failure " << n;
+  EXPECT_THAT(Strays(paths, (*films)->Latest()), ::testing::IsEmpty()) << "after failure " << n;
   *films = nullptr;
   auto again = Collection::Open(disk, clock, paths, kSchema, 1, SmallSegments());
   EXPECT_TRUE(again) << "failure " << n << ": " << again.error().message;

@@ -88,6 +88,8 @@ Result<Collection::Job> Collection::Begin() {
   } else {
     job = std::unexpected(spare ? log.error() : spare.error());
   }
+  // Where it was taken it has another name by now.
+  ::unlink((paths_.kept + kNextLog).c_str());
   if (!spare || !Shows(**spare)) {
     ::unlink(SegmentPath(paths_.live, name.number).c_str());
     ::unlink(LivePath(paths_.live, name).c_str());

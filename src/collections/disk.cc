@@ -27,6 +27,10 @@ void WarmHugePage() {
 
 }  // namespace
 
+UnfinishedFile::~UnfinishedFile() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
 Result<Fd> Disk::Create(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!fd) return std::unexpected(ErrnoError("make " + path));
@@ -84,12 +88,14 @@ Result<void> Disk::SyncFolder(const std::string& path) {
 
 Result<void> Disk::Replace(const std::string& path, std::string_view bytes) {
   const std::string fresh = path + ".new";
+  UnfinishedFile unfinished(fresh);
   {
     TRY(Fd fd, Create(fresh));
     TRY(Write(fd.Get(), 0, bytes, fresh));
     TRY(Sync(fd.Get(), fresh));
   }
   TRY(Rename(fresh, path));
+  unfinished.Keep();
   return SyncFolder(std::filesystem::path(path).parent_path().string());
 }
 

@@ -32,6 +32,18 @@ class Disk {
   Result<void> Replace(const std::string& path, std::string_view bytes);
 };
 
+// Removes a file that could not be made whole: on a disk that is full each try would leave another.
+class UnfinishedFile {
+ public:
+  explicit UnfinishedFile(std::string path) : path_(std::move(path)) {}
+  ~UnfinishedFile();
+  UnfinishedFile(const UnfinishedFile&) = delete;
+  void Keep() { path_.clear(); }
+
+ private:
+  std::string path_;
+};
+
 // The file's bytes; kNotFound where there is none.
 Result<std::string> ReadFile(const std::string& path);
 

@@ -107,6 +107,7 @@ Result<CollectionLog> CollectionLog::Prepare(Disk& disk, const std::string& fold
   // First what was renamed before: so the name is free on the disk too.
   TRY(disk.SyncFolder(folder));
   const std::string path = folder + kNextLog;
+  UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
   const std::string zeros(std::min(room, kZerosAtOnce), '\0');
   for (std::uint64_t at = 0; at < room; at += zeros.size()) {
@@ -115,6 +116,7 @@ Result<CollectionLog> CollectionLog::Prepare(Disk& disk, const std::string& fold
   }
   TRY(disk.Sync(file.Get(), path));
   TRY(disk.SyncFolder(folder));
+  unfinished.Keep();
   return CollectionLog(disk, std::move(file), path, 0);
 }
 

@@ -63,9 +63,11 @@ Result<void> Patches::Reserve(Disk& disk, std::uint64_t bytes) {
   const std::uint64_t last = number_ + (bytes + kUsable - 1) / kUsable;
   while (made_ < last) {
     const std::string path = PatchPath(folder_, made_ + 1);
+    UnfinishedFile unfinished(path);
     TRY(Fd file, disk.Create(path));
     TRY(disk.Reserve(file.Get(), layout::kPatchFile, path));
     TRY(At((made_ + 1) << layout::kPatchBits));
+    unfinished.Keep();
     ++made_;
   }
   return {};

@@ -183,8 +183,11 @@ std::uint64_t RowsPerPage(const Schema& schema) {
 Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName name,
                           std::uint64_t rows) {
   const std::string path = LivePath(folder, name);
+  UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
-  return ReserveInMemory(disk, file.Get(), rows * sizeof(layout::Live), path);
+  TRY(ReserveInMemory(disk, file.Get(), rows * sizeof(layout::Live), path));
+  unfinished.Keep();
+  return {};
 }
 
 Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName name,
@@ -192,10 +195,13 @@ Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName 
   SegmentHeader header = Plan(name.number, schema, hash_seed, room.rows, room.heap_bytes);
   header.open = 1;
   const std::string path = SegmentPath(folder, name.number);
+  UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
   TRY(ReserveInMemory(disk, file.Get(), header.heap_at + header.heap_bytes, path));
   TRY(disk.Write(file.Get(), 0, Sealed(header), path));
-  return MakeLiveFile(disk, folder, name, header.rows);
+  TRY(MakeLiveFile(disk, folder, name, header.rows));
+  unfinished.Keep();
+  return {};
 }
 
 Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint64_t number,
@@ -208,6 +214,7 @@ Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint6
   }
   SegmentHeader header = Plan(number, schema, hash_seed, count, heap_bytes);
   const std::string path = SegmentPath(folder, number);
+  UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
   PieceWriter pieces(disk, file.Get(), path);
   TRY(pieces.Add(std::string(layout::kPage, '\0')));
@@ -215,7 +222,9 @@ Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint6
   TRY(WriteRegions(out, header, count, row, stopped));
   TRY(out.Finish(header));
   TRY(disk.Write(file.Get(), 0, Sealed(header), path));
-  return disk.Sync(file.Get(), path);
+  TRY(disk.Sync(file.Get(), path));
+  unfinished.Keep();
+  return {};
 }
 
 }  // namespace samovar
