@@ -9,8 +9,8 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "collections/collections_files.h"
 #include "collections/meta.h"
-#include "os/descriptors.h"
 #include "os/priority.h"
 
 namespace samovar {
@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kTurn{50};    // of the tidying thread
 constexpr std::chrono::seconds kAfterFailure{1};  // until a flush is tried again
-constexpr const char* kMeta = "/meta";
 
 std::uint64_t NewSeed() {
   const std::string digits = RandomHex(16);
@@ -29,30 +28,8 @@ std::uint64_t NewSeed() {
   return seed;
 }
 
-// Leaves the folder itself: sandboxes may have it mounted.
-void Empty(const std::string& folder) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    fs::remove_all(entry.path(), ignored);
-  }
-}
-
 std::unexpected<Error> NoSuch(const std::string& name) {
   return Fail(Code::kNotFound, "there is no collection " + name, "NoSuchCollection");
-}
-
-// Each collection has four files open or more, for as long as the server runs. They may not take
-// what calls and connections need: `eighths` of all. New ones get half, as old ones grow by
-// segments.
-Result<void> CheckRoomForFiles(std::uint64_t eighths) {
-  const auto [open, limit] = CountDescriptors();
-  if (open < limit / 8 * eighths) return {};
-  return Fail(Code::kThrottled,
-              "too many collections: " + std::to_string(open) + " files are open of " +
-                  std::to_string(limit) +
-                  " that the server may have; delete some, or give it more (ulimit -n, systemd's "
-                  "LimitNOFILE)",
-              "TooManyCollections");
 }
 
 }  // namespace
@@ -91,64 +68,6 @@ Collections::~Collections() {
   if (writer_.joinable()) writer_.join();
   if (tidier_.joinable()) tidier_.join();
   for (auto& pending : left) pending.answer(Fail(Code::kUnavailable, "the server is stopping"));
-}
-
-Result<void> Collections::Load() {
-  for (const auto& folder : {options_.directory, options_.live}) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) return Fail(Code::kUnavailable, "make " + folder + ": " + error.message());
-  }
-  std::error_code error;
-  fs::permissions(options_.directory, fs::perms::owner_all, error);
-  if (error) return Fail(Code::kUnavailable, options_.directory + ": " + error.message());
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(options_.directory, error)) {
-    const std::string name = entry.path().filename().string();
-    if (!CheckCollectionName(name) && !IsPinName(name)) continue;
-    if (fs::exists(entry.path().string() + kMeta)) {
-      names.push_back(name);
-    } else {  // it was just being made, or deleted
-      fs::remove_all(entry.path(), error);
-      Empty(PathsOf(name).live);
-    }
-  }
-  if (error) return Fail(Code::kUnavailable, options_.directory + ": " + error.message());
-  std::ranges::sort(names);
-  for (const auto& name : names) LoadOne(name);
-  return {};
-}
-
-void Collections::LoadOne(const std::string& name) {
-  const SteadyTime began = clock_.Now();
-  const CollectionPaths paths = PathsOf(name);
-  auto open = [&]() -> Result<Entry> {
-    TRY(const std::string text, ReadFile(paths.kept + kMeta));
-    TRY(const auto meta, DecodeMeta(text, paths.kept + kMeta));
-    Entry entry{{name, meta.schema, meta.created, std::nullopt, meta.about}, nullptr};
-    auto open_files = [&]() -> Result<std::shared_ptr<Collection>> {
-      TRY(CheckRoomForFiles(7));
-      return Collection::Open(disk_, clock_, paths, meta.schema, meta.hash_seed, options_.each);
-    };
-    auto opened = open_files();
-    if (opened) {
-      entry.collection = std::move(*opened);
-    } else {
-      entry.info.error = opened.error();
-    }
-    return entry;
-  };
-  auto entry = open();
-  if (!entry) entry = Entry{{name, {}, {}, entry.error(), {}}, nullptr};
-  if (entry->info.error) {
-    LogError("collection {} is not served: {}", name, entry->info.error->message);
-  } else {
-    const auto stats = entry->collection->Stats();
-    LogInfo("collection {}: {} rows at generation {}, opened in {:.1f} ms", name, stats.rows,
-            stats.generation,
-            std::chrono::duration<double, std::milli>(clock_.Now() - began).count());
-  }
-  entries_.emplace(name, std::move(*entry));
 }
 
 Result<CollectionInfo> Collections::Create(const std::string& name, const Schema& schema,
@@ -367,6 +286,7 @@ void Collections::Tidy() {
       wait = kAfterFailure;
     }
     all.clear();
+    RetryOpening();
     lock.lock();
     if (!stopping_) tidy_.wait_for(lock, wait);
   }

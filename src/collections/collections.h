@@ -4,7 +4,8 @@
 //
 // Why      Batches that come while the disk is busy share its next sync.
 // How      Submit() queues a batch and answers from the writing thread. A collection that cannot be
-//          opened is listed with its error and refuses everything but its deletion.
+//          opened is listed with its error and refuses everything but its deletion; where the disk
+//          was full it is tried again.
 // Errors   kNotFound, kConflict (exists), kOverloaded (the queue is full, nothing was done), and
 // what
 //          Collection says.
@@ -25,6 +26,8 @@ struct CollectionsOptions {
   std::string live;       // what readers see; live/NAME
   Bytes max_queued = Bytes::MiB(256);
   CollectionOptions each = {};
+  // Between tries to open those that a full disk kept from it, at least.
+  std::chrono::nanoseconds retry = std::chrono::seconds(5);
 };
 
 struct CollectionInfo {
@@ -76,7 +79,8 @@ class Collections {
   Collections(CollectionsOptions options, const Clock& clock, Disk& disk);
   CollectionPaths PathsOf(const std::string& name) const;
   Result<void> Load();
-  void LoadOne(const std::string& name);
+  Entry LoadOne(const std::string& name) const;
+  void RetryOpening();
   Result<void> Remove(const std::string& name);
   // Those that can be served. REQUIRES: mutex_.
   std::vector<std::pair<std::string, std::shared_ptr<Collection>>> All() const {
@@ -105,6 +109,7 @@ class Collections {
   std::thread tidier_;
   std::condition_variable flushed_;
   std::thread grapher_;
+  SteadyTime retry_at_{};  // of the tidying thread
 };
 
 }  // namespace samovar

@@ -142,6 +142,22 @@ TEST_F(CollectionsTest, OneThatIsDamagedIsListedAndTheOthersServe) {
   EXPECT_EQ(all_->List().size(), 1U);
 }
 
+TEST_F(CollectionsTest, OneThatAFullDiskKeptFromBeingOpenedIsServedLater) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  ASSERT_TRUE(all_->Write("films", PutOne("a")));
+  all_.reset();
+  disk_.FailAt(1);
+  Open();
+  const auto end = clock_.Now() + std::chrono::seconds(30);
+  while (!all_->Find("films") && clock_.Now() < end) std::this_thread::yield();
+  EXPECT_TRUE(disk_.Failed());
+  const auto films = all_->Find("films");
+  ASSERT_TRUE(films) << films.error().message;
+  EXPECT_EQ((*films)->Latest().Count(), 1U);
+  EXPECT_TRUE(all_->Write("films", PutOne("b")));
+}
+
 TEST_F(CollectionsTest, ManyWritersGetGenerationsOfTheirOwn) {
   Open();
   ASSERT_TRUE(all_->Create("films", kSchema));
