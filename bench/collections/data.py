@@ -2,11 +2,13 @@
 
 import base64
 import json
+import time
 
 import numpy
 import urllib3
 
 DIMENSION = 128
+GRAPH_ROWS = 10_000  # a segment with fewer gets no graph, and is compared row by row (src/collections/collection.h)
 HTTP = urllib3.PoolManager(maxsize=4, retries=False, timeout=600)
 
 
@@ -48,6 +50,19 @@ def ask(endpoint, method, path, body=None):
     if reply.status >= 300:
         raise SystemExit(f"{method} {path}: {reply.status} {reply.data[:300]}")
     return json.loads(reply.data) if reply.data else None
+
+
+def settled(endpoint, name, rows, seconds):
+    """Waits until few segments are left, with graphs over nearly all rows where there are enough for one. None, or the stats
+    that it had when the time was over."""
+    end = time.monotonic() + seconds
+    while True:
+        stats = ask(endpoint, "GET", f"/{name}")["stats"]
+        if stats["segments"] <= 3 and (rows < GRAPH_ROWS or stats["graph_rows"] >= 0.98 * rows):
+            return None
+        if time.monotonic() > end:
+            return stats
+        time.sleep(0.2)
 
 
 def percentile(values, part):

@@ -14,7 +14,7 @@ import time
 
 import numpy
 
-from data import ask, percentile, points, put
+from data import ask, percentile, points, put, settled
 from harness import ROOT, Server, until
 from state import deployed
 
@@ -70,8 +70,8 @@ def fill_collection(server, rows):
     ask(server.endpoint, "POST", "", {"name": "films", "dimension": rows.shape[1], "metric": "dot"})
     for start in range(0, len(rows), 2000):
         put(server.endpoint, "films", range(start, min(len(rows), start + 2000)), rows[start:start + 2000])
-    until(lambda: (stats := ask(server.endpoint, "GET", "/films")["stats"])["graph_rows"] >= 0.9 * len(rows)
-          and stats["segments"] <= 3, 600, "a graph")
+    stats = settled(server.endpoint, "films", len(rows), 300)
+    assert not stats, f"the films are not in one graph: {stats}"
 
 
 def starts(server, name, users, rounds):
