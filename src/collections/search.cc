@@ -21,8 +21,14 @@ constexpr std::uint64_t kSample = 256;       // rows that tell how much a filter
 constexpr std::uint64_t kLeastCompared = 512;
 constexpr double kPatience = 1.5;
 constexpr std::uint64_t kMostPart = 4;
+// Without a graph, and where no wish is named: every row is compared that takes no longer in all.
+// What lies between clusters is in no near cell.
+constexpr std::uint64_t kComparedWhole = 1'000'000;  // ns
 constexpr std::uint64_t kMetACandidate = 14;  // rows that a walk compares for each that it keeps
 constexpr std::uint64_t kFewMatches = 4;      // of those: then every vector is compared
+
+// A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
+std::uint64_t NanosecondsARow(const Schema& schema) { return 20 + schema.RowBytes() / 8; }
 
 struct Ranked {
   float rank;
@@ -86,7 +92,11 @@ class Search {
         Scan(i, 0, snapshot_.RowsOf(i));
       }
     }
-    if (!in_cells.empty()) TRY(LookInCells(in_cells));
+    if (in_graphs.empty() && advised_ && TimeOf(in_cells) <= kComparedWhole) {
+      for (const std::uint32_t i : in_cells) Scan(i, 0, snapshot_.RowsOf(i));
+    } else if (!in_cells.empty()) {
+      TRY(LookInCells(in_cells));
+    }
     for (const std::uint32_t i : in_graphs) {
       if (!Walked(i)) Scan(i, 0, snapshot_.RowsOf(i));
     }
@@ -107,6 +117,12 @@ class Search {
     if (attributes) return filter_.Matches(*attributes);
     unreadable_ = attributes.error();
     return false;
+  }
+
+  std::uint64_t TimeOf(const std::vector<std::uint32_t>& segments) const {
+    std::uint64_t rows = 0;
+    for (const std::uint32_t i : segments) rows += snapshot_.RowsOf(i);
+    return rows * NanosecondsARow(snapshot_.Of());
   }
 
   // Whether it found any of the best so far.
@@ -244,8 +260,7 @@ Result<std::optional<std::vector<Hit>>> Snapshot::SearchWithin(std::chrono::nano
                                                                std::span<const float> vector,
                                                                std::size_t k,
                                                                SearchOptions options) const {
-  // A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
-  const std::uint64_t each = 20 + view_->schema.RowBytes() / 8;
+  const std::uint64_t each = NanosecondsARow(view_->schema);
   return SearchAll(vector, k, {}, options, static_cast<std::uint64_t>(most.count()) / each);
 }
 
@@ -270,7 +285,8 @@ Result<std::optional<std::vector<Hit>>> Snapshot::SearchAll(std::span<const floa
   return hits;
 }
 
-Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std::size_t k) {
+Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std::size_t k,
+                             SearchOptions options) {
   std::vector<RowRef> rows;
   const std::uint64_t step = std::max<std::uint64_t>(1, snapshot.Count() / queries);
   std::uint64_t number = 0;
@@ -283,7 +299,7 @@ Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std:
   for (const RowRef row : rows) {
     const auto vector = snapshot.Vector(row);
     TRY(const auto exact, snapshot.Search(vector, k, {}, {.exact = true}));
-    TRY(const auto near, snapshot.Search(vector, k));
+    TRY(const auto near, snapshot.Search(vector, k, {}, options));
     // By score: of rows that are equally near any will do.
     const bool less = snapshot.Of().metric == Metric::kL2;
     for (std::size_t i = 0; i < std::min(exact.size(), near.size()); ++i) {

@@ -98,6 +98,7 @@ struct Recall {
   std::size_t queries = 0;
   std::uint64_t generation = 0;
 };
-Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std::size_t k);
+Result<Recall> MeasureRecall(const Snapshot& snapshot, std::size_t queries, std::size_t k,
+                             SearchOptions options = {});
 
 }  // namespace samovar
