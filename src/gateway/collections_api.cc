@@ -18,9 +18,9 @@ constexpr std::string_view kRoot = "/samovar/v1/collections";
 constexpr Bytes kMaxBody = Bytes::MiB(128);   // of a batch, in base64 or as numbers
 constexpr Bytes kMaxInside = Bytes::MiB(16);  // of one that a function sends
 constexpr std::size_t kExportPiece = 256 << 10;
-// A batch up to so large is read on the loop, in about 0.3 ms: the way to the pool and back takes
-// two threads that have to wake, and on busy processors each may wait for a tick.
-constexpr std::size_t kQuickBody = 32 << 10;
+// A batch that takes no longer is read on the loop: the way to the pool and back takes two threads
+// that have to wake, and on busy processors each may wait for a tick.
+constexpr std::chrono::microseconds kQuickBatch{200};
 
 std::unexpected<Error> NoSuchPath(const HttpRequest& request) {
   return Fail(Code::kNotFound,
@@ -227,7 +227,7 @@ Task<CollectionsApi::Answer> CollectionsApi::Delete(std::string name, const std:
 Task<CollectionsApi::Answer> CollectionsApi::Write(std::string name, std::string body,
                                                    const std::string& id) {
   CO_TRY(const Found found, collections_.Find(name));
-  const bool quick = body.size() <= kQuickBody;
+  const bool quick = ParsingTime(body) <= kQuickBatch;
   auto parse = [found, body = std::move(body)] { return ParseBatch(found->Of(), body); };
   auto parsed = quick ? parse() : co_await RunBlocking(core_.parts.pool, std::move(parse));
   CO_TRY(auto batch, std::move(parsed));

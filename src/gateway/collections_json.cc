@@ -169,6 +169,20 @@ Result<Batch> ParseBatch(const Schema& schema, std::string_view body) {
   return batch;
 }
 
+// What costs is how many strings and numbers there are, not how long they are. 100 rows of 128
+// floats in base64, 72 KB: 108 us. As numbers, 50 rows, 131 KB: 263 us. 500 updates of four
+// attributes, 43 KB: 730 us.
+std::chrono::nanoseconds ParsingTime(std::string_view body) {
+  constexpr std::size_t kPart = 128;  // so few are counted in bytes, sixteen at once
+  std::size_t marks = 0;
+  for (std::size_t from = 0; from < body.size(); from += kPart) {
+    std::uint8_t some = 0;
+    for (const char c : body.substr(from, kPart)) some += c == '"' || c == ',' ? 1 : 0;
+    marks += some;
+  }
+  return std::chrono::nanoseconds(marks * 45 + body.size() * 2 / 5);
+}
+
 Result<SearchRequest> ParseSearch(const Schema& schema, std::string_view body) {
   TRY(const auto object, ParseBody(body, {"vector", "k", "filter", "min_generation",
                                           "include_vectors", "exact", "candidates"}));
