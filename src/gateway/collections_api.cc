@@ -114,6 +114,10 @@ Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const s
   if (!rights) {
     CO_TRY(signature, core_.access.Check(request));
   }
+  BodyRoom::Lease room;
+  if (const auto needs = BodyRooms::Needs(*request.body, rights ? kMaxInside : kMaxBody)) {
+    CO_TRY(room, co_await core_.bodies.Take(*needs));
+  }
   CO_TRY(auto body, co_await request.body->ReadAll(rights ? kMaxInside : kMaxBody));
   CO_TRY(FinishWithBody(signature, body));
   std::string_view path = request.Path().substr(kRoot.size());

@@ -106,6 +106,10 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::Route(HttpRequest& request) {
                         std::string(kBasic) + std::string(given.substr(kApiKey.size())));
   }
   CO_TRY(auto signature, core_.access.CheckKeyed(request));
+  BodyRoom::Lease room;
+  if (const auto needs = BodyRooms::Needs(*request.body, kMaxBody)) {
+    CO_TRY(room, co_await core_.bodies.Take(*needs));
+  }
   CO_TRY(auto body, co_await request.body->ReadAll(kMaxBody));
   CO_TRY(FinishWithBody(signature, body));
   CO_TRY(auto asked, Read(request, std::move(body)));

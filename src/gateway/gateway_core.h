@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gateway/access.h"
+#include "gateway/body_room.h"
 #include "gateway/gateway.h"
 #include "net/task_group.h"
 #include "wire/lambda_model.h"
@@ -16,12 +17,14 @@ struct GatewayCore {
       : parts(std::move(all)),
         access(parts.keys, parts.clock, parts.options.loopback),
         streams(parts.loop),
+        bodies(parts.loop, parts.pool, streams),
         started(parts.clock.Now()) {}
 
   GatewayParts parts;
   Access access;
   LambdaModel model;
   TaskGroup streams;  // invocations whose answers are streamed
+  BodyRooms bodies;
   SteadyTime started;
   std::uint64_t searches = 0;  // that began, and that ended
 };

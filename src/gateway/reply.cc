@@ -118,7 +118,9 @@ HttpResponse LambdaError(const Error& error, std::string_view request_id) {
 
 HttpResponse OwnError(const Error& error, std::string_view request_id) {
   json::object body{{"error", error.message}, {"code", OwnCode(error)}};
-  return JsonReply(OwnStatus(error), body, request_id);
+  auto reply = JsonReply(OwnStatus(error), body, request_id);
+  if (error.code == Code::kOverloaded) reply.headers.Add("Retry-After", "1");
+  return reply;
 }
 
 // 501 is what no SDK retries.

@@ -1,5 +1,5 @@
 #pragma once
-// The host's memory.
+// The host's memory, and what of it this process keeps free.
 // Errors   None: a host that does not tell counts as 1 GiB.
 
 #include "base/bytes.h"
@@ -7,5 +7,8 @@
 namespace samovar {
 
 Bytes HostMemory();
+// What was freed and malloc keeps goes back to the system, in short steps: others who allocate wait
+// for one. Takes some 0.1 s for 1 GiB.
+void GiveBackFreeMemory();
 
 }  // namespace samovar
