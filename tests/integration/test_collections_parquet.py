@@ -47,8 +47,11 @@ WRITE = textwrap.dedent("""
             ("ragged", "vector", [v if i != 9 else [1.0, 2.0] for i, v in enumerate(lists)]),
             ("narrow", "vector", [[1.0, 2.0]] * 40), ("words", "vector", [["x", "y"]] * 40), ("text", "vector", ["[1]"] * 40),
             ("not_finite", "vector", [v if i != 11 else [1.0, float("inf"), 2.0] for i, v in enumerate(lists)]),
-            ("bytes", "kind", [b"x"] * 40)]:
+            ("bytes", "kind", [b"x"] * 40),
+            ("far", "day", pyarrow.array([0] * 13 + [2**30] * 27, pyarrow.date32())),
+            ("finest", "day", pyarrow.array([1_000_000_001_000_002_003] * 40, pyarrow.timestamp("ns")))]:
         parquet.write_table(swap(column, pyarrow.array(values)), name + ".parquet")
+    parquet.write_table(few.append_column("day", few["day"]), "twice.parquet")
     parquet.write_table(few.drop_columns(["id"]), "no_id.parquet")
     parquet.write_table(few.drop_columns(["vector"]), "no_vector.parquet")
     parquet.write_table(few.slice(0, 0), "empty.parquet")
@@ -85,6 +88,8 @@ def test_other_types_and_names_of_columns(server, films, files):
     assert server.rows(films)["film-3"]["vector"] == [1, 1, 1]
     load(server, films, files / "whole.parquet")
     assert server.rows(films)["film-3"]["vector"] == [1, 2, 3]
+    load(server, films, files / "finest.parquet")
+    assert server.rows(films)["film-3"]["attributes"]["day"] == "2001-09-09T01:46:41.000002", "with and without pandas"
     load(server, films, files / "wide.parquet", "--id-column", "film", "--vector-column", "e")
     wide = server.rows(films)
     assert wide["2"] == {"id": "2", "vector": [3, 6, 9], "attributes": {}}, "columns stand in the order of their numbers"
@@ -106,6 +111,8 @@ def test_other_types_and_names_of_columns(server, films, files):
     ("text", "vector: expected lists of numbers, it holds string"),
     ("not_finite", "row 12: vector: "),
     ("bytes", "row 1: kind: a bytes is no attribute"),
+    ("far", "row 14: day: "),
+    ("twice", "there are two columns day"),
     ("cut", "it is no Parquet file that can be read"),
     ("damaged", "it is no Parquet file that can be read"),
 ])

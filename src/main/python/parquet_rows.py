@@ -102,8 +102,28 @@ def plain(value):
     raise Refused(f"a {type(value).__name__} is no attribute")
 
 
+def values_of(column, name, before):
+    """As Python has them: times to the microsecond, which is the finest that it knows."""
+    kind = column.type
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        column = column.cast(pyarrow.timestamp("us", kind.tz), safe=False)
+    elif types.is_time64(kind) and kind.unit == "ns":
+        column = column.cast(pyarrow.time64("us"), safe=False)
+    elif types.is_duration(kind) and kind.unit == "ns":
+        column = column.cast(pyarrow.duration("us"), safe=False)
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        for row, value in enumerate(column):
+            try:
+                value.as_py()
+            except (OverflowError, ValueError) as error:
+                raise Refused(f"row {before + row + 1}: {name}: {error}") from None
+        raise
+
+
 def attributes(batch, names, before):
-    columns = {name: batch.column(name).to_pylist() for name in names}
+    columns = {name: values_of(batch.column(name), name, before) for name in names}
     for row in range(batch.num_rows):
         out = {}
         for name, values in columns.items():
@@ -126,6 +146,8 @@ def convert(file, id_column, vector_column):
     names = file.schema_arrow.names
     if id_column not in names:
         raise Refused(f"there is no column {id_column}; --id-column says which has the ids: {', '.join(names)}")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise Refused(f"there are two columns {min(twice)}")
     component = re.compile(re.escape(vector_column) + r"_(\d+)")
     parts = sorted((name for name in names if component.fullmatch(name)), key=lambda name: int(component.fullmatch(name)[1]))
     if vector_column in names:
