@@ -104,6 +104,12 @@ std::unexpected<Error> Refused(const Error& error, const std::string& file, std:
               fmt::format("rows {} to {} of {}: {}", before + 1, before + sent, file, text));
 }
 
+// A file is loaded as far as it goes: what is wrong says how far that was.
+std::unexpected<Error> SoFar(Error error, std::uint64_t count) {
+  if (count > 0) error.message += fmt::format(" (rows 1 to {} are loaded)", count);
+  return std::unexpected(std::move(error));
+}
+
 Result<int> Load(const Session& session, const Options& options) {
   TRY(auto rows, OpenRowSource(options.file, session.err, session.clock));
   TRY(const ApiClient client, session.Client());
@@ -114,7 +120,9 @@ Result<int> Load(const Session& session, const Options& options) {
   std::size_t bytes = 0;
   while (true) {
     const std::uint64_t before = rows->Done();
-    TRY(auto row, rows->Next());
+    auto read = rows->Next();
+    if (!read) return SoFar(read.error(), count);
+    auto& row = *read;
     if (row) {
       const auto* vector = row->if_contains("vector");
       const std::size_t packed = vector && vector->is_string() ? vector->get_string().size() : 0;
@@ -126,7 +134,7 @@ Result<int> Load(const Session& session, const Options& options) {
       const std::size_t sent = changes.size();
       auto answer = Send(client, options.name, std::move(changes));
       if (!answer) {
-        return Refused(answer.error(), options.file.path, count, sent);
+        return SoFar(Refused(answer.error(), options.file.path, count, sent).error(), count);
       }
       count += sent;
       last = std::move(*answer);

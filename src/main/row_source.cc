@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -17,6 +19,15 @@ namespace samovar {
 namespace json = boost::json;
 
 namespace {
+
+// JSON has 1e999, but nothing holds it.
+bool Finite(const json::value& value) {
+  if (const auto* number = value.if_double()) return std::isfinite(*number);
+  if (const auto* array = value.if_array()) return std::ranges::all_of(*array, Finite);
+  const auto* object = value.if_object();
+  return !object ||
+         std::ranges::all_of(*object, [](const auto& member) { return Finite(member.value()); });
+}
 
 class JsonLines final : public RowSource {
  public:
@@ -35,6 +46,7 @@ class JsonLines final : public RowSource {
       json::value value = json::parse(line, error);
       if (error) return Wrong("expected a JSON object: " + error.message());
       if (!value.is_object()) return Wrong("expected a JSON object");
+      if (!Finite(value)) return Wrong("a number is too large");
       json::object row = std::move(value.get_object());
       for (const auto& member : row) {
         const std::string_view name = member.key();

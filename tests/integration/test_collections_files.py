@@ -40,11 +40,21 @@ def test_a_cell_is_a_number_where_json_reads_one(server, films, load):
     ("x.csv", "id,vector,year,year\na,1 2 3,1,2\n", "x.csv:1: there are two columns year"),
     ("x.csv", "ID;vector\n", "x.csv:1: there is no column id; --id-column says which has the ids: ID;vector"),
     ("x.csv", "id,vector,t\na,1 2 3,x\nb,1 2 3,\xe9\n".encode("latin1"), "x.csv:3: t: it is not UTF-8"),
-    ("x.jsonl", '{"id": "a", "vector": [1, 2, 3]}\n{"id": "b", "vector": [1, 2\n', "x.jsonl:2: expected a JSON object: incomplete")])
+    ("x.jsonl", '{"id": "a", "vector": [1, 2, 3]}\n{"id": "b", "vector": [1, 2\n', "x.jsonl:2: expected a JSON object: incomplete"),
+    ("x.jsonl", '{"id": "a", "vector": [1, 2, 1e400]}\n', "x.jsonl:1: a number is too large")])
 def test_what_is_wrong_is_named_with_its_line(server, films, load, name, content, words):
     done = load(name, content, check=False)
     assert done.returncode == 2 and words in done.err, done.err
     assert server.rows(films) == {}
+
+
+@pytest.mark.parametrize("last, words", [
+    ('{"id": "x", "vector": [1, 2]}', "row 5001: vector: expected 3 numbers, got 2 (rows 1 to 4000 are loaded)"),
+    ("[]", "x.jsonl:5001: expected a JSON object (rows 1 to 4000 are loaded)")])
+def test_what_is_wrong_late_in_a_file_says_how_far_it_is_loaded(server, films, load, last, words):
+    done = load("x.jsonl", "".join(f'{{"id": "r{n}", "vector": [1, 2, 3]}}\n' for n in range(5000)) + last, check=False)
+    assert done.returncode == 2 and words in done.err, done.err
+    assert len(server.rows(films)) == 4000
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", ">f8", "|i1", "<i2", ">i4", "<i8"])
