@@ -95,11 +95,18 @@ bool RunWithFailureAt(int n) {
   return disk.Failed();
 }
 
-TEST(CollectionFaults, EachWriteThatFailsLosesNothingAcknowledgedAndAddsNothingRefused) {
-  int n = 1;
-  while (RunWithFailureAt(n) && !::testing::Test::HasFailure()) ++n;
+// In strands, so that they can run side by side: every kStrands-th write from GetParam() on.
+constexpr int kStrands = 4;
+
+class CollectionFaultsTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(CollectionFaultsTest, EachWriteThatFailsLosesNothingAcknowledgedAndAddsNothingRefused) {
+  int n = 1 + GetParam();
+  while (RunWithFailureAt(n) && !HasFailure()) n += kStrands;
   EXPECT_GT(n, 50);
 }
+
+INSTANTIATE_TEST_SUITE_P(Strands, CollectionFaultsTest, ::testing::Range(0, kStrands));
 
 // Each write of an opening fails in turn; the next opening has all.
 TEST(CollectionFaults, AnOpeningThatFailsLosesNothing) {
