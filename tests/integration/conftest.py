@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from folders import sweep
 from harness import BINARY, Server, unique
 
 # The files that take longest come first, so that workers end together (with --no-loadscope-reorder).
@@ -19,6 +20,7 @@ def pytest_collection_modifyitems(items):
 def pytest_configure():
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is not there; ./check builds it", 1)
+    sweep()
 
 
 @pytest.fixture(scope="session")

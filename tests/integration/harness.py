@@ -13,11 +13,9 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import uuid
 import zipfile
@@ -28,6 +26,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+
+from folders import Folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("SAMOVAR_BINARY", ROOT / "build/release/samovar"))
@@ -137,9 +137,9 @@ def descendants(pid):
 
 class Server:
     def __init__(self, *settings, listen="127.0.0.1:0", environment=None, expect_start=True):
-        base = pathlib.Path(tempfile.mkdtemp(prefix="samovar-test-", dir="/tmp"))
-        base.chmod(0o755)
-        self.base, self.data_dir, self.log_path = base, base / "data", base / "server.log"
+        self.folder = Folder()
+        base = self.base = self.folder.path
+        self.data_dir, self.log_path = base / "data", base / "server.log"
         self.settings, self.environment = list(settings), environment or {}
         self.listen, self.process, self.seen, self.cgroups, self.hierarchies = listen, None, {}, set(), set()
         self.endpoint = "http://127.0.0.1:1"  # until it has started
@@ -218,7 +218,7 @@ class Server:
     def close(self):
         if self.process and self.process.poll() is None:
             self.stop()
-        shutil.rmtree(self.base, ignore_errors=True)
+        self.folder.remove()
 
     def __enter__(self):
         return self

@@ -7,8 +7,10 @@ import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 
 import urllib3
 
@@ -22,14 +24,27 @@ PACKAGES = ["base-files", "coreutils", "dash", "libstdc++6", "python3"]
 LEFT_OUT = ("doc", "info", "lintian", "locale", "man")  # of /usr/share
 
 
-def umoci(*words, **more):
-    subprocess.run(["umoci", *map(str, words)], check=True, capture_output=True, **more)
+def umoci(*words):
+    said("umoci", *map(str, words), seconds=120)
 
 
-def said(*command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, f"{command[0]}: {done.stderr[-4000:]}"
-    return done.stdout
+def said(*command, seconds=240):
+    """What it prints. One that does not end is asked where it is: programs in Go answer SIGQUIT with all their stacks."""
+    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err)
+        try:
+            ended = f"ended with {process.wait(seconds)}"
+        except subprocess.TimeoutExpired:
+            ended = f"did not end within {seconds} s"
+            process.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+        err.seek(0)
+        assert ended == "ended with 0", f"{command} {ended}:\n{err.read()[-8000:]}"
+        out.seek(0)
+        return out.read()
 
 
 def versions():
