@@ -14,6 +14,22 @@ EXAMPLE = ROOT / "examples/movies"
 FILMS, USERS, GENRES = 60, 50, ("Sci-Fi", "Drama")
 
 
+FILM = {"id": "x", "title": "X", "year": 2026, "genres": ["War"]}
+WRONG = [
+    ("recommend", [1], "the event: expected a JSON object"),
+    ("recommend", {"ratings": {"50": 9}}, "ratings: 50: expected 0 to 5 stars"),
+    ("recommend", {"ratings": {"50": True}}, "ratings: 50: expected 0 to 5 stars"),
+    ("recommend", {"ratings": {"50": 5}, "k": True}, "k: expected 1 to 100"),
+    ("add_movie", None, "the event: expected a JSON object"),
+    ("add_movie", {**FILM, "title": ""}, "title: expected text"),
+    ("add_movie", {**FILM, "year": True}, "year: expected a number"),
+    ("add_movie", {**FILM, "genres": ["Space Opera"]}, "genres: expected some of"),
+    ("add_movie", {**FILM, "like": "50"}, "like: expected a list of film ids"),
+    ("add_movie", {**FILM, "like": [50]}, "like: expected a list of film ids"),
+    ("add_movie", {**FILM, "like": ["nowhere"]}, "like: there is no film nowhere"),
+]
+
+
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     """Two kinds of films and people who like one of them, in the files' own form; trained."""
@@ -52,10 +68,9 @@ def test_the_example_recommends_and_sees_a_new_film_at_the_next_call(fresh, exam
     answer = server.invoke("recommend", {"ratings": likes, "k": 5, "filter": {"eq": {"genres": "Sci-Fi"}}}).payload
     assert len(answer["films"]) == 5 and not {film["id"] for film in answer["films"]} & set(likes)
     assert all("Sci-Fi" in film["genres"] for film in answer["films"])
-    refused = server.invoke("recommend", {"ratings": {"50": 9}})
-    assert refused.payload["errorType"] == "Wrong" and "ratings: 50: expected 0 to 5 stars" in refused.payload["errorMessage"]
-    refused = server.invoke("add_movie", {"id": "x", "title": "X", "year": 2026, "genres": ["Space Opera"]})
-    assert "genres: expected some of" in refused.payload["errorMessage"], refused.payload
+    for function, event, words in WRONG:
+        refused = server.invoke(function, event).payload
+        assert refused["errorType"] == "Wrong" and words in refused["errorMessage"], (event, refused)
 
     host = urllib.parse.urlsplit(report["outputs"]["Page"]).netloc
     page = HTTP.request("GET", server.endpoint + "/", headers={"Host": host})
@@ -72,6 +87,9 @@ def test_the_example_recommends_and_sees_a_new_film_at_the_next_call(fresh, exam
     best = post("/recommend", {"ratings": likes, "k": 20, "min_generation": added["generation"]})["films"]
     assert "page" in [film["id"] for film in best]
     assert "genres" in post("/add", {"id": "x", "title": "X", "year": 2026, "genres": []}, 400)["error"]
+    assert post("/add", [1], 400)["error"] == "the body: expected a JSON object"
+    assert set(films["genres"]) > {"Sci-Fi", "War"} and "unknown" not in films["genres"]
+    assert "generation" in post("/recommend", {"ratings": likes, "min_generation": 1 << 40}, 503)["error"]
     assert post("/nowhere", {}, 404)["error"] == "there is no POST /nowhere"
 
 

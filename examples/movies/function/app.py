@@ -10,25 +10,37 @@ import os
 import pathlib
 
 import numpy as np
-from samovar import collection
+from samovar import CollectionError, collection
 
 from embed import GENRES, Model, liking
 
 HERE = pathlib.Path(__file__).parent
 MODEL = Model.load(HERE / "model.npz")
 FILMS = os.environ.get("MOVIES", "movies")
+FIELDS = (("id", str, "text"), ("title", str, "text"), ("year", int, "a number"), ("genres", list, "a list"))
 
 
 class Wrong(ValueError):
     """What the caller sent; the message names the field."""
 
 
+def is_a(kind, value):
+    """JSON's true is no number."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def check_object(what, value):
+    if not isinstance(value, dict):
+        raise Wrong(f"{what}: expected a JSON object")
+    return value
+
+
 def check_ratings(event):
-    ratings = event.get("ratings")
+    ratings = check_object("the event", event).get("ratings")
     if not isinstance(ratings, dict) or not 1 <= len(ratings) <= 1000:
         raise Wrong("ratings: expected {film id: stars}, 1 to 1,000 of them")
     for film, stars in ratings.items():
-        if not isinstance(stars, (int, float)) or not 0 <= stars <= 5:
+        if not is_a((int, float), stars) or not 0 <= stars <= 5:
             raise Wrong(f"ratings: {film}: expected 0 to 5 stars")
     return ratings
 
@@ -37,7 +49,7 @@ def recommend(event, context=None):
     """{"ratings": {"50": 5, ...}, "k": 10, "filter": {"eq": {"genres": "War"}}, "min_generation": 0}"""
     ratings = check_ratings(event)
     k = event.get("k", 10)
-    if not isinstance(k, int) or not 1 <= k <= 100:
+    if not is_a(int, k) or not 1 <= k <= 100:
         raise Wrong("k: expected 1 to 100")
     with collection(FILMS).snapshot(event.get("min_generation", 0)) as films:
         rated = [(films.get(film), liking(stars)) for film, stars in ratings.items()]
@@ -54,16 +66,20 @@ def recommend(event, context=None):
 
 def add_movie(event, context=None):
     """{"id": "my-film", "title": "My Film", "year": 2026, "genres": ["Sci-Fi"], "like": ["50"]}"""
-    for field, kind in (("id", str), ("title", str), ("year", int), ("genres", list)):
-        if not isinstance(event.get(field), kind):
-            raise Wrong(f"{field}: expected {'a list' if kind is list else 'text' if kind is str else 'a number'}")
+    check_object("the event", event)
+    for field, kind, name in FIELDS:
+        if not is_a(kind, event.get(field)) or event[field] == "":
+            raise Wrong(f"{field}: expected {name}")
     unknown = [genre for genre in event["genres"] if genre not in GENRES]
     if unknown or not event["genres"]:
         raise Wrong(f"genres: expected some of {', '.join(GENRES)}; got {unknown or 'none'}")
     films = collection(FILMS)
-    like = [films.get(film) for film in event.get("like", [])]
+    wanted = event.get("like", [])
+    if not isinstance(wanted, list) or not all(isinstance(film, str) for film in wanted):
+        raise Wrong("like: expected a list of film ids")
+    like = [films.get(film) for film in wanted]
     if None in like:
-        raise Wrong("like: there is no film " + event["like"][like.index(None)])
+        raise Wrong("like: there is no film " + wanted[like.index(None)])
     vector = MODEL.film(event["genres"], [row.vector for row in like])
     attributes = {"title": event["title"], "year": event["year"], "genres": event["genres"], "added": True}
     return {"id": event["id"], "generation": films.put(event["id"], vector, attributes).generation}
@@ -71,7 +87,7 @@ def add_movie(event, context=None):
 
 # ---- the page ------------------------------------------------------------------------------------
 
-titles = {"generation": -1, "films": []}
+titles = {"generation": -1, "films": [], "genres": GENRES}
 
 
 def all_titles(event=None, context=None):
@@ -97,11 +113,14 @@ def page(event, context=None):
     body = event.get("body") or "{}"
     try:
         asked = json.loads(base64.b64decode(body) if event.get("isBase64Encoded") else body)
-        if not isinstance(asked, dict):
-            raise Wrong("the body: expected a JSON object")
-        return answer(200, POSTS[path](asked))
-    except ValueError as error:  # Wrong, what is not JSON, and what the collection refuses
+    except ValueError:
+        asked = None
+    try:
+        return answer(200, POSTS[path](check_object("the body", asked)))
+    except ValueError as error:  # Wrong, and what the collection refuses
         return answer(400, {"error": str(error)})
+    except CollectionError as error:  # as a generation that does not come
+        return answer(503, {"error": str(error)})
 
 
 def answer(status, body):
