@@ -5,7 +5,8 @@
 // How      A hierarchical navigable small world graph in flat arrays (layout::GraphHeader), that
 //          every process reads in place. A walk keeps the `width` best rows that it met and goes
 //          on from the best of them that it has not looked around; rows that may not be answered
-//          (dead, filtered out) are walked over but not kept.
+//          (dead, filtered out) are walked over but not kept. It compares codes of the rows
+//          (codes.h), so its ranks are nearly theirs.
 // Errors   Open, Verify: kInternal for a file that is not in its format, kNotFound for none.
 // Threads  Immutable.
 // Source   Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using
@@ -25,15 +26,17 @@ std::string GraphPath(const std::string& folder, std::uint64_t number);
 
 class Graph {
  public:
-  // That of the segment `number`, which has room for `capacity` rows.
-  static Result<std::unique_ptr<Graph>> Open(const std::string& folder, std::uint64_t number,
-                                             std::uint64_t capacity, MappedFile::Access access);
+  // That of the segment which begins with `segment` and stays mapped as long.
+  static Result<std::unique_ptr<Graph>> Open(const std::string& folder,
+                                             const layout::SegmentHeader& segment,
+                                             MappedFile::Access access);
   // Its checksums, and that no link leads out of it.
   Result<void> Verify() const;
 
   const layout::GraphHeader& Header() const { return *header_; }
   std::uint64_t Rows() const { return header_->rows; }
   const layout::GraphAdvice& Advice() const { return header_->advice; }
+  const RowCodes& Codes() const { return codes_; }
   const std::uint32_t* Links(std::uint64_t row) const { return links_ + row * layout::kLinks; }
   int File() const { return file_.File(); }
   std::size_t Bytes() const { return file_.Size(); }
@@ -41,7 +44,7 @@ class Graph {
   // Leaves the best in `scratch.best`, in no order; `guide` as for Walk. Ends early past `limit`
   // rows looked at: false.
   template <class Guide>
-  bool Search(const NearRows& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
+  bool Search(const NearCodes& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
               Guide&& guide) const {
     std::uint32_t node = 0;
     for (std::uint32_t level = header_->levels; level > 0; --level) {
@@ -57,13 +60,11 @@ class Graph {
     scratch.Start(node, rank, guide.Keep(node, rank));
     return Walk(Lowest{this}, near, width, limit, scratch, guide);
   }
-  // A wider walk from what a Search left in the scratch.
+  // A wider walk, or one with another guide, from where a Search ended that left the scratch.
   template <class Guide>
-  bool SearchOn(const NearRows& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
-                const Guide& guide) const {
-    const std::vector<RankedNode> from = std::move(scratch.best);
-    scratch.Begin();
-    for (const auto& [rank, node] : from) scratch.Start(node, rank, guide.Keep(node, rank));
+  bool SearchOn(const NearCodes& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
+                Guide&& guide) const {
+    scratch.Widen(width, guide);
     return Walk(Lowest{this}, near, width, limit, scratch, guide);
   }
 
@@ -97,6 +98,7 @@ class Graph {
   MappedFile file_;
   const layout::GraphHeader* header_ = nullptr;
   const std::uint32_t* links_ = nullptr;
+  RowCodes codes_;
 };
 
 }  // namespace samovar

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "collections/graph_walk.h"
+#include "collections/vectors.h"
 
 namespace samovar {
 

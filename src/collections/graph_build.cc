@@ -5,11 +5,11 @@
 #include <thread>
 
 #include "base/log.h"
-#include "collections/checksum.h"
+#include "collections/graph_file.h"
 #include "collections/graph_levels.h"
 #include "collections/graph_reach.h"
 #include "collections/graph_trial.h"
-#include "collections/piece_writer.h"
+#include "collections/row_codes.h"
 #include "os/priority.h"
 
 namespace samovar {
@@ -24,13 +24,11 @@ constexpr std::size_t kPart = 64;        // nodes that a thread takes at once
 
 constexpr float kExpected = 0.95F;  // of the ten nearest; else the log says so
 
-std::unexpected<Error> Stopping() { return Fail(Code::kUnavailable, "the server is stopping"); }
-
 // What one thread works with.
 struct Hand {
   explicit Hand(const Schema& schema) : row(schema), other(schema) {}
-  QueryVector row;
-  QueryVector other;
+  CodeQuery row;
+  CodeQuery other;
   WalkScratch scratch;
   std::vector<RankedNode> found;
   std::vector<RankedNode> chosen;
@@ -43,7 +41,11 @@ class Builder {
  public:
   Builder(const Segment& segment, const Schema& schema, std::uint64_t rows,
           const GraphOptions& options)
-      : segment_(segment), schema_(schema), rows_(rows), options_(options) {
+      : segment_(segment),
+        schema_(schema),
+        rows_(rows),
+        options_(options),
+        codes_(segment, schema, rows) {
     std::vector<std::uint32_t> all;
     levels_.push_back(std::make_unique<GraphLevel>(rows, layout::kLinks, all));
     for (std::uint64_t row = 0; row < rows; ++row) {
@@ -59,6 +61,7 @@ class Builder {
   }
 
   void Build(const GraphSeed& seed) {
+    Each(rows_, [this](Hand&, std::size_t row) { codes_.Encode(row); });
     if (seed.graph) Inherit(seed);
     // The roads first, from the topmost; in no order, and so in that of a hash.
     auto key = [](std::uint32_t row) {
@@ -81,8 +84,8 @@ class Builder {
     }
     advice_ = FindAdvice(
         segment_, schema_, rows_,
-        [this](const NearRows& near, std::size_t width, WalkScratch& scratch) {
-          Find(near, width, scratch);
+        [this](const CodeQuery& query, std::size_t width, WalkScratch& scratch) {
+          Find(Near(query), width, scratch);
         },
         [this, turn = Turn()]() mutable {
           turn.Check();
@@ -91,15 +94,14 @@ class Builder {
   }
   const layout::GraphAdvice& Advice() const { return advice_; }
 
-  Result<void> Write(Disk& disk, const std::string& path) const;
+  Result<void> Write(Disk& disk, const std::string& path) const {
+    return WriteGraph(disk, path, {segment_.Name().number, codes_, levels_, advice_},
+                      options_.stopped);
+  }
 
  private:
-  NearRows Near(const QueryVector& query) const {
-    return {&query, segment_.Vectors(), segment_.Facts()};
-  }
-  void Become(QueryVector& query, std::uint32_t row) const {
-    query.Become(segment_.Vector(row).data(), segment_.Facts()[row]);
-  }
+  NearCodes Near(const CodeQuery& query) const { return {&query, codes_.Rows()}; }
+  void Become(CodeQuery& query, std::uint32_t row) const { query.Become(codes_.Rows(), row); }
 
   // `work` for each number below `count`, by all threads.
   template <class Work>
@@ -140,8 +142,7 @@ class Builder {
       if (hand.chosen.size() == most) return;
       const std::size_t left = candidates.size() - i - 1;
       Become(hand.other, hand.rows[i]);
-      hand.other.RankRows(segment_.Vectors(), hand.rows.data() + i + 1, left, segment_.Facts(),
-                          hand.ranks.data());
+      hand.other.Rank(codes_.Rows(), hand.rows.data() + i + 1, left, hand.ranks.data());
       for (std::size_t j = 0; j < left; ++j) {
         hand.nearest[i + 1 + j] = std::max(hand.nearest[i + 1 + j], hand.ranks[j]);
       }
@@ -173,13 +174,13 @@ class Builder {
     hand.rows.clear();
     for (const RankedNode& each : nodes) hand.rows.push_back(level.RowOf(each.node));
     hand.ranks.resize(nodes.size());
-    hand.row.RankRows(segment_.Vectors(), hand.rows.data(), nodes.size(), segment_.Facts(),
-                      hand.ranks.data());
+    for (const std::uint32_t row : hand.rows) codes_.Rows().Ahead(row);
+    hand.row.Rank(codes_.Rows(), hand.rows.data(), nodes.size(), hand.ranks.data());
     for (std::size_t i = 0; i < nodes.size(); ++i) nodes[i].rank = hand.ranks[i];
   }
 
   std::vector<std::uint32_t> Order() const;
-  void Find(const NearRows& near, std::size_t width, WalkScratch& scratch) const;
+  void Find(const NearCodes& near, std::size_t width, WalkScratch& scratch) const;
   void Insert(Hand& hand, std::uint32_t row);
   void Connect(Hand& hand, GraphLevel& level);
   void Inherit(const GraphSeed& seed);
@@ -189,6 +190,7 @@ class Builder {
   const Schema& schema_;
   const std::uint64_t rows_;
   const GraphOptions& options_;
+  BuiltCodes codes_;
   std::vector<std::unique_ptr<GraphLevel>> levels_;
   std::vector<std::uint32_t> upper_;     // rows that stand above level 0
   std::uint32_t entry_ = 0;              // the row that every walk begins at
@@ -212,7 +214,7 @@ std::vector<std::uint32_t> Builder::Order() const {
 }
 
 // As Graph::Search.
-void Builder::Find(const NearRows& near, std::size_t width, WalkScratch& scratch) const {
+void Builder::Find(const NearCodes& near, std::size_t width, WalkScratch& scratch) const {
   const KeepThose all{[](std::uint32_t) { return true; }};
   std::uint32_t at = 0;
   for (std::size_t l = levels_.size(); l-- > 0;) {
@@ -329,52 +331,6 @@ void Builder::Repair(Hand& hand, const GraphSeed& seed, std::uint32_t old) {
   if (all.size() > 2 * kWeighed) all.resize(2 * kWeighed);
   Choose(hand, lowest, all, layout::kLinks);
   lowest.Set(row, hand.chosen);
-}
-
-template <class T>
-std::string_view BytesOf(const T& values) {
-  return {reinterpret_cast<const char*>(values.data()),
-          values.size() * sizeof(typename T::value_type)};
-}
-
-Result<void> Builder::Write(Disk& disk, const std::string& path) const {
-  layout::GraphHeader header{};
-  std::memcpy(header.magic, layout::kGraphMagic, 8);
-  header.version = layout::kVersion;
-  header.levels = static_cast<std::uint32_t>(levels_.size()) - 1;
-  header.segment = segment_.Name().number;
-  header.rows = rows_;
-  header.links_at = layout::kPage;
-  const std::string_view links = BytesOf(levels_[0]->Words());
-  header.links_hash = Checksum(links);
-  header.upper_at = header.links_at + links.size();
-  std::string upper;
-  for (std::uint32_t l = 1; l <= header.levels; ++l) {
-    const GraphLevel& level = *levels_[l];
-    header.level[l - 1] = {header.upper_at + upper.size(), level.Count()};
-    for (std::uint32_t i = 0; i < level.Count(); ++i) {
-      layout::GraphNode node{};
-      node.row = level.RowOf(i);
-      node.below = levels_[l - 1]->NodeOf(node.row);
-      level.Links(i, node.links);
-      upper.append(reinterpret_cast<const char*>(&node), sizeof(node));
-    }
-  }
-  header.upper_hash = Checksum(upper);
-  header.advice = advice_;
-  header.header_hash = Checksum(
-      {reinterpret_cast<const char*>(&header), offsetof(layout::GraphHeader, header_hash)});
-  std::string page(layout::kPage, '\0');
-  std::memcpy(page.data(), &header, sizeof(header));
-  TRY(Fd file, disk.Create(path));
-  PieceWriter out(disk, file.Get(), path);
-  TRY(out.Add(page));
-  for (std::size_t at = 0; at < links.size(); at += kHugePage) {
-    if (options_.stopped()) return Stopping();
-    TRY(out.Add(links.substr(at, kHugePage)));
-  }
-  TRY(out.Add(upper));
-  return out.Finish();
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 //          near rows together. Several threads insert at once. Links of rows that are gone are
 //          replaced by the best of what these knew. At the end every row is within reach of where
 //          walks begin (graph_reach.h).
-// Units    Memory: 136 bytes a row beside the segment, which is read in place.
+// Units    Memory: 136 bytes a row and its code, beside the segment, which is read in place.
 // Errors   What the disk says; kUnavailable when `stopped`. The file appears whole or not at all.
 // Threads  Any, one a segment; it starts `threads - 1` more.
 

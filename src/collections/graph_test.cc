@@ -59,8 +59,8 @@ class Rows {
     constexpr int kQueries = 50;
     std::size_t found = 0;
     for (int i = 0; i < kQueries; ++i) {
-      const auto query = QueryVector::Of(schema_, Point(random, schema_.dimension)).value();
-      const NearRows near{&query, segment_->Vectors(), segment_->Facts()};
+      const auto point = Point(random, schema_.dimension);
+      const auto query = QueryVector::Of(schema_, point).value();
       std::vector<float> ranks(points_.size());
       query.Rank(segment_->Vectors(), ranks.size(), segment_->Facts(), ranks.data());
       std::vector<std::uint32_t> order(ranks.size());
@@ -68,17 +68,26 @@ class Rows {
       std::erase_if(order, [&](std::uint32_t row) { return !admit(row); });
       std::ranges::sort(order, [&](auto a, auto b) { return ranks[a] > ranks[b]; });
       WalkScratch scratch;
-      EXPECT_TRUE(
-          segment_->NearGraph()->Search(near, width, ~std::size_t{0}, scratch, KeepThose{admit}));
+      EXPECT_TRUE(Walk(point, width, scratch, KeepThose{admit}));
+      for (RankedNode& each : scratch.best) each.rank = ranks[each.node];
       std::ranges::sort(scratch.best, kNearerFirst);
       for (std::size_t j = 0; j < std::min<std::size_t>(10, scratch.best.size()); ++j) {
         EXPECT_TRUE(admit(scratch.best[j].node));
-        EXPECT_EQ(scratch.best[j].rank, ranks[scratch.best[j].node]);
         found += static_cast<std::size_t>(
             std::count(order.begin(), order.begin() + 10, scratch.best[j].node));
       }
     }
     return static_cast<double>(found) / (10 * kQueries);
+  }
+
+  // Leaves what it finds in the scratch.
+  template <class Guide>
+  bool Walk(const std::vector<float>& values, std::size_t width, WalkScratch& scratch,
+            const Guide& guide) const {
+    CodeQuery code(schema_);
+    code.Become(values);
+    const Graph& graph = *segment_->NearGraph();
+    return graph.Search({&code, graph.Codes()}, width, ~std::size_t{0}, scratch, guide);
   }
 
   // How many rows there is a way to from the first of level 0.
@@ -102,11 +111,8 @@ class Rows {
   std::size_t ThatFindThemselves() const {
     std::size_t count = 0;
     for (std::uint32_t row = 0; row < points_.size(); ++row) {
-      const auto query = QueryVector::Of(schema_, points_[row]).value();
-      const NearRows near{&query, segment_->Vectors(), segment_->Facts()};
       WalkScratch scratch;
-      segment_->NearGraph()->Search(near, 64, ~std::size_t{0}, scratch,
-                                    KeepThose{[](auto) { return true; }});
+      Walk(points_[row], 64, scratch, KeepThose{[](auto) { return true; }});
       count += std::ranges::count(scratch.best, row, &RankedNode::node) > 0 ? 1 : 0;
     }
     return count;
@@ -153,6 +159,40 @@ TEST(Graph, RowsThatMayNotBeAnsweredAreWalkedOver) {
   EXPECT_GE(rows.Recall(random, 80, [](std::uint32_t row) { return row % 10 == 0; }), 0.95);
 }
 
+// What a search does that wants more than it began with, or meets rows that are gone.
+TEST(Graph, AWalkThatIsWidenedFindsWhatAWideOneFinds) {
+  std::mt19937 random(13);
+  const Schema schema{24, Metric::kL2, Storage::kF32};
+  Rows rows(schema, 1, Points(random, 3000, 24));
+  rows.Build();
+  const Graph& graph = *rows.Its().NearGraph();
+  const KeepThose odd{[](std::uint32_t row) { return row % 2 == 1; }};
+  std::size_t found = 0;
+  std::size_t met = 0;
+  for (int i = 0; i < 50; ++i) {
+    const auto point = Point(random, 24);
+    CodeQuery code(schema);
+    code.Become(point);
+    WalkScratch wide;
+    ASSERT_TRUE(rows.Walk(point, 100, wide, odd));
+    WalkScratch scratch;
+    ASSERT_TRUE(rows.Walk(point, 10, scratch, odd));
+    const std::size_t before = scratch.visited.Count();
+    ASSERT_TRUE(graph.SearchOn({&code, graph.Codes()}, 100, ~std::size_t{0}, scratch, odd));
+    ASSERT_EQ(scratch.best.size(), 100U);
+    met += scratch.visited.Count() > before ? 1 : 0;
+    std::vector<std::uint32_t> nodes;
+    for (const RankedNode& each : scratch.best) nodes.push_back(each.node);
+    std::ranges::sort(nodes);
+    EXPECT_TRUE(std::ranges::unique(nodes).empty());
+    for (const RankedNode& each : wide.best) {
+      found += std::ranges::binary_search(nodes, each.node) ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(met, 50U);
+  EXPECT_GE(found, 50U * 99);
+}
+
 TEST(Graph, FewAndEqualRowsHaveAGraphToo) {
   std::mt19937 random(7);
   for (std::size_t count : {10U, 11U, 40U}) {
@@ -162,10 +202,8 @@ TEST(Graph, FewAndEqualRowsHaveAGraphToo) {
   }
   Rows same({3, Metric::kL2, Storage::kF32}, 1, {500, std::vector<float>{1, 2, 3}});
   same.Build();
-  const auto query = QueryVector::Of({3, Metric::kL2, Storage::kF32}, std::vector<float>{0, 0, 0});
   WalkScratch scratch;
-  const NearRows near{&*query, same.Its().Vectors(), same.Its().Facts()};
-  EXPECT_TRUE(same.Its().NearGraph()->Search(near, 20, ~std::size_t{0}, scratch, KeepThose{kAll}));
+  EXPECT_TRUE(same.Walk({0, 0, 0}, 20, scratch, KeepThose{kAll}));
   EXPECT_EQ(scratch.best.size(), 20U);
 }
 
@@ -182,13 +220,11 @@ TEST(Graph, ThousandsOfEqualRowsAmongOthersAreFound) {
   Rows rows(schema, 1, std::move(points));
   rows.Build();
   EXPECT_EQ(rows.WithinReach(), 2000 + kEqual - 1);
-  const auto query = QueryVector::Of(schema, same).value();
   WalkScratch scratch;
-  const NearRows near{&query, rows.Its().Vectors(), rows.Its().Facts()};
   const auto found = [&](std::size_t width) {
-    EXPECT_TRUE(
-        rows.Its().NearGraph()->Search(near, width, ~std::size_t{0}, scratch, KeepThose{kAll}));
-    return std::ranges::count_if(scratch.best, [](const auto& each) { return each.rank == 0; });
+    EXPECT_TRUE(rows.Walk(same, width, scratch, KeepThose{kAll}));
+    return std::ranges::count_if(
+        scratch.best, [&](const auto& each) { return rows.Points()[each.node] == same; });
   };
   EXPECT_EQ(found(2000 + kEqual), static_cast<std::ptrdiff_t>(kEqual));
   EXPECT_GE(found(kEqual), static_cast<std::ptrdiff_t>(kEqual - kEqual / 50));
@@ -245,6 +281,21 @@ TEST(Graph, EveryRowIsWithinReachAfterAMergeOfRowsInClusters) {
   }
 }
 
+TEST(Graph, OneOfTheFormatBeforeIsRefusedByName) {
+  std::mt19937 random(14);
+  Rows rows({8, Metric::kL2, Storage::kF32}, 1, Points(random, 400, 8));
+  rows.Build();
+  const std::string path = GraphPath(rows.Folder(), 1);
+  std::string bytes = ReadFile(path).value();
+  bytes.replace(0, 8, layout::kOldGraphMagic);
+  std::filesystem::remove(path);
+  std::ofstream(path, std::ios::binary) << bytes;
+  const auto graph = Graph::Open(rows.Folder(), rows.Its().Header(), MappedFile::Access::kRead);
+  ASSERT_FALSE(graph);
+  EXPECT_EQ(graph.error().code, Code::kUnsupported);
+  EXPECT_TRUE(graph.error().message.contains("older format")) << graph.error().message;
+}
+
 TEST(Graph, DamageIsFound) {
   std::mt19937 random(9);
   Rows rows({8, Metric::kL2, Storage::kF32}, 1, Points(random, 400, 8));
@@ -252,12 +303,14 @@ TEST(Graph, DamageIsFound) {
   const std::string path = GraphPath(rows.Folder(), 1);
   const auto size = std::filesystem::file_size(path);
   for (std::uint64_t at : {std::uint64_t{0}, std::uint64_t{30}, std::uint64_t{5000},
+                           rows.Its().NearGraph()->Header().facts_at + 9,
+                           rows.Its().NearGraph()->Header().links_at + 9,
                            offsetof(layout::GraphHeader, advice) + 4, size - 1}) {
     std::string bytes = ReadFile(path).value();
     bytes[at] = static_cast<char>(bytes[at] ^ 1);
     std::filesystem::remove(path);
     std::ofstream(path, std::ios::binary) << bytes;
-    auto graph = Graph::Open(rows.Folder(), 1, 4096, MappedFile::Access::kRead);
+    auto graph = Graph::Open(rows.Folder(), rows.Its().Header(), MappedFile::Access::kRead);
     EXPECT_FALSE(graph && (*graph)->Verify()) << at;
     bytes[at] = static_cast<char>(bytes[at] ^ 1);
     std::ofstream(path, std::ios::binary) << bytes;

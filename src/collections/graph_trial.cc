@@ -21,6 +21,7 @@ constexpr std::size_t kTogether = 16;  // queries of which kWanted must hold
 
 struct Asked {
   QueryVector query;
+  CodeQuery code;
   bool between;
   float nearness = 0;
   float last = 0;  // rank of the last of the nearest
@@ -42,6 +43,7 @@ class Trial {
 
  private:
   void AddRow(std::vector<float>& sum, float part);
+  std::vector<float> Ranks(const Asked& asked, const std::vector<std::uint32_t>& rows) const;
   void WalkAll(std::size_t step, const SampleWalk& walk);
   float Border(std::size_t step) const;
   float Found(const GraphAdvice& advice) const;
@@ -79,7 +81,9 @@ void Trial::Ask() {
     }
     auto query = QueryVector::Of(schema_, values);
     if (!query) continue;
-    asked_.push_back({.query = std::move(*query), .between = between});
+    CodeQuery code(schema_);
+    code.Become(values);
+    asked_.push_back({.query = std::move(*query), .code = std::move(code), .between = between});
     values_.Add(values);
   }
 }
@@ -90,12 +94,18 @@ void Trial::SearchAll(const std::function<bool()>& stopped) {
   };
   const auto nearest = FindNearRows(schema_, values_, rows_, row, nearest_, stopped);
   for (std::size_t i = 0; i < asked_.size(); ++i) {
-    // To the last bit as walks rank them.
-    const NearRows compared{&asked_[i].query, segment_.Vectors(), segment_.Facts()};
-    float last = std::numeric_limits<float>::infinity();
-    for (const NearRow& near : nearest[i]) last = std::min(last, compared.One(near.row));
-    if (!nearest[i].empty()) asked_[i].last = last;
+    // To the last bit as those of walks are ranked.
+    std::vector<std::uint32_t> rows;
+    for (const NearRow& near : nearest[i]) rows.push_back(near.row);
+    if (!rows.empty()) asked_[i].last = std::ranges::min(Ranks(asked_[i], rows));
   }
+}
+
+std::vector<float> Trial::Ranks(const Asked& asked, const std::vector<std::uint32_t>& rows) const {
+  std::vector<float> ranks(rows.size());
+  asked.query.RankRows(segment_.Vectors(), rows.data(), rows.size(), segment_.Facts(),
+                       ranks.data());
+  return ranks;
 }
 
 // Who has found all with fewer is not asked again.
@@ -105,9 +115,11 @@ void Trial::WalkAll(std::size_t step, const SampleWalk& walk) {
       asked.found[step] = nearest_;
       continue;
     }
-    walk({&asked.query, segment_.Vectors(), segment_.Facts()}, kWidths[step], scratch_);
-    const auto found = std::ranges::count_if(
-        scratch_.best, [&](const RankedNode& each) { return each.rank >= asked.last; });
+    walk(asked.code, kWidths[step], scratch_);
+    std::vector<std::uint32_t> rows;
+    for (const RankedNode& each : scratch_.best) rows.push_back(each.node);
+    const auto found =
+        std::ranges::count_if(Ranks(asked, rows), [&](float rank) { return rank >= asked.last; });
     asked.found[step] = std::min(nearest_, static_cast<std::size_t>(found));
     if (step == 0) asked.nearness = LastNearness(asked.query, scratch_.best);
   }

@@ -17,7 +17,7 @@
 namespace samovar {
 
 // Leaves the best in the scratch, as Graph::Search does.
-using SampleWalk = std::function<void(const NearRows&, std::size_t width, WalkScratch&)>;
+using SampleWalk = std::function<void(const CodeQuery&, std::size_t width, WalkScratch&)>;
 
 // `rows`: those of the segment from the first on that the graph has. Of no worth when `stopped`.
 layout::GraphAdvice FindAdvice(const Segment& segment, const Schema& schema, std::uint64_t rows,

@@ -10,23 +10,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "collections/codes.h"
 #include "collections/layout.h"
-#include "collections/vectors.h"
 
 namespace samovar {
-
-// Rows that are compared with one query.
-struct NearRows {
-  const QueryVector* query;
-  const char* vectors;
-  const layout::Facts* facts;
-
-  float One(std::uint32_t row) const {
-    float rank = 0;
-    query->RankRows(vectors, &row, 1, facts, &rank);
-    return rank;
-  }
-};
 
 struct RankedNode {
   float rank;  // more is nearer
@@ -79,14 +66,21 @@ class VisitedNodes {
 };
 
 struct WalkScratch {
+  WalkScratch() {
+    for (auto* nodes : {&candidates, &best, &too_far, &outdone}) nodes->reserve(kUsual);
+  }
+
+  static constexpr std::size_t kUsual = 512;  // what a search meets, without growing step by step
   VisitedNodes visited;
   std::vector<RankedNode> candidates;  // a heap, the nearest at its front
   std::vector<RankedNode> best;        // a heap, the farthest at its front
+  // What a wider walk begins with besides.
+  std::vector<RankedNode> too_far;  // nodes that were met, and no more
+  std::vector<RankedNode> outdone;  // that were among the best
 
   void Begin() {
     visited.Clear();
-    candidates.clear();
-    best.clear();
+    for (auto* nodes : {&candidates, &best, &too_far, &outdone}) nodes->clear();
   }
   void Start(std::uint32_t node, float rank, bool keep = true) {
     if (!visited.Add(node)) return;
@@ -95,6 +89,43 @@ struct WalkScratch {
     if (!keep) return;
     best.push_back({rank, node});
     std::ranges::push_heap(best, kNearerFirst);
+  }
+  // A node that was met, for a walk that keeps `width`. Whether the walk goes on from it.
+  template <class Guide>
+  bool Offer(const RankedNode& met, std::size_t width, Guide&& guide) {
+    const bool worse = best.size() >= width && met.rank <= best.front().rank;
+    if (worse && !guide.Wants(met.rank)) {
+      too_far.push_back(met);
+      return false;
+    }
+    candidates.push_back(met);
+    std::ranges::push_heap(candidates, kFartherFirst);
+    if (!guide.Keep(met.node, met.rank) || worse) return true;
+    if (best.size() >= width) {
+      std::ranges::pop_heap(best, kNearerFirst);
+      outdone.push_back(best.back());
+      best.pop_back();
+    }
+    best.push_back(met);
+    std::ranges::push_heap(best, kNearerFirst);
+    return true;
+  }
+  // As if the walk so far had kept `width`, which is no less than it did.
+  template <class Guide>
+  void Widen(std::size_t width, Guide&& guide) {
+    best.insert(best.end(), outdone.begin(), outdone.end());
+    outdone.clear();
+    if (best.size() > width) {
+      const auto last = best.begin() + static_cast<std::ptrdiff_t>(width);
+      std::ranges::nth_element(best, last, kNearerFirst);
+      outdone.assign(last, best.end());
+      best.erase(last, best.end());
+    }
+    std::ranges::make_heap(best, kNearerFirst);
+    std::vector<RankedNode> met = std::move(too_far);
+    too_far.clear();
+    std::ranges::sort(met, kNearerFirst);
+    for (const RankedNode& each : met) Offer(each, width, guide);
   }
 };
 
@@ -108,14 +139,15 @@ struct KeepThose {
 template <class Its>
 KeepThose(Its) -> KeepThose<Its>;
 
-// REQUIRES: scratch.Begin() and Start(). False: ended by `limit` nodes met.
+// REQUIRES: scratch.Begin() and Start(), or Widen(). False: ended by `limit` nodes met.
 // The guide says of a node whether it is one of the `width` best (Keep), and of a rank whether to
 // go on for it although so many are better (Wants).
 template <class Level, class Guide>
-bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size_t limit,
+bool Walk(const Level& level, const NearCodes& near, std::size_t width, std::size_t limit,
           WalkScratch& scratch, Guide&& guide) {
-  auto& [visited, candidates, best] = scratch;
-  constexpr std::size_t kFirst = 4;  // rows that are fetched before they are compared
+  auto& visited = scratch.visited;
+  auto& candidates = scratch.candidates;
+  const auto& best = scratch.best;
   std::uint32_t nodes[layout::kLinks];
   std::uint32_t rows[layout::kLinks];
   float ranks[layout::kLinks];
@@ -134,24 +166,12 @@ bool Walk(const Level& level, const NearRows& near, std::size_t width, std::size
       if (!visited.Add(nodes[i])) continue;
       nodes[fresh] = nodes[i];
       rows[fresh] = level.RowOf(nodes[i]);
-      if (fresh < kFirst) near.query->Ahead(near.vectors, rows[fresh]);
-      __builtin_prefetch(near.facts + rows[fresh]);
-      ++fresh;
+      near.rows.Ahead(rows[fresh++]);  // all at once: memory answers many as soon as one
     }
-    near.query->RankRows(near.vectors, rows, fresh, near.facts, ranks);
+    near.query->Rank(near.rows, rows, fresh, ranks);
     for (std::size_t i = 0; i < fresh; ++i) {
-      const bool worse = best.size() >= width && ranks[i] <= best.front().rank;
-      if (worse && !guide.Wants(ranks[i])) continue;
-      candidates.push_back({ranks[i], nodes[i]});
-      std::ranges::push_heap(candidates, kFartherFirst);
+      if (!scratch.Offer({ranks[i], nodes[i]}, width, guide)) continue;
       if (candidates.front().node == nodes[i]) level.Ahead(nodes[i]);
-      if (!guide.Keep(nodes[i], ranks[i]) || worse) continue;
-      if (best.size() >= width) {
-        std::ranges::pop_heap(best, kNearerFirst);
-        best.pop_back();
-      }
-      best.push_back({ranks[i], nodes[i]});
-      std::ranges::push_heap(best, kNearerFirst);
     }
   }
   return true;

@@ -26,7 +26,8 @@ inline constexpr char kControlMagic[9] = "SMVCTL01";
 inline constexpr char kSegmentMagic[9] = "SMVSEG01";
 inline constexpr char kManifestMagic[9] = "SMVMAN02";
 inline constexpr char kCellsMagic[9] = "SMVCEL02";
-inline constexpr char kGraphMagic[9] = "SMVGRF01";
+inline constexpr char kGraphMagic[9] = "SMVGRF02";
+inline constexpr char kOldGraphMagic[9] = "SMVGRF01";
 
 using Word = std::atomic<std::uint64_t>;
 static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
@@ -139,11 +140,17 @@ struct CellsHeader {
 static_assert(sizeof(CellsHeader) <= kPage);
 
 // The first page of `graph-N`: a graph of near rows over segment N, for search. What follows is
-// links, each to a row (level 0) or to a node of the same level; kNoLink fills up.
+// codes of the rows (codes.h), then links, each to a row (level 0) or to a node of the same level;
+// kNoLink fills up.
 inline constexpr std::uint32_t kNoLink = 0xffffffff;
 inline constexpr std::uint32_t kLinks = 32;       // of a row
 inline constexpr std::uint32_t kUpperLinks = 16;  // of a node of a level above
 inline constexpr std::size_t kMaxLevels = 10;     // above level 0
+struct CodeFacts {
+  float factor;  // a product of codes is this much of one of rows (cosine: of length 1)
+  float square;  // of the row's length (l2; else 0)
+};
+static_assert(sizeof(CodeFacts) == 8);
 struct GraphNode {
   std::uint32_t row;
   std::uint32_t below;  // the node of the same row in the level below; at level 1: the row
@@ -171,13 +178,18 @@ struct GraphHeader {
   std::uint32_t levels;  // above level 0; a search begins at node 0 of the topmost, or at row 0
   std::uint64_t segment;
   std::uint64_t rows;
-  std::uint64_t links_at;  // kLinks for each row
+  std::uint64_t codes_at;    // code_bytes for each row; 0: the segment's rows are their codes (i8)
+  std::uint64_t code_bytes;  // from one code to the next
+  std::uint64_t facts_at;    // CodeFacts for each row; behind the codes
+  std::uint64_t codes_hash;  // of all from kPage to facts_at
+  std::uint64_t facts_hash;  // from there to links_at
+  std::uint64_t links_at;    // at a page; kLinks for each row
   GraphLevel level[kMaxLevels];
   std::uint64_t links_hash;
   std::uint64_t upper_at;  // all levels, to the end of the file
   std::uint64_t upper_hash;
   std::uint64_t header_hash;  // of the header up to here
-  GraphAdvice advice;         // zeros in a file that was made before there was any
+  GraphAdvice advice;         // zeros: none
 };
 static_assert(sizeof(GraphHeader) <= kPage);
 

@@ -52,6 +52,7 @@ class Best {
     std::ranges::sort_heap(heap_, kWorstFirst);
     return std::move(heap_);
   }
+  const std::vector<Ranked>& All() const { return heap_; }
 
  private:
   static constexpr auto kWorstFirst = [](const Ranked& a, const Ranked& b) {
@@ -144,18 +145,31 @@ class Search {
     return better;
   }
 
-  // A row that is gone counts like one that is there: those that took its place are elsewhere. But
-  // a walk goes on until nothing can be nearer than the best that are there.
+  // Of a walk that takes rows as they stand, whether they are there or gone.
   struct Guide {
     Search& search;
     std::uint32_t index;
 
-    bool Wants(float rank) const { return search.best_.Wants(rank); }
-    bool Keep(std::uint32_t number, float rank) const {
+    bool Wants(float) const { return false; }
+    bool Keep(std::uint32_t row, float) const { return search.Matches({index, row}); }
+  };
+  // A row that is gone counts like one that is there: those that took its place are elsewhere. But
+  // a walk goes on until nothing can be nearer than the best that are there.
+  struct GuideAmongGone {
+    Search& search;
+    std::uint32_t index;
+    Best there;  // by their codes
+
+    bool Wants(float rank) const { return there.Wants(rank); }
+    bool Keep(std::uint32_t number, float rank) {
       const RowRef row{index, number};
       if (!search.Matches(row)) return false;
-      if (Wants(rank) && search.snapshot_.Visible(row)) search.best_.Add({rank, row});
+      Look({rank, number});
       return true;
+    }
+    void Look(const RankedNode& met) {
+      const RowRef row{index, met.node};
+      if (Wants(met.rank) && search.snapshot_.Visible(row)) there.Add({met.rank, row});
     }
   };
 
@@ -164,25 +178,61 @@ class Search {
     const auto& segment = *snapshot_.Parts().segments[index];
     const Graph& graph = *segment.NearGraph();
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
-    const Best before = best_;
-    if (WalkedWithin(index, graph, before)) return true;
-    best_ = before;
-    return false;
-  }
-  bool WalkedWithin(std::uint32_t index, const Graph& graph, const Best& before) {
-    const auto& segment = *snapshot_.Parts().segments[index];
-    const NearRows near{&query_, segment.Vectors(), segment.Facts()};
-    const Guide guide{*this, index};
     if (!Affords(width_ * kMetACandidate)) return true;
-    const std::size_t part = graph.Rows() / 4;
-    const std::size_t limit = std::max(part, width_ * kWalkACandidate);
-    if (!graph.Search(near, width_, limit, scratch_, guide)) return false;
-    if (!advised_ || graph.Advice().steps <= 1) return true;
-    const std::size_t width = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
-    if (width <= width_) return true;
-    if (!Affords(width * kMetACandidate)) return true;
-    best_ = before;  // it meets them again
-    return graph.SearchOn(near, width, std::max(part, width * kWalkACandidate), scratch_, guide);
+    const NearCodes near{&Code(), graph.Codes()};
+    auto limit = [&](std::size_t width) {
+      return std::max<std::size_t>(graph.Rows() / 4, width * kWalkACandidate);
+    };
+    Guide guide{*this, index};
+    std::size_t width = width_;
+    if (!graph.Search(near, width, limit(width), scratch_, guide)) return false;
+    if (advised_ && graph.Advice().steps > 1) {
+      const std::size_t wider = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
+      if (wider > width) {
+        if (!Affords(wider * kMetACandidate)) return true;
+        width = wider;
+        if (!graph.SearchOn(near, width, limit(width), scratch_, guide)) return false;
+      }
+    }
+    std::vector<std::uint32_t> rows;
+    rows.reserve(scratch_.best.size());
+    for (const RankedNode& each : scratch_.best) {
+      segment.Ahead(each.node);
+      rows.push_back(each.node);
+    }
+    if (std::ranges::all_of(rows, [&](auto row) { return snapshot_.Visible({index, row}); })) {
+      Rank(index, rows);
+      return true;
+    }
+    GuideAmongGone among{*this, index, best_};
+    for (const auto* nodes : {&scratch_.best, &scratch_.outdone}) {
+      for (const RankedNode& each : *nodes) among.Look(each);
+    }
+    if (!graph.SearchOn(near, width, limit(width), scratch_, among)) return false;
+    rows.clear();
+    for (const RankedNode& each : scratch_.best) rows.push_back(each.node);
+    for (const Ranked& each : among.there.All()) {
+      if (each.row.segment == index) rows.push_back(static_cast<std::uint32_t>(each.row.row));
+    }
+    std::ranges::sort(rows);
+    rows.erase(std::ranges::unique(rows).begin(), rows.end());
+    Rank(index, rows);
+    return true;
+  }
+
+  // By the rows themselves.
+  void Rank(std::uint32_t index, const std::vector<std::uint32_t>& rows) {
+    const auto& segment = *snapshot_.Parts().segments[index];
+    std::vector<float> ranks(rows.size());
+    query_.RankRows(segment.Vectors(), rows.data(), rows.size(), segment.Facts(), ranks.data());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const RowRef row{index, rows[i]};
+      if (best_.Wants(ranks[i]) && snapshot_.Visible(row)) best_.Add({ranks[i], row});
+    }
+  }
+  const CodeQuery& Code() {
+    if (!code_) code_.emplace(snapshot_.Of()).Become(vector_);
+    return *code_;
   }
 
   Result<void> LookInCells(const std::vector<std::uint32_t>& segments) {
@@ -244,6 +294,7 @@ class Search {
   std::uint64_t budget_;  // rows that may still be compared
   bool over_ = false;     // it is used up
   Best best_;
+  std::optional<CodeQuery> code_;
   WalkScratch scratch_;
   std::optional<Error> unreadable_;
 };

@@ -95,7 +95,7 @@ Result<void> Segment::OpenCells(const std::string& folder, const Schema& schema,
 
 Result<void> Segment::OpenGraph(const std::string& folder, MappedFile::Access access) {
   if (graph_) return {};
-  TRY(graph_, Graph::Open(folder, name_.number, Capacity(), access));
+  TRY(graph_, Graph::Open(folder, *header_, access));
   graph_now_.store(graph_.get(), std::memory_order_release);
   return {};
 }

@@ -46,6 +46,16 @@ class Segment {
     const std::uint64_t dead = live_[row].dead.load(std::memory_order_acquire);
     return dead == 0 || dead > generation;
   }
+  // Fetches what Visible and a comparison will read.
+  void Ahead(std::uint64_t row) const {
+    __builtin_prefetch(rows_ + row);
+    __builtin_prefetch(live_ + row);
+    __builtin_prefetch(facts_ + row);
+    const char* vector = Vectors() + row * header_->row_bytes;
+    for (std::size_t line = 0; line < std::min<std::size_t>(header_->row_bytes, 512); line += 64) {
+      __builtin_prefetch(vector + line);
+    }
+  }
   std::optional<std::uint64_t> Find(std::string_view id, std::uint64_t generation) const;
 
   std::string_view Id(std::uint64_t row) const {
