@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "collections/batch.h"
+#include "collections/commit_times.h"
 #include "collections/log.h"
 #include "collections/snapshot.h"
 
@@ -92,7 +93,8 @@ class Collection {
   CollectionStats Stats() const;
 
   // One answer a batch, in order. `bodies` as Batch makes them.
-  std::vector<Result<Ack>> Commit(const std::vector<std::string_view>& bodies);
+  std::vector<Result<Ack>> Commit(const std::vector<std::string_view>& bodies,
+                                  CommitTimes* times = nullptr);
   bool WantsFlush() const;
   // What was collected becomes a sealed segment; also where WantsFlush() is false.
   Result<void> Flush();

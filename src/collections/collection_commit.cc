@@ -20,13 +20,24 @@ struct Collection::Group {
   std::uint64_t patch_bytes = 0;
 };
 
-std::vector<Result<Ack>> Collection::Commit(const std::vector<std::string_view>& bodies) {
+std::vector<Result<Ack>> Collection::Commit(const std::vector<std::string_view>& bodies,
+                                            CommitTimes* times) {
+  SteadyTime began = clock_.Now();
+  auto ends = [&](CommitStage stage) {
+    const SteadyTime now = clock_.Now();
+    if (times) times->Add(stage, now - began);
+    began = now;
+  };
   std::unique_lock lock(write_mutex_);
   std::vector<Result<Ack>> acks;
   while (acks.size() < bodies.size()) {
     Group group;
     auto done = Gather(lock, std::span(bodies).subspan(acks.size()), group);
-    if (done) done = log_->Append(group.entries);
+    ends(CommitStage::kPrepare);
+    if (done) {
+      done = log_->Append(group.entries);
+      ends(CommitStage::kLog);
+    }
     if (!done) {
       // Those that were tried together fail together.
       const std::size_t tried = std::max<std::size_t>(group.entries.size(), 1);
@@ -36,6 +47,7 @@ std::vector<Result<Ack>> Collection::Commit(const std::vector<std::string_view>&
     for (const LogEntry& entry : group.entries) {
       acks.push_back(Apply(entry.generation, entry.body));
     }
+    ends(CommitStage::kPublish);
   }
   return acks;
 }

@@ -229,7 +229,7 @@ void Collections::Submit(const std::string& name, Batch batch, Answer answer) {
     return answer(Fail(Code::kOverloaded, "too many writes wait; try again"));
   }
   queued_bytes_ += size;
-  queue_.push_back({std::move(*collection), batch.TakeBytes(), std::move(answer)});
+  queue_.push_back({std::move(*collection), batch.TakeBytes(), std::move(answer), clock_.Now()});
   queued_.notify_one();
 }
 
@@ -255,8 +255,11 @@ void Collections::WriteAll() {
     for (Pending& pending : taken) groups[pending.collection.get()].push_back(&pending);
     for (auto& [collection, group] : groups) {
       std::vector<std::string_view> bodies;
-      for (const Pending* pending : group) bodies.push_back(pending->body);
-      auto acks = collection->Commit(bodies);
+      for (const Pending* pending : group) {
+        bodies.push_back(pending->body);
+        times_.Add(CommitStage::kWait, clock_.Now() - pending->came);
+      }
+      auto acks = collection->Commit(bodies, &times_);
       for (std::size_t i = 0; i < acks.size(); ++i) group[i]->answer(std::move(acks[i]));
       if (collection->WantsFlush()) tidy_.notify_one();
     }

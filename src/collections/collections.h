@@ -64,6 +64,7 @@ class Collections {
   // `answer` runs on the writing thread, or at once where nothing was queued.
   void Submit(const std::string& name, Batch batch, Answer answer);
   Result<Ack> Write(const std::string& name, Batch batch);  // waits for it
+  const CommitTimes& Times() const { return times_; }       // of all collections together
 
  private:
   struct Entry {
@@ -74,6 +75,7 @@ class Collections {
     std::shared_ptr<Collection> collection;
     std::string body;
     Answer answer;
+    SteadyTime came;
   };
 
   Collections(CollectionsOptions options, const Clock& clock, Disk& disk);
@@ -103,6 +105,7 @@ class Collections {
   std::vector<Pending> queue_;
   std::uint64_t queued_bytes_ = 0;
   bool stopping_ = false;
+  CommitTimes times_;
   std::condition_variable queued_;
   std::condition_variable tidy_;
   std::thread writer_;

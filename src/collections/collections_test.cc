@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <fstream>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -47,6 +48,34 @@ TEST_F(CollectionsTest, KeepsWhatWasMadeThroughARestart) {
   EXPECT_EQ(all_->Describe("films")->schema, kSchema);
   EXPECT_EQ(all_->Find("films").value()->Latest().Count(), 1U);
   EXPECT_EQ(all_->Describe("users")->schema.storage, Storage::kI8);
+}
+
+TEST_F(CollectionsTest, TellsOfEachStageOfAWriteHowOftenItWas) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(all_->Write("films", PutOne(id)));
+  disk_.FailAt(1);
+  EXPECT_FALSE(all_->Write("films", PutOne("d")));  // not on disk, so not shown
+  auto count = [&](CommitStage stage) {
+    const auto counts = all_->Times().Of(stage).counts;
+    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  };
+  EXPECT_EQ(count(CommitStage::kWait), 4U);
+  EXPECT_EQ(count(CommitStage::kPrepare), 4U);
+  EXPECT_EQ(count(CommitStage::kLog), 4U);
+}
+
+TEST(CommitTimes, CountsATimeAtTheFirstBoundThatHoldsIt) {
+  CommitTimes times;
+  times.Add(CommitStage::kLog, std::chrono::microseconds(100));
+  times.Add(CommitStage::kLog, std::chrono::microseconds(101));
+  times.Add(CommitStage::kLog, std::chrono::seconds(6));
+  const auto its = times.Of(CommitStage::kLog);
+  EXPECT_EQ(its.counts[0], 1U);
+  EXPECT_EQ(its.counts[1], 1U);
+  EXPECT_EQ(its.counts[CommitTimes::kBounds.size()], 1U);
+  EXPECT_EQ(its.sum, std::chrono::microseconds(6'000'201));
+  EXPECT_EQ(times.Of(CommitStage::kWait).sum.count(), 0);
 }
 
 TEST_F(CollectionsTest, ADeletedOneIsGoneForAllAndItsNameIsFree) {

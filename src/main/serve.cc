@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "gateway/collection_metrics.h"
 #include "main/server.h"
 #include "net/busy_poll.h"
 #include "os/descriptors.h"
@@ -35,7 +36,8 @@ RuntimesReport Server::Runtimes() const {
 }
 
 std::string Server::Metrics() const {
-  return books_->MetricsText() + instances_->MetricsText() + async_->MetricsText();
+  return books_->MetricsText() + instances_->MetricsText() + async_->MetricsText() +
+         CollectionMetrics(collections_->Times());
 }
 
 Task<void> Server::UntilSignalled() {

@@ -51,7 +51,12 @@ def test_prometheus_reads_them(server, name):
     server.create(name=name)
     for i in range(3):
         server.invoke(name, i)
+    server.samovar("collections", "create", name, "--dimension", 1)
+    server.samovar("collections", "put", name, "row", "--vector", "[1]")
     text = metrics(server)
+    writes = re.findall(r'(?m)^samovar_collection_commit_seconds_count\{stage="([a-z]+)"\} (.+)$', text)
+    assert [stage for stage, _ in writes] == ["wait", "prepare", "log", "publish"]
+    assert all(float(count) >= 1 for _, count in writes), writes
     ok = [l for l in text.splitlines() if l.startswith("samovar_invocations_total") and f'function="{name}"' in l]
     assert sum(float(l.split()[-1]) for l in ok) == 3, ok
     for metric in ("samovar_invoke_duration_seconds_bucket", "samovar_init_duration_seconds", "samovar_instances",
