@@ -21,18 +21,26 @@ void RunPromptly();
 void RunInTurns();
 
 // Turn: long work lets others have the processor ten thousand times a second, if they want it.
-// Threads  One a thread.
+//
+// How      Work of RunWhenIdle keeps nobody from its own processor. But while it is there the
+// kernel
+//          does not take that processor for free, and whoever waits for another one stays there
+//          until the next tick. So where more threads could run than there are processors it rests
+//          for a moment, two thousand times a second: then the kernel looks for who waits.
+// Threads  One a thread, which makes it.
 class Turn {
  public:
-  // Often, at best some times in kLength.
+  Turn();
+  // Often, at best some times in a turn.
   void Check() {
     const auto now = std::chrono::steady_clock::now();
-    if (now - began_ >= kLength) Next();
+    if (now - began_ >= length_) Next();
   }
 
  private:
-  static constexpr std::chrono::microseconds kLength{100};
   void Next();
+  bool when_idle_;
+  std::chrono::microseconds length_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
