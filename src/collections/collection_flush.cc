@@ -12,6 +12,7 @@
 #include "collections/checkpoint.h"
 #include "collections/collection_job.h"
 #include "collections/segment_build.h"
+#include "os/priority.h"
 
 namespace samovar {
 namespace {
@@ -25,7 +26,9 @@ struct Health {
 Health Examine(const Snapshot& snapshot, std::uint32_t index) {
   Health health;
   const Segment& segment = *snapshot.Parts().segments[index];
+  Turn turn;
   for (std::uint64_t row = 0; row < snapshot.RowsOf(index); ++row) {
+    if (row % kRowsATurn == 0) turn.Check();
     const bool visible = snapshot.Visible({index, row});
     health.alive += visible ? 1 : 0;
     const auto& live = segment.Live(row);
@@ -116,6 +119,8 @@ Result<Collection::Job> Collection::BeginNow(const SegmentPtr& spare, Collection
   job.fresh.push_back(std::make_unique<Fresh>());
   job.fresh[0]->at = job.at;
   job.fresh[0]->number = next_number_++;
+  // While there is much to write it is merged soon, and others wait meanwhile.
+  if (idle_turns_ == 0) job.fresh[0]->pages = Pages::kSmall;
   if (merged_) job.fresh.push_back(std::move(merged_));
   job.next_number = next_number_;
   touched_.clear();
@@ -187,9 +192,11 @@ Result<void> Collection::WriteCheckpoint(const Job& job) const {
   for (const auto& fresh : job.fresh) {
     if (fresh->segment) segments.push_back(fresh->segment);
   }
+  Turn turn;
   for (const auto& segment : segments) {
     SegmentState state{.number = segment->Name().number, .dead = {}, .patched = {}};
     for (std::uint64_t row = 0; row < segment->Capacity(); ++row) {
+      if (row % kRowsATurn == 0) turn.Check();
       const std::uint64_t dead = segment->Live(row).dead.load(std::memory_order_acquire);
       const std::uint64_t patch = segment->Live(row).patch.load(std::memory_order_acquire);
       if (dead != 0 && dead <= generation) {
@@ -238,8 +245,10 @@ void Collection::DropOld(const Job& job) {
     retired.patches_below = view->patches->Number();
   }
   retired.manifest = view->manifest;
+  Turn turn;
   for (const auto& segment : view->segments) {
     for (std::uint64_t row = 0; row < segment->Capacity(); ++row) {
+      if (row % kRowsATurn == 0) turn.Check();
       const std::uint64_t patch = segment->Live(row).patch.load(std::memory_order_relaxed);
       if (patch == 0) continue;
       retired.patches_below = std::min(retired.patches_below, Patches::FileOf(patch));

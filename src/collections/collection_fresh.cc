@@ -13,6 +13,7 @@
 #include "collections/cell_measure.h"
 #include "collections/collection_job.h"
 #include "collections/segment_build.h"
+#include "os/priority.h"
 
 namespace samovar {
 namespace {
@@ -170,7 +171,7 @@ Result<void> Collection::WriteFresh(Fresh& fresh) {
             .facts = segment.Facts()[from.row]};
   };
   TRY(MakeSealedSegment(disk_, paths_.live, fresh.number, schema_, hash_seed_, fresh.rows.size(),
-                        row, stopped));
+                        row, fresh.pages, stopped));
   if (unreadable) return std::unexpected(*unreadable);
   if (fresh.ends.empty()) return {};
   TRY(Cells::Write(disk_, paths_.live, fresh.number, fresh.centres, fresh.ends, fresh.enough));
@@ -288,8 +289,10 @@ Result<void> Collection::Adopt(Fresh& fresh, std::uint64_t live) {
   if (fresh.has_graph) {
     TRY(fresh.segment->OpenGraph(paths_.live, MappedFile::Access::kWrite));
   }
+  Turn turn;
   for (std::size_t i = 0; i < fresh.sources.size(); ++i) {
     for (std::uint64_t row = 0; row < fresh.moved[i].size(); ++row) {
+      if (row % kRowsATurn == 0) turn.Check();
       TRY(CarryRow(fresh, i, row));
     }
   }

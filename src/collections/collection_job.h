@@ -3,13 +3,18 @@
 
 #include "collections/cells.h"
 #include "collections/collection.h"
+#include "collections/piece_writer.h"
 
 namespace samovar {
+
+// What is done for all rows lets others run so often (Turn).
+inline constexpr std::uint64_t kRowsATurn = 1024;
 
 // Rows of several segments that become one sealed segment.
 struct Collection::Fresh {
   Snapshot at;  // whose rows they are
   std::uint64_t number = 0;
+  Pages pages = Pages::kHuge;
   std::vector<SegmentPtr> sources;
   std::vector<RowRef> rows;                       // in order; their segments are those of `at`
   std::vector<std::vector<std::uint32_t>> moved;  // a source: where each row went

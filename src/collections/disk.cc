@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "os/priority.h"
+
 namespace samovar {
 
 namespace {
@@ -23,6 +25,16 @@ void WarmHugePage() {
   if (page == MAP_FAILED) return;
   if (::madvise(page, kHugePage, MADV_HUGEPAGE) == 0) *static_cast<volatile char*>(page) = 1;
   ::munmap(page, kHugePage);
+}
+
+// As much of it as goes at once.
+Result<std::size_t> WriteOnce(int fd, std::uint64_t at, std::string_view bytes,
+                              const std::string& path) {
+  while (true) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EINTR) return std::unexpected(ErrnoError("write " + path));
+  }
 }
 
 }  // namespace
@@ -45,17 +57,21 @@ Result<Fd> Disk::Create(const std::string& path) {
 // in short pieces, and these get a page that is there.
 Result<void> Disk::Write(int fd, std::uint64_t at, std::string_view bytes,
                          const std::string& path) {
+  Turn turn;
   while (!bytes.empty()) {
-    const bool huge = bytes.size() >= kHugePage;
-    if (huge) WarmHugePage();
-    const std::size_t part = huge ? kHugePage : std::min(bytes.size(), kAtOnce);
-    const ssize_t n = ::pwrite(fd, bytes.data(), part, static_cast<off_t>(at));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return std::unexpected(ErrnoError("write " + path));
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-    at += static_cast<std::uint64_t>(n);
+    TRY(const std::size_t n, WriteOnce(fd, at, bytes.substr(0, kAtOnce), path));
+    bytes.remove_prefix(n);
+    at += n;
+    turn.Check();
   }
   return {};
+}
+
+Result<void> Disk::WriteHuge(int fd, std::uint64_t at, std::string_view bytes,
+                             const std::string& path) {
+  WarmHugePage();
+  TRY(const std::size_t n, WriteOnce(fd, at, bytes, path));
+  return Disk::Write(fd, at + n, bytes.substr(n), path);
 }
 
 Result<void> Disk::Reserve(int fd, std::uint64_t size, const std::string& path) {

@@ -19,8 +19,14 @@ class Disk {
   virtual ~Disk() = default;
   // A new or emptied file.
   virtual Result<Fd> Create(const std::string& path);
+  // Takes turns with others (Turn).
   virtual Result<void> Write(int fd, std::uint64_t at, std::string_view bytes,
                              const std::string& path);
+  // The same of kHugePage bytes at a multiple of them, which the kernel is to keep in one huge page
+  // (piece_writer.h). May keep others from the processor for milliseconds: for work that runs when
+  // idle.
+  virtual Result<void> WriteHuge(int fd, std::uint64_t at, std::string_view bytes,
+                                 const std::string& path);
   // Blocks for `size` bytes of zeros, so that no later write through a mapping can lack one.
   virtual Result<void> Reserve(int fd, std::uint64_t size, const std::string& path);
   virtual Result<void> Truncate(int fd, std::uint64_t size, const std::string& path);

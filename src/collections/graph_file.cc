@@ -81,7 +81,7 @@ Result<void> WriteGraph(Disk& disk, const std::string& path, const GraphParts& p
   std::string page(layout::kPage, '\0');
   std::memcpy(page.data(), &header, sizeof(header));
   TRY(Fd file, disk.Create(path));
-  PieceWriter pieces(disk, file.Get(), path);
+  PieceWriter pieces(disk, file.Get(), path, Pages::kHuge);
   Parts out(pieces, stopped);
   for (const std::string_view part :
        {std::string_view(page), codes, std::string_view(facts), links, std::string_view(upper)}) {

@@ -37,9 +37,9 @@ class Rows {
       const auto& its = encoded[i];
       return {ids[i], "", its.bytes, {.inverse_norm = its.inverse_norm, .scale = its.scale}};
     };
-    CHECK(MakeSealedSegment(disk_, folder_.Path(), number, schema, 7, points_.size(), row, [] {
-            return false;
-          }).has_value());
+    CHECK(MakeSealedSegment(disk_, folder_.Path(), number, schema, 7, points_.size(), row,
+                            Pages::kHuge, [] { return false; })
+              .has_value());
     CHECK(MakeLiveFile(disk_, folder_.Path(), {number, 1}, points_.size() + 4096).has_value());
     segment_ =
         Segment::Open(folder_.Path(), {number, 1}, schema, MappedFile::Access::kWrite).value();

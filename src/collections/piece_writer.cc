@@ -16,7 +16,8 @@ Result<void> PieceWriter::Add(std::string_view bytes) {
 
 Result<void> PieceWriter::Finish() {
   if (piece_.empty()) return {};
-  TRY(disk_.Write(file_, at_, piece_, path_));
+  const bool huge = pages_ == Pages::kHuge && piece_.size() == kHugePage;
+  TRY(huge ? disk_.WriteHuge(file_, at_, piece_, path_) : disk_.Write(file_, at_, piece_, path_));
   at_ += piece_.size();
   piece_.clear();
   return disk_.Sync(file_, path_);

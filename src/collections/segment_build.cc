@@ -162,14 +162,16 @@ Result<void> WriteRegions(CheckedWriter& out, const SegmentHeader& header, std::
   return {};
 }
 
-// Room for what is written through a mapping. It is in memory at once, in huge pages where it is
-// large (piece_writer.h): so a write costs a fault for 2 MiB and not for 4 KiB.
-Result<void> ReserveInMemory(Disk& disk, int file, std::uint64_t size, const std::string& path) {
+// Room for what is written through a mapping, and in memory at once.
+Result<void> ReserveInMemory(Disk& disk, int file, std::uint64_t size, const std::string& path,
+                             Pages pages) {
   TRY(disk.Reserve(file, size, path));
   if (size < kHugePage) return {};
   static const std::string zeros(kHugePage, '\0');
   for (std::uint64_t at = 0; at < size; at += zeros.size()) {
-    TRY(disk.Write(file, at, std::string_view(zeros).substr(0, size - at), path));
+    const std::string_view part = std::string_view(zeros).substr(0, size - at);
+    const bool huge = pages == Pages::kHuge && part.size() == kHugePage;
+    TRY(huge ? disk.WriteHuge(file, at, part, path) : disk.Write(file, at, part, path));
   }
   return {};
 }
@@ -185,7 +187,7 @@ Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName nam
   const std::string path = LivePath(folder, name);
   UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
-  TRY(ReserveInMemory(disk, file.Get(), rows * sizeof(layout::Live), path));
+  TRY(ReserveInMemory(disk, file.Get(), rows * sizeof(layout::Live), path, Pages::kHuge));
   unfinished.Keep();
   return {};
 }
@@ -197,7 +199,7 @@ Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName 
   const std::string path = SegmentPath(folder, name.number);
   UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
-  TRY(ReserveInMemory(disk, file.Get(), header.heap_at + header.heap_bytes, path));
+  TRY(ReserveInMemory(disk, file.Get(), header.heap_at + header.heap_bytes, path, Pages::kSmall));
   TRY(disk.Write(file.Get(), 0, Sealed(header), path));
   TRY(MakeLiveFile(disk, folder, name, header.rows));
   unfinished.Keep();
@@ -206,7 +208,8 @@ Result<void> MakeOpenSegment(Disk& disk, const std::string& folder, SegmentName 
 
 Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint64_t number,
                                const Schema& schema, std::uint64_t hash_seed, std::uint64_t count,
-                               const SourceRows& row, const std::function<bool()>& stopped) {
+                               const SourceRows& row, Pages pages,
+                               const std::function<bool()>& stopped) {
   std::uint64_t heap_bytes = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     const SourceRow source = row(i);
@@ -216,7 +219,7 @@ Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint6
   const std::string path = SegmentPath(folder, number);
   UnfinishedFile unfinished(path);
   TRY(Fd file, disk.Create(path));
-  PieceWriter pieces(disk, file.Get(), path);
+  PieceWriter pieces(disk, file.Get(), path, pages);
   TRY(pieces.Add(std::string(layout::kPage, '\0')));
   CheckedWriter out(pieces);
   TRY(WriteRegions(out, header, count, row, stopped));

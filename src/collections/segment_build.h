@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "collections/disk.h"
+#include "collections/piece_writer.h"
 #include "collections/segment.h"
 
 namespace samovar {
@@ -31,7 +32,8 @@ using SourceRows = std::function<SourceRow(std::uint64_t index)>;
 // kUnavailable.
 Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint64_t number,
                                const Schema& schema, std::uint64_t hash_seed, std::uint64_t count,
-                               const SourceRows& row, const std::function<bool()>& stopped);
+                               const SourceRows& row, Pages pages,
+                               const std::function<bool()>& stopped);
 // All rows alive, none patched.
 Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName name,
                           std::uint64_t rows);

@@ -55,6 +55,12 @@ class FailingDisk final : public Disk {
     CHECK(Disk::Write(fd, at, bytes.substr(0, bytes.size() / 2), path).has_value());
     return Refused(path);
   }
+  Result<void> WriteHuge(int fd, std::uint64_t at, std::string_view bytes,
+                         const std::string& path) override {
+    if (!Fails()) return Disk::WriteHuge(fd, at, bytes, path);
+    CHECK(Disk::Write(fd, at, bytes.substr(0, bytes.size() / 2), path).has_value());
+    return Refused(path);
+  }
   Result<void> Reserve(int fd, std::uint64_t size, const std::string& path) override {
     if (Fails()) return Refused(path);
     return Disk::Reserve(fd, size, path);
