@@ -11,6 +11,7 @@ Results go to build/bench/collections.json; exits 1 where a bar is missed.
 
 import argparse
 import base64
+import concurrent.futures
 import http.client
 import json
 import os
@@ -50,9 +51,14 @@ def loaded(server, name, rows):
     for start in range(0, len(rows), 2000):
         put(server.endpoint, name, range(start, min(len(rows), start + 2000)), rows[start:start + 2000])
     wrote = time.perf_counter() - began
-    if stats := settled(server.endpoint, name, len(rows), 1200):
-        raise SystemExit(f"{name} is not in one graph after {time.perf_counter() - began:.0f} s: {stats}")
-    ready = time.perf_counter() - began
+    while True:
+        if stats := settled(server.endpoint, name, len(rows), 1200):
+            raise SystemExit(f"{name} is not in one graph after {time.perf_counter() - began:.0f} s: {stats}")
+        ready = time.perf_counter() - began
+        before = spent(server.port)
+        time.sleep(5)
+        if spent(server.port) - before < 0.5:  # else two graphs are made one just now
+            break
     print(f"{len(rows)} rows: written in {wrote:.1f} s, in one graph after {ready:.1f} s", flush=True)
     return {"written_s": wrote, "ready_s": ready}
 
@@ -108,12 +114,16 @@ def searching(server, name, queries, seconds, check=1 << 30, least=0, candidates
 
 def part_a(server, rows, queries, options):
     results = {}
-    for width in (16, 24, 32, 40, 48, 64, 96, 128, 192, 256, 0):  # 0: as it is without a wish
+    for width in (16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256, 0):  # 0: as it is without a wish
         checked = searching(server, "bench", queries, 0, check=1, least=200, candidates=width)
         if "function" in results and width or checked["recall"] < 0.95:
             continue
         inside = {**searching(server, "bench", queries, options.seconds, candidates=width), "recall": checked["recall"],
                   "width": width}
+        if width:  # from two instances at once
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                two = list(pool.map(lambda _: searching(server, "bench", queries, options.seconds, candidates=width), range(2)))
+            inside["qps_two"] = sum(run["qps"] for run in two)
         results["function" if width else "default"] = inside
         print("in a function:", json.dumps(inside), flush=True)
     results["door"] = door(server, "bench", queries, options.seconds)
@@ -204,10 +214,11 @@ def parts_a_and_b(options, results):
                         missed.append(f"at {rate}/s: {what}")
     if "a" in options.only:
         results["libraries"] = libraries(options)
-        best = max((r["qps"] for name, r in results["libraries"].items()
-                    if name != NETWORKED and r["recall"] >= 0.95), default=0)
-        if inside["qps"] < 0.9 * best:
-            missed.append(f"{inside['qps']:.0f} searches/s in a function, {best:.0f} in the best library")
+        for rate, where in (("qps", "a function"), ("qps_two", "two at once")):
+            best = max((r[rate] for name, r in results["libraries"].items()
+                        if name != NETWORKED and r["recall"] >= 0.95), default=0)
+            if inside[rate] < 0.9 * best:
+                missed.append(f"{inside[rate]:.0f} searches/s in {where}, {best:.0f} in the best library")
     return missed
 
 
