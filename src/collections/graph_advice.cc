@@ -41,4 +41,8 @@ std::size_t AdvisedWidth(const GraphAdvice& advice, const QueryVector& query,
   return advice.width[step];
 }
 
+bool IsTooLittle(const GraphAdvice& advice, std::size_t width) {
+  return advice.found < kExpected && width == advice.width[advice.steps - 1];
+}
+
 }  // namespace samovar

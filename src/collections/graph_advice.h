@@ -13,6 +13,7 @@
 namespace samovar {
 
 inline constexpr std::size_t kAdvisedHits = 10;
+inline constexpr float kExpected = 0.95F;  // of them a search has to find
 
 bool IsAdvice(const layout::GraphAdvice& advice);
 std::uint64_t AdviceHash(const layout::GraphAdvice& advice);
@@ -24,5 +25,7 @@ float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best
 // REQUIRES: advice.steps > 0.
 std::size_t AdvisedWidth(const layout::GraphAdvice& advice, const QueryVector& query,
                          const std::vector<RankedNode>& best);
+// Whether no advised width finds what is expected where that one is needed.
+bool IsTooLittle(const layout::GraphAdvice& advice, std::size_t width);
 
 }  // namespace samovar

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "collections/graph_advice.h"
 #include "collections/graph_file.h"
 #include "collections/graph_levels.h"
 #include "collections/graph_reach.h"
@@ -21,8 +22,6 @@ constexpr std::size_t kChosen = 16;      // links that a new node looks for in a
 constexpr std::size_t kWeighed = 100;    // of what it met, so many are weighed for these
 constexpr std::uint32_t kScattered = 4;  // one of so many rows is inserted in no order
 constexpr std::size_t kPart = 64;        // nodes that a thread takes at once
-
-constexpr float kExpected = 0.95F;  // of the ten nearest; else the log says so
 
 // What one thread works with.
 struct Hand {
@@ -342,8 +341,10 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
   builder.Build(seed);
   if (options.stopped()) return Stopping();
   const std::string path = GraphPath(folder, segment.Name().number);
-  if (const float found = builder.Advice().found; found < kExpected) {
-    LogWarn("{}: a search that names no candidates finds {:.3f} of the ten nearest", path, found);
+  const layout::GraphAdvice& advice = builder.Advice();
+  if (advice.steps > 0 && advice.found < kExpected) {
+    LogWarn("{}: {} candidates find {:.3f} of the ten nearest: who names none has all compared",
+            path, advice.width[advice.steps - 1], advice.found);
   }
   const std::string part = path + ".part";
   auto done = builder.Write(disk, part);

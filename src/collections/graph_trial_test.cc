@@ -64,6 +64,17 @@ class GraphTrialTest : public ::testing::TestWithParam<Metric> {
     }
     return values;
   }
+  // The graph says that from now on.
+  void Advise(const layout::GraphAdvice& advice) {
+    films_.reset();
+    for (const auto& entry : std::filesystem::directory_iterator(Paths().live)) {
+      if (!entry.path().filename().string().starts_with("graph-")) continue;
+      std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(offsetof(layout::GraphHeader, advice));
+      file.write(reinterpret_cast<const char*>(&advice), sizeof(advice));
+    }
+    films_ = Opened();
+  }
   // Of the ten nearest.
   double Found(const std::vector<std::vector<float>>& queries, std::size_t candidates) {
     const Snapshot snapshot = films_->Latest();
@@ -105,19 +116,32 @@ TEST_P(GraphTrialTest, ASearchThatNamesNoCandidatesFindsWhatLiesBetweenClustersT
 TEST_P(GraphTrialTest, AGraphThatWasMadeBeforeSaysNothingAndIsWalkedAsBefore) {
   const auto query = BetweenClusters();
   const auto before = films_->Latest().Search(query, 10, {}, {.candidates = 64}).value();
-  films_.reset();
-  for (const auto& entry : std::filesystem::directory_iterator(Paths().live)) {
-    if (!entry.path().filename().string().starts_with("graph-")) continue;
-    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(offsetof(layout::GraphHeader, advice));
-    file << std::string(sizeof(layout::GraphAdvice), '\0');
-  }
-  films_ = Opened();
+  Advise({});
   EXPECT_EQ(films_->Stats().graph_rows, static_cast<std::uint64_t>(kRows));
   EXPECT_EQ(films_->Stats().candidates, 0U);
   const auto after = films_->Latest().Search(query, 10).value();
   ASSERT_EQ(after.size(), before.size());
   for (std::size_t i = 0; i < after.size(); ++i) EXPECT_EQ(after[i].score, before[i].score);
+}
+
+TEST_P(GraphTrialTest, WhereNoWidthFindsEnoughAllRowsAreCompared) {
+  std::vector<std::vector<float>> between;
+  for (int i = 0; i < kQueries; ++i) between.push_back(BetweenClusters());
+  layout::GraphAdvice advice{};
+  advice.steps = 2;
+  advice.width[0] = 64;
+  advice.width[1] = 65;
+  advice.border[0] = std::numeric_limits<float>::max();
+  advice.found = 0.95F;
+  advice.hash = AdviceHash(advice);
+  Advise(advice);
+  EXPECT_LT(Found(between, 0), 0.93);
+  advice.found = 0.94F;
+  advice.hash = AdviceHash(advice);
+  Advise(advice);
+  EXPECT_EQ(films_->Stats().candidates, 65U);
+  EXPECT_EQ(Found(between, 0), 1);
+  EXPECT_LT(Found(between, 65), 0.93);  // who names a number gets it
 }
 
 INSTANTIATE_TEST_SUITE_P(Metrics, GraphTrialTest,

@@ -173,7 +173,8 @@ class Search {
     }
   };
 
-  // False: the filter, or what is gone, leaves so little that a walk would look at more.
+  // False: the filter, or what is gone, leaves so little that a walk would look at more; or walks
+  // find too little here.
   bool Walked(std::uint32_t index) {
     const auto& segment = *snapshot_.Parts().segments[index];
     const Graph& graph = *segment.NearGraph();
@@ -187,7 +188,9 @@ class Search {
     std::size_t width = width_;
     if (!graph.Search(near, width, limit(width), scratch_, guide)) return false;
     if (advised_ && graph.Advice().steps > 1) {
-      const std::size_t wider = AdvisedWidth(graph.Advice(), query_, scratch_.best) + more_;
+      const std::size_t advised = AdvisedWidth(graph.Advice(), query_, scratch_.best);
+      if (IsTooLittle(graph.Advice(), advised)) return false;
+      const std::size_t wider = advised + more_;
       if (wider > width) {
         if (!Affords(wider * kMetACandidate)) return true;
         width = wider;
