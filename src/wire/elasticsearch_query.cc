@@ -1,6 +1,7 @@
 // Elasticsearch's queries and searches, in our terms.
 
 #include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -21,6 +22,9 @@ std::unexpected<Error> Wrong(std::string reason) {
   return Fail(Code::kInvalid, std::move(reason), kParsing);
 }
 
+constexpr std::array<std::string_view, 6> kBeside{"_id",      "_index",  "_source",
+                                                  "_routing", "_seq_no", "_version"};
+
 // nullopt: everything. A filter of ours otherwise.
 using Part = std::optional<json::value>;
 Result<Part> Translate(const json::value& query, int depth);
@@ -28,6 +32,10 @@ Result<Part> Translate(const json::value& query, int depth);
 // Members of the top level only; "genre.keyword" is what a dynamic mapping calls genre's text.
 Result<std::string> FieldOf(std::string_view name) {
   if (name.ends_with(kKeyword)) name.remove_suffix(kKeyword.size());
+  // Elasticsearch has them beside a document's own fields; here nothing would fit, in silence.
+  if (std::ranges::find(kBeside, name) != kBeside.end()) {
+    return Wrong("[" + std::string(name) + "] cannot be filtered by here; [ids] is a whole query");
+  }
   if (name.find('.') == name.npos) return std::string(name);
   return Wrong("[" + std::string(name) + "]: only fields of the top level can be filtered by");
 }

@@ -203,6 +203,7 @@ def test_source_shows_what_is_asked_for(client, index):
     (lambda c, i: c.indices.create(index="x", mappings={"properties": {"v": {"type": "dense_vector"}}}), r"\[dims\]"),
     (lambda c, i: c.indices.create(index="x", mappings={"properties": {"v": {"type": "dense_vector", "dims": 99999}}}), "dimension"),
     (lambda c, i: c.search(index=i, query={"match": {"title": "x"}}), r"\[match\] queries are not supported"),
+    (lambda c, i: c.search(index=i, query={"term": {"_id": "x"}}), r"\[_id\] cannot be filtered by here"),
     (lambda c, i: c.search(index=i, knn={"field": "nope", "query_vector": [1, 2, 3, 4], "k": 1, "num_candidates": 1}), "does not exist in the mapping"),
     (lambda c, i: c.search(index=i, knn={"field": "embedding", "query_vector": [1], "k": 1, "num_candidates": 1}), "different dimension"),
     (lambda c, i: c.search(index=i, knn={"field": "embedding", "query_vector": [1, 2, 3, 4], "k": 9, "num_candidates": 1}), "num_candidates"),
