@@ -1,5 +1,7 @@
 // Collections, its part that opens what is there.
 
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "base/log.h"
@@ -56,6 +58,10 @@ Result<void> Collections::Load() {
     }
   }
   if (error) return Fail(Code::kUnavailable, options_.directory + ": " + error.message());
+  // Of those that were deleted: while the server ran, sandboxes may have had their folders mounted.
+  for (const auto& entry : fs::directory_iterator(options_.live, error)) {
+    if (!fs::exists(PathsOf(entry.path().filename().string()).kept)) ::rmdir(entry.path().c_str());
+  }
   std::ranges::sort(names);
   for (const auto& name : names) {
     Entry entry = LoadOne(name);

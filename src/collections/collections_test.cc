@@ -171,6 +171,16 @@ TEST_F(CollectionsTest, OneThatIsDamagedIsListedAndTheOthersServe) {
   EXPECT_EQ(all_->List().size(), 1U);
 }
 
+TEST_F(CollectionsTest, FoldersOfDeletedOnesGoWithTheNextStart) {
+  Open();
+  ASSERT_TRUE(all_->Create("films", kSchema));
+  ASSERT_TRUE(all_->Create("users", kSchema));
+  ASSERT_TRUE(all_->Delete("films"));
+  Open();
+  EXPECT_FALSE(std::filesystem::exists(folder_.Path() + "/live/films"));
+  EXPECT_TRUE(all_->Find("users"));
+}
+
 TEST_F(CollectionsTest, OneThatAFullDiskKeptFromBeingOpenedIsServedLater) {
   Open();
   ASSERT_TRUE(all_->Create("films", kSchema));
