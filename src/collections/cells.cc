@@ -110,11 +110,12 @@ void CellOrder::Sort() {
   std::vector<float> ranks;
   for (std::uint32_t group = 0; group < groups_.size(); ++group) {
     groups_[group].segments.front().second->RankCentres(query_, ranks);
+    heap_.reserve(heap_.size() + ranks.size());
     for (std::uint32_t cell = 0; cell < ranks.size(); ++cell) {
-      heap_.emplace_back(ranks[cell], group, cell);
+      heap_.push_back({ranks[cell], group, cell});
     }
   }
-  std::ranges::make_heap(heap_);
+  std::ranges::make_heap(heap_, {}, &Each::rank);
 }
 
 Cells::Range Cells::RangeOf(std::uint32_t cell) const {

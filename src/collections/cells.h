@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "collections/centres.h"
@@ -76,7 +75,7 @@ class CellOrder {
   template <class Visit>
   bool Next(const Visit& visit) {
     if (heap_.empty()) return false;
-    std::ranges::pop_heap(heap_);
+    std::ranges::pop_heap(heap_, {}, &Each::rank);
     const auto [rank, group, cell] = heap_.back();
     heap_.pop_back();
     for (const auto& [segment, cells] : groups_[group].segments) {
@@ -93,7 +92,12 @@ class CellOrder {
   };
   QueryVector query_;
   std::vector<Group> groups_;
-  std::vector<std::tuple<float, std::uint32_t, std::uint32_t>> heap_;  // rank, group, cell
+  struct Each {
+    float rank;
+    std::uint32_t group;
+    std::uint32_t cell;
+  };
+  std::vector<Each> heap_;
 };
 
 }  // namespace samovar

@@ -38,12 +38,12 @@ inline constexpr std::uint64_t kHeapARow = 256;  // bytes of an open segment, fo
 
 struct CollectionOptions {
   std::uint64_t first_rows = 1024;  // of the first open segment; each next has twice as many, up to
-  std::uint64_t most_rows = 8192;   // so many: they are compared one by one
+  std::uint64_t most_rows = 4096;   // so many: they are compared one by one
   // Sealed segments up to so many rows are merged by flushes, larger ones by Merge.
   std::uint64_t small_rows = 32'768;
   int idle_turns = 5;                  // of Merge without a write, until all is merged into one
   std::uint64_t log_bytes = 64 << 20;  // a log larger than that asks for a flush
-  std::size_t most_open = 8;           // segments that wait for a flush before writers wait too
+  std::size_t most_open = 16;          // segments that wait for a flush before writers wait too
   std::chrono::nanoseconds keep_views = std::chrono::minutes(15);
   std::uint64_t graph_rows = 10'000;  // a sealed segment with so many gets a graph
   unsigned graph_threads = std::max(1U, std::thread::hardware_concurrency());

@@ -37,6 +37,7 @@ class GraphTrialTest : public ::testing::TestWithParam<Metric> {
   std::shared_ptr<Collection> Opened() {
     CollectionOptions options;
     options.graph_rows = 100;
+    options.most_rows = 8192;   // a graph is made at once, though there was much to write
     options.graph_threads = 1;  // two make another graph each time
     return Collection::Open(disk_, clock_, Paths(), Its(), 7, options).value();
   }
