@@ -4,6 +4,7 @@
 
 #include <random>
 #include <set>
+#include <utility>
 
 #include "collections/collection_model.h"
 #include "collections/test_files.h"
@@ -101,6 +102,23 @@ TEST_P(CentresTest, AreFoundAnewForRowsThatLieElsewhere) {
   EXPECT_EQ(Kinds(), 1U);
   Flush(Places(20));
   EXPECT_EQ(Kinds(), 2U);
+}
+
+TEST(Centres, AreFoundFromABoundedSample) {
+  for (const std::uint32_t dimension : {128U, 4096U, 16'384U}) {
+    const Schema schema{dimension, Metric::kL2, Storage::kF32};
+    std::uint64_t sampled = 0;
+    std::uint64_t before = 0;
+    const auto row = [&](std::uint64_t number) {
+      ++sampled;
+      return std::vector<float>(dimension, static_cast<float>(number % 7));
+    };
+    // Ends it when the sample is taken: what comes next takes long.
+    const auto stopped = [&] { return std::exchange(before, sampled) == sampled && sampled > 0; };
+    FindCentres(schema, 10'000'000, row, stopped);
+    EXPECT_LE(sampled * dimension * sizeof(float), kMostSampleBytes) << dimension;
+    EXPECT_GE(sampled, 1024U) << dimension;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Metrics, CentresTest,

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMostCells = 2048;
 constexpr std::size_t kSampled = 40;  // rows a centre that k-means looks at
+constexpr std::size_t kLeastSampled = 8;
 constexpr int kRounds = 4;
 
 CellCentres Encode(const Schema& schema, const FloatRows& values) {
@@ -82,10 +83,13 @@ CellCentres FindCentres(const Schema& schema, std::uint64_t count, const VectorO
                         const std::function<bool()>& stopped) {
   CellCentres centres{.schema = CellCentres::SchemaFor(schema), .bytes = {}, .facts = {}};
   if (count < kRowsForCells) return centres;
+  const std::size_t most = kMostSampleBytes / (schema.dimension * sizeof(float));
   const std::size_t cells =
-      std::min(kMostCells, 4 * static_cast<std::size_t>(std::sqrt(static_cast<double>(count))));
-  const std::size_t sampled = std::min<std::size_t>(count, cells * kSampled);
+      std::min({kMostCells, most / kLeastSampled,
+                4 * static_cast<std::size_t>(std::sqrt(static_cast<double>(count)))});
+  const std::size_t sampled = std::min<std::size_t>({count, cells * kSampled, most});
   FloatRows sample(schema.dimension);
+  sample.Reserve(sampled);
   for (std::size_t i = 0; i < sampled && !stopped(); ++i) {
     sample.Add(vector(i * count / sampled));
   }

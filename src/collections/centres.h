@@ -1,7 +1,8 @@
 #pragma once
 // CellCentres: the places around which rows are put together in cells (cells.h).
 //
-// How      k-means over a sample.
+// How      k-means over a sample of at most kMostSampleBytes; where rows are so long that this is
+//          few of them, there are fewer centres.
 // Threads  Pure.
 
 #include <functional>
@@ -15,6 +16,7 @@
 namespace samovar {
 
 inline constexpr std::uint64_t kRowsForCells = 1024;  // fewer are compared all as fast
+inline constexpr std::size_t kMostSampleBytes = 128 << 20;
 
 // As they are stored, of floats.
 struct CellCentres {

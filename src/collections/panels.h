@@ -29,6 +29,7 @@ using StoredVectorOf = std::function<StoredVector(std::uint64_t row)>;
 class FloatRows {
  public:
   explicit FloatRows(std::size_t dimension) : dimension_(dimension) {}
+  void Reserve(std::size_t rows) { values_.reserve(rows * dimension_); }
   void Clear();
   void Add(std::span<const float> values);
   void Add(const Schema& schema, const StoredVector& row);
