@@ -90,10 +90,15 @@ struct WalkScratch {
     best.push_back({rank, node});
     std::ranges::push_heap(best, kNearerFirst);
   }
+  // Whatever is refused is so for good: what is kept only gets nearer.
+  template <class Guide>
+  bool Refuses(float rank, std::size_t width, const Guide& guide) const {
+    return IsWorse(rank, width) && !guide.Wants(rank);
+  }
   // A node that was met, for a walk that keeps `width`. Whether the walk goes on from it.
   template <class Guide>
   bool Offer(const RankedNode& met, std::size_t width, Guide&& guide) {
-    const bool worse = best.size() >= width && met.rank <= best.front().rank;
+    const bool worse = IsWorse(met.rank, width);
     if (worse && !guide.Wants(met.rank)) {
       too_far.push_back(met);
       return false;
@@ -122,10 +127,22 @@ struct WalkScratch {
       best.erase(last, best.end());
     }
     std::ranges::make_heap(best, kNearerFirst);
-    std::vector<RankedNode> met = std::move(too_far);
-    too_far.clear();
-    std::ranges::sort(met, kNearerFirst);
-    for (const RankedNode& each : met) Offer(each, width, guide);
+    const auto refused = std::ranges::partition(
+        too_far, [&](const RankedNode& each) { return Refuses(each.rank, width, guide); });
+    std::vector<RankedNode> met(refused.begin(), refused.end());
+    too_far.erase(refused.begin(), refused.end());
+    std::ranges::make_heap(met, kFartherFirst);
+    while (!met.empty() && !Refuses(met.front().rank, width, guide)) {
+      std::ranges::pop_heap(met, kFartherFirst);
+      Offer(met.back(), width, guide);
+      met.pop_back();
+    }
+    too_far.insert(too_far.end(), met.begin(), met.end());
+  }
+
+ private:
+  bool IsWorse(float rank, std::size_t width) const {
+    return best.size() >= width && rank <= best.front().rank;
   }
 };
 
