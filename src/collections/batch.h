@@ -3,8 +3,7 @@
 // go to the log (docs/formats/collections.md).
 //
 // Errors   Of the adding functions: kInvalid, naming the field; the batch is as it was. kTooLarge
-// past
-//          kMaxBatch. Of ReadBatch: kInternal, as what it reads has a checksum.
+//          past kMaxBatch. Of ReadBatch: kInternal, as what it reads has a checksum.
 
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,7 @@
 #pragma once
 // Checkpoint: a collection at one generation, on disk: its sealed segments and what has changed of
-// them. What came later is in the log. Errors   Decode: kInternal, with the file's name.
+// them. What came later is in the log.
+// Errors   Decode: kInternal, with the file's name.
 
 #include <string>
 #include <utility>

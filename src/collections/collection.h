@@ -2,12 +2,12 @@
 // Collection: the writer's side of one collection: log, generations, segments.
 //
 // Why      What is acknowledged is on disk, and visible; readers in other processes see it in
-// place. How      A batch goes to the log (one sync for all that wait), then into the open segment
-// at the end,
-//          then its generation is stored in the control page. Flush() turns what was collected into
-//          one sealed segment together with those that are not much larger, writes a checkpoint and
-//          drops the log before it; what happened meanwhile is carried over. Graphs for search are
-//          made beside all that and shown when they are done.
+//          place.
+// How      A batch goes to the log (one sync for all that wait), then into the open segment at the
+//          end, then its generation is stored in the control page. Flush() turns what was collected
+//          into one sealed segment together with those that are not much larger, writes a
+//          checkpoint and drops the log before it; what happened meanwhile is carried over. Graphs
+//          for search are made beside all that and shown when they are done.
 // Errors   kUnavailable when the disk refuses; a batch is then not made, or (Failed()) not before a
 //          restart. kInternal from Open for what is damaged, with file and offset.
 // Threads  Commit: one thread. Flush, ShowGraphs and Expire: one other. Merge, MakeGraph: a third.

@@ -7,8 +7,7 @@
 //          opened is listed with its error and refuses everything but its deletion; where the disk
 //          was full it is tried again.
 // Errors   kNotFound, kConflict (exists), kOverloaded (the queue is full, nothing was done), and
-// what
-//          Collection says.
+//          what Collection says.
 // Threads  Safe. Create, Delete and Open block for a disk.
 
 #include <functional>

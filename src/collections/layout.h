@@ -3,8 +3,7 @@
 // (docs/formats/collections.md).
 //
 // Why      Readers map files read-only and write nothing anywhere, so that a hostile, frozen or
-// dead
-//          one can harm nobody. All that changes under them is an atomic word.
+//          dead one can harm nobody. All that changes under them is an atomic word.
 // Units    offsets from the start of the file, bytes; generations count from 1, 0 is none.
 // Threads  One writer, any number of readers: a row is written whole before the generation that
 //          shows it is stored (release) in the control page.

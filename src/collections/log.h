@@ -2,9 +2,8 @@
 // Log: the batches of one collection that its checkpoint does not hold yet, in order.
 //
 // How      Files log-G, each beginning with generation G. A record has its length and two
-// checksums,
-//          one of its head. What a crash cut short at the end of the last file is cut off; anything
-//          else that does not fit is refused, and the file is left as it is.
+//          checksums, one of its head. What a crash cut short at the end of the last file is cut
+//          off; anything else that does not fit is refused, and the file is left as it is.
 // Errors   kInternal for a log that is damaged, with file and offset; of Append what the disk says.
 // Threads  One.
 

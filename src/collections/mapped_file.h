@@ -1,7 +1,7 @@
 #pragma once
 // MappedFile: a file in memory, shared with every other process that maps it.
 // Errors   What errno says, with the path. kInternal for one that is shorter than what is asked
-// for.
+//          for.
 
 #include <cstddef>
 #include <string>

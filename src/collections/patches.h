@@ -4,8 +4,7 @@
 //
 // Why      A change of attributes alone touches neither vector nor segment.
 // How      A record names the one before it of its row, so a reader walks back to what its
-// generation
-//          had.
+//          generation had.
 // Errors   Read: kConflict for a record whose file is gone: the view is too old.
 // Threads  Read: any. Append: one writer.
 

@@ -2,13 +2,10 @@
 // CollectionReader: a collection as another process sees it, through its folder, read-only.
 //
 // How      Latest() looks at two words of the control page; only where segments changed does it
-// open
-//          files. It survives fork and a restart of the writer.
+//          open files. It survives fork and a restart of the writer.
 // Errors   kNotFound: there is no such collection, or it was deleted; another of its name and
-// schema
-//          takes its place. kUnavailable: its server is
-// just
-//          starting. kTimeout: the generation that was asked for did not come in time.
+//          schema takes its place. kUnavailable: its server is just starting. kTimeout: the
+//          generation that was asked for did not come in time.
 // Threads  Safe.
 
 #include <chrono>

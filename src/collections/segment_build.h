@@ -1,7 +1,8 @@
 #pragma once
 // SegmentBuild: makes the files of a segment: an open one with room for rows, or a sealed one of
-// rows that exist. Errors   What the disk says; files that were begun are left for Collection to
-// sweep. Threads  Any, one a segment.
+// rows that exist.
+// Errors   What the disk says; files that were begun are left for Collection to sweep.
+// Threads  Any, one a segment.
 
 #include <functional>
 #include <vector>

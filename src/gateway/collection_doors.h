@@ -9,7 +9,7 @@
 //          it. It goes when the last lease does.
 // Errors   kUnavailable where the socket cannot be made.
 // Units    At most kAtATime exchanges of one function run, the others wait; kMaxConnections are
-// open.
+//          open.
 // Threads  The event loop only.
 
 #include <functional>

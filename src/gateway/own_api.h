@@ -1,6 +1,7 @@
 #pragma once
 // OwnApi: Samovar's own paths (docs/http-api.md): health, metrics, usage, instances, logs,
-// runtimes, configuration, uploads, packages, keys. Errors   {"error", "code"}.
+// runtimes, configuration, uploads, packages, keys.
+// Errors   {"error", "code"}.
 
 #include <functional>
 #include <optional>

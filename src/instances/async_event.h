@@ -2,12 +2,11 @@
 // AsyncEvent: one asynchronous invocation as it lies on disk, and the record its destination gets.
 //
 // How      Key "async/FUNCTION/SEQUENCE" (20 digits); value: one line of JSON, a newline, the
-// event's
-//          bytes as they came. docs/formats/async-queue.md.
+//          event's bytes as they came. docs/formats/async-queue.md.
 // Errors   Decode: kInternal, naming what is wrong; the caller leaves the event where it is.
 // Threads  Values.
 // Source   Lambda developer guide, "Retaining records of asynchronous invocations"; recorded
-// answers.
+//          answers.
 
 #include <cstdint>
 #include <string>

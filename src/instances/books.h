@@ -4,13 +4,12 @@
 // Why      The user sees what a function costs here and would cost on AWS; the numbers must survive
 //          a restart.
 // How      Counters in memory, changed by whoever runs invocations; written to the store about
-// every
-//          second and at Flush(). A kill -9 may lose the last second's counts, never more.
+//          every second and at Flush(). A kill -9 may lose the last second's counts, never more.
 // Units    std::chrono and Bytes; memory-time is whole MiB-milliseconds, so that sums are exact.
 // Errors   Open and Flush pass on the store's. A count that cannot be read back is refused by name.
 // Threads  The event loop only. Open and Write block.
 // Source   Metric names: docs of Prometheus ("one prefix, base units"); buckets: OpenTelemetry
-// FaaS.
+//          FaaS.
 
 #include <array>
 #include <chrono>

@@ -1,6 +1,7 @@
 #pragma once
 // FakeHost: sandboxes without processes, for tests of this room. The "process" is a coroutine at
-// the other end of a real socket pair and a real pipe. Threads  The event loop only.
+// the other end of a real socket pair and a real pipe.
+// Threads  The event loop only.
 
 #include <fcntl.h>
 #include <sys/socket.h>

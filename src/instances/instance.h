@@ -7,8 +7,8 @@
 //          and calls go through the worker beside that. Deadlines are only noted here;
 //          CheckDeadline, called by the service's ticker, enforces them by killing.
 // Errors   A start that fails leaves a StartFailure, which the next Run() turns into the answer
-// that
-//          Lambda gives. Run answers nullopt where the event was not begun and can go elsewhere.
+//          that Lambda gives. Run answers nullopt where the event was not begun and can go
+//          elsewhere.
 // Threads  The event loop only.
 // Source   Lambda developer guide, "Lambda runtime environment lifecycle"; recorded answers.
 

@@ -4,11 +4,10 @@
 // Why      Between zero and many, and back: an idle function costs nothing, a busy one starts what
 //          it needs and no more, one function cannot starve the others.
 // How      A pool a version (instance_pool.h) hands the most recently used idle instance to the
-// next
-//          request, or queues it; scheduler.h says when a start is worth it. Starts are bounded
-//          together, memory by a budget (the least recently used idle instance goes first). One
-//          ticker looks after all deadlines, so that a call sets no timer of its own; a timeout may
-//          come 20 ms late. docs/scaling.md tells it whole.
+//          next request, or queues it; scheduler.h says when a start is worth it. Starts are
+//          bounded together, memory by a budget (the least recently used idle instance goes first).
+//          One ticker looks after all deadlines, so that a call sets no timer of its own; a timeout
+//          may come 20 ms late. docs/scaling.md tells it whole.
 // Errors   Those of Invoker::Invoke.
 // Threads  The event loop only.
 

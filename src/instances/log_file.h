@@ -2,8 +2,7 @@
 // LogFile: one function's log: the lines that are not on disk yet, and the two files.
 //
 // How      The buffer holds lines in the form they have on disk. Write and ReadNewest are plain
-// blocking
-//          functions for the pool; `busy` keeps them from overlapping.
+//          blocking functions for the pool; `busy` keeps them from overlapping.
 // Errors   Write: kUnavailable; what it could not write is lost, and counted.
 // Threads  Members: the event loop. The free functions: any thread, one at a time a directory.
 

@@ -9,8 +9,8 @@
 //          current file becomes the previous one.
 // Units    Times are Unix milliseconds on disk.
 // Errors   Appending never fails: where the disk does not keep up, lines are dropped and a line
-// says
-//          how many. Read answers kUnavailable for a disk error; an unknown function has no lines.
+//          says how many. Read answers kUnavailable for a disk error; an unknown function has no
+//          lines.
 // Threads  The event loop only; disk work goes to the pool.
 
 #include <cstdint>

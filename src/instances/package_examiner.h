@@ -2,8 +2,7 @@
 // PackageExaminer: has a version's package checked where it will run.
 //
 // Why      A package's files are a stranger's word, and reading them is a risk; and only the
-// sandbox
-//          itself shows which libraries a function will find.
+//          sandbox itself shows which libraries a function will find.
 // How      Starts our checker (src/packages) in a sandbox of its own that is made as the function's
 //          are, a few at a time, and reads the report from its log. What was found of the same
 //          packages, runtime and handler before is remembered. Findings go to the function's log.

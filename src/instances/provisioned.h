@@ -2,8 +2,7 @@
 // ProvisionedConcurrency: instances that are kept ready whatever the traffic is.
 //
 // How      The registry says all targets at once, at the start and after each change; a version
-// that
-//          is not among them wants none. Its key is Version::Key.
+//          that is not among them wants none. Its key is Version::Key.
 // Errors   What fails is said in ProvisionedStatus::failure; it is tried again.
 // Threads  The event loop only.
 

@@ -2,13 +2,12 @@
 // BuildPackage: from a function's code folder to a package (zip) that is ready to be sent.
 //
 // How      requirements.txt and the like are installed by uv for the very interpreter of the
-// runtime,
-//          package.json by npm, programs built by make, cmake or cargo; what they make is kept in
-//          PROJECT/.samovar-build/ under a hash of what went in, so a second deployment installs
-//          nothing. Python dependencies are compiled beforehand (hash-based .pyc, which hold
-//          wherever they are unpacked), as an instance cannot write and would compile at every cold
-//          start. A package whose files did not change (names, sizes, inode times) is not even read
-//          again.
+//          runtime, package.json by npm, programs built by make, cmake or cargo; what they make is
+//          kept in PROJECT/.samovar-build/ under a hash of what went in, so a second deployment
+//          installs nothing. Python dependencies are compiled beforehand (hash-based .pyc, which
+//          hold wherever they are unpacked), as an instance cannot write and would compile at every
+//          cold start. A package whose files did not change (names, sizes, inode times) is not even
+//          read again.
 // Errors   kInvalid, with the last lines of the tool that failed.
 // Threads  One.
 

@@ -1,7 +1,8 @@
 #pragma once
 // What the steps of a build share: running a tool with its progress shown, and keeping what it
-// made. Errors   kInvalid, its first line saying which part failed and why, then the tool's last
-// lines. Threads  One.
+// made.
+// Errors   kInvalid, its first line saying which part failed and why, then the tool's last lines.
+// Threads  One.
 
 #include <filesystem>
 #include <functional>

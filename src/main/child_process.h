@@ -1,8 +1,8 @@
 #pragma once
 // RunChild: runs a build tool (pip, npm, make) and hands its output on line by line. ChildLines:
-// the same for a reader that asks for one line after the other. Errors   kInvalid when the program
-// is not there. How it ended is the answer, not an error. Threads  One call, one thread; blocks
-// until the program ends, or has a line.
+// the same for a reader that asks for one line after the other.
+// Errors   kInvalid when the program is not there. How it ended is the answer, not an error.
+// Threads  One call, one thread; blocks until the program ends, or has a line.
 
 #include <sys/types.h>
 

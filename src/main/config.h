@@ -2,12 +2,10 @@
 // Config: everything an operator may set, with its default.
 //
 // Why      A server that starts with a misspelt key runs with a setting that nobody asked for; so
-// an
-//          unknown key or a bad value stops the start and says where it stands and what was
+//          an unknown key or a bad value stops the start and says where it stands and what was
 //          expected.
 // How      One table (ConfigKeys) names every key, its default, its documentation and how it is
-// read;
-//          the file, the environment (SAMOVAR_*), the command line, `samovar config` and
+//          read; the file, the environment (SAMOVAR_*), the command line, `samovar config` and
 //          docs/configuration.md all come from it. Later wins: default, file, environment, command
 //          line.
 // Units    Bytes and std::chrono. In text: "512MB" (binary, as Lambda's MB are), "10m", "75%".

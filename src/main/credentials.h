@@ -2,12 +2,12 @@
 // FindCredentials: whose keys the command line signs with, found as AWS's own tools find them.
 //
 // How      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; else the profile (AWS_PROFILE, or
-// "default")
-//          of the credentials file, then of the config file; else a key that a server without keys
-//          accepts like any other.
+//          "default") of the credentials file, then of the config file; else a key that a server
+//          without keys accepts like any other.
 // Errors   kInvalid for a profile that was asked for and is not there, or lacks one of its two
-// keys. Threads  Values. ParseIni is pure and safe to fuzz. Source   docs.aws.amazon.com,
-// "Configuration and credential file settings".
+//          keys.
+// Threads  Values. ParseIni is pure and safe to fuzz.
+// Source   docs.aws.amazon.com, "Configuration and credential file settings".
 
 #include <map>
 #include <string>

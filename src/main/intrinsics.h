@@ -2,11 +2,9 @@
 // Intrinsics: CloudFormation's functions (!Ref, !Sub, !GetAtt, !If, ...) worked out in a template.
 //
 // How      Resolve() answers the same tree with every call replaced by its value; lines stay. What
-// a
-//          name stands for comes in as Symbols. Properties that become AWS::NoValue disappear.
+//          a name stands for comes in as Symbols. Properties that become AWS::NoValue disappear.
 // Errors   kInvalid "FILE:LINE: what". An intrinsic that is known but not supported is a warning,
-// and
-//          its property is left out.
+//          and its property is left out.
 // Threads  One template, one thread.
 // Source   AWS CloudFormation, "Intrinsic function reference".
 

@@ -2,8 +2,7 @@
 // The data folder's store, opened by a command while no server runs.
 //
 // How      The same folder (DATA_DIR/state) that `samovar serve` opens; RocksDB's lock keeps the
-// two
-//          apart. What is made stays the property of the folder's owner, so that a server that
+//          two apart. What is made stays the property of the folder's owner, so that a server that
 //          has dropped its privileges can go on with it.
 // Errors   kConflict when a server has it open.
 

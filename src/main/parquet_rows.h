@@ -2,8 +2,8 @@
 // ParquetRows: the rows of a Parquet file, read by PyPI's pyarrow.
 //
 // How      python/parquet_rows.py, which this program carries, prints a JSON object for each row;
-// it
-//          runs in an environment of its own, or on the chosen interpreter where that has pyarrow.
+//          it runs in an environment of its own, or on the chosen interpreter where that has
+//          pyarrow.
 // Errors   kInvalid, with file, row and column.
 // Threads  One.
 

@@ -7,7 +7,8 @@
 //          to a temporary file, so a package of many GB takes no memory. ListFolders looks only at
 //          names, sizes and inode times, so an unchanged folder is known without reading it.
 // Errors   kInvalid for a folder that is not there, a socket or device in it, a link that leaves
-// it. Threads  One call, one thread.
+//          it.
+// Threads  One call, one thread.
 
 #include <cstdint>
 #include <functional>

@@ -2,9 +2,8 @@
 // ProbeBatching: whether a model answers a row the same whatever rows stand beside it.
 //
 // Why      A first dimension that may be any need not be one of rows: a model may take the mean
-// over
-//          it, and one may add up in another order when it has more to do. Batching must change no
-//          answer, so it is tried before it is used.
+//          over it, and one may add up in another order when it has more to do. Batching must
+//          change no answer, so it is tried before it is used.
 // How      Rows of random values (or those given) are run one by one and in batches of several
 //          sizes; the answers must agree to the last bit.
 // Errors   None: a model that fails on such rows is not batched, with the reason.

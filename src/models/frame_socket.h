@@ -4,7 +4,9 @@
 // Why      The worker has one thread and one thing to wait for. What waits in the socket while a
 //          model runs is the next batch, so reading means taking all that is there.
 // Errors   kUnavailable when the server closed; kInvalid for a frame that the format does not
-// allow. Threads  One. Source   docs/formats/channel.md.
+//          allow.
+// Threads  One.
+// Source   docs/formats/channel.md.
 
 #include <chrono>
 #include <cstdint>

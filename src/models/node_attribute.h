@@ -2,8 +2,7 @@
 // NodeAttribute: what AttributeProto says of a node, as far as trees are concerned, without copying
 // texts and tensors.
 // Errors   kInvalid for what is no protocol buffer; of tensors, kUnsupported for one of another
-// type
-//          or whose data lie in a file beside the model.
+//          type or whose data lie in a file beside the model.
 // Source   onnx.proto of ONNX 1.19.
 
 #include <cstdint>

@@ -3,14 +3,13 @@
 // parent of all sandboxes of one server.
 //
 // How      Taking a process into a cgroup waits for a grace period of the kernel (10 to 25 ms when
-// the
-//          host is busy) unless some hierarchy is mounted with "favordynmods". CgroupTree makes a
-//          named one of its own for that, without controllers, attached nowhere, which goes with
-//          this process; where the kernel does not let it, the waits stay.
-//          Version 1 hierarchies (memory, cpu, pids, freezer, each where it is mounted) or the one
-//          version 2 hierarchy, whichever has the memory controller. The tree lies below the cgroup
-//          that this process is in, so outer bounds hold. The version 2 code was written from
-//          cgroup-v2.rst and has not run on a version 2 host yet.
+//          the host is busy) unless some hierarchy is mounted with "favordynmods". CgroupTree makes
+//          a named one of its own for that, without controllers, attached nowhere, which goes with
+//          this process; where the kernel does not let it, the waits stay. Version 1 hierarchies
+//          (memory, cpu, pids, freezer, each where it is mounted) or the one version 2 hierarchy,
+//          whichever has the memory controller. The tree lies below the cgroup that this process is
+//          in, so outer bounds hold. The version 2 code was written from cgroup-v2.rst and has not
+//          run on a version 2 host yet.
 // Errors   kUnsupported: a controller is missing (named). kUnavailable: the kernel refused.
 // Threads  One.
 // Source   Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst.

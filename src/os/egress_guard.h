@@ -3,8 +3,7 @@
 // host they run on.
 //
 // How      It sees each packet that their sockets send, and drops those that would leave through
-// the
-//          loopback interface (so all that go to any address of the host itself) and those to
+//          the loopback interface (so all that go to any address of the host itself) and those to
 //          169.254.0.0/16, where clouds keep a machine's credentials.
 // Errors   kUnsupported: the kernel does not take such programs.
 // Threads  Safe.

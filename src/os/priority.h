@@ -23,10 +23,9 @@ void RunInTurns();
 // Turn: long work lets others have the processor ten thousand times a second, if they want it.
 //
 // How      Work of RunWhenIdle keeps nobody from its own processor. But while it is there the
-// kernel
-//          does not take that processor for free, and whoever waits for another one stays there
-//          until the next tick. So where more threads could run than there are processors it rests
-//          for a moment, two thousand times a second: then the kernel looks for who waits.
+//          kernel does not take that processor for free, and whoever waits for another one stays
+//          there until the next tick. So where more threads could run than there are processors it
+//          rests for a moment, two thousand times a second: then the kernel looks for who waits.
 // Threads  One a thread, which makes it.
 class Turn {
  public:

@@ -1,8 +1,8 @@
 #pragma once
 // RunProgram: runs a short program and reads what it says.
 // Errors   kNotFound when it cannot be started, kTimeout when it does not end in time (it is
-// killed),
-//          kUnavailable when it fails: the message ends with the last line of its standard error.
+//          killed), kUnavailable when it fails: the message ends with the last line of its standard
+//          error.
 // Threads  Safe; blocks.
 
 #include <chrono>

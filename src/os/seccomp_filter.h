@@ -2,10 +2,9 @@
 // SeccompFilter: which system calls a sandbox may make.
 //
 // How      An allow-list, compiled once by libseccomp. Known and refused calls answer EPERM,
-// unknown
-//          and new ones ENOSYS (programs fall back), clone3 ENOSYS too, as a filter cannot see its
-//          flags and glibc falls back to clone, whose flags it can. Calls that no program makes by
-//          chance (loading a kernel, modules, swap, I/O ports) end the process.
+//          unknown and new ones ENOSYS (programs fall back), clone3 ENOSYS too, as a filter cannot
+//          see its flags and glibc falls back to clone, whose flags it can. Calls that no program
+//          makes by chance (loading a kernel, modules, swap, I/O ports) end the process.
 //          BuildForTemplates(): what clones itself may make exactly the namespaces of a clone. In a
 //          user namespace of one's own one has every capability over what belongs to it, so a
 //          second program closes what would then open: the kernel's traffic control and routing

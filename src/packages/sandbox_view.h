@@ -2,8 +2,7 @@
 // SandboxView: a path as a function sees it, and where that file is for whoever checks.
 //
 // Why      A package is checked inside the very sandbox it will run in, where both are the same;
-// and
-//          by `samovar check`, which has only a folder and the host it stands on.
+//          and by `samovar check`, which has only a folder and the host it stands on.
 // How      /var/task, /opt and an interpreter's own folder lie where they are said to lie; of the
 //          host only what every sandbox shows (/usr without /usr/local, /lib and the like).
 // Errors   Find: nullopt where the function would see nothing there.

@@ -1,8 +1,7 @@
 #pragma once
 // DataDir: the server's folder, made, locked and handed to the user that the server becomes.
 // Errors   kConflict: another server holds it. kDenied: that user could not pass through a folder
-// on
-//          the way (named). Others from the file system.
+//          on the way (named). Others from the file system.
 
 #include <sys/types.h>
 

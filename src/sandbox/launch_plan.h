@@ -5,8 +5,8 @@
 // Source   Lambda's reserved environment variables and their values (AWS Lambda developer guide,
 //          "Using environment variables"); 1,769 MB are one CPU.
 // How      The platform's variables win over the user's, the user's over defaults
-// (docs/runtimes.md). Errors   kInvalid with Lambda's own error name for what a call must report: a
-// `provided` function
+//          (docs/runtimes.md).
+// Errors   kInvalid with Lambda's own error name for what a call must report: a `provided` function
 //          without a bootstrap that can be run is Runtime.InvalidEntrypoint.
 // Threads  Pure, but for a look at the package for `bootstrap`.
 

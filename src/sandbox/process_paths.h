@@ -2,8 +2,7 @@
 // Paths of isolation "process": a spec's inside paths turned into the host's.
 //
 // How      Without mounts a program must be told where things really are: the longest target that
-// is
-//          a whole-component prefix is replaced by its source. Environment values are mapped
+//          is a whole-component prefix is replaced by its source. Environment values are mapped
 //          element by element between colons, and an element under a target with overlays becomes
 //          one element for each layer, the last layer first.
 

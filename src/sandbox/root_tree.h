@@ -3,13 +3,11 @@
 // namespace (so that it goes with the spawner, whatever ends it).
 //
 // How      A tmpfs with /usr bound in (its /usr/local and /usr/src covered), a small /etc and /dev
-// of
-//          our own, and mount points. A sandbox's namespace is a copy of the spawner's, so it finds
-//          the tree in place; it adds /proc, /tmp and its own mounts and makes it its root.
+//          of our own, and mount points. A sandbox's namespace is a copy of the spawner's, so it
+//          finds the tree in place; it adds /proc, /tmp and its own mounts and makes it its root.
 //          Mount points are made through a second, writable view and stay for later sandboxes.
 // Errors   kUnavailable and kDenied from the kernel, with what was tried; kInvalid for a mount
-// point
-//          that cannot be made.
+//          point that cannot be made.
 // Threads  One.
 
 #include <set>

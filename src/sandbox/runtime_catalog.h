@@ -8,8 +8,7 @@
 //          that was found first (configured folders, then PATH, then the rest).
 // Errors   Find: kInvalid, naming the runtimes that are there.
 // Threads  Plain data once discovered. Discover blocks and starts processes; it is called before
-// the
-//          server gives up its privileges, which may be needed to see an interpreter.
+//          the server gives up its privileges, which may be needed to see an interpreter.
 
 #include <string>
 #include <string_view>

@@ -2,19 +2,17 @@
 // RunShell: what a new sandbox process does between its clone and its program.
 //
 // How      It starts as root in new pid, mount, ipc, uts and network namespaces, joins its cgroup
-// and
-//          raises its loopback: so far it is anybody's shell, made before it is needed, since
+//          and raises its loopback: so far it is anybody's shell, made before it is needed, since
 //          joining a cgroup may wait tens of milliseconds for a grace period of the kernel. Then it
 //          receives its sandbox (an order as JSON, descriptors for the log and the channel), puts
 //          its mounts up, makes the shared tree its root, becomes an unprivileged user of the host
 //          in a user namespace of its own, drops every capability and installs the seccomp filter.
 //          It stays as process 1 and reaps, the user's program is its child: so signals and aborts
-//          mean to that program what they mean anywhere. In a
-//          clonable sandbox it stays until the spawner ends it, after the last clone.
+//          mean to that program what they mean anywhere. In a clonable sandbox it stays until the
+//          spawner ends it, after the last clone.
 // Errors   Over `setup`: 'E', the Code as a digit, the message. Success: 'R' with descriptors
-// (/tmp,
-//          /dev/shm, and the Runtime API's listener where there is one), then, with egress, it
-//          waits for the byte '1'; at last the end of the socket, at exec.
+//          (/tmp, /dev/shm, and the Runtime API's listener where there is one), then, with egress,
+//          it waits for the byte '1'; at last the end of the socket, at exec.
 
 #include <sys/types.h>
 #include <sys/wait.h>

@@ -2,9 +2,8 @@
 // What passes between the server and the spawner: packets (os/packet_socket.h) of JSON.
 //
 // How      The server sends a Create or a Clone with a number of its own choosing, which names the
-// sandbox from
-//          then on, and orders for a number. The spawner answers each Create once (with
-//          descriptors, or an error) and reports the end of each sandbox that it had made.
+//          sandbox from then on, and orders for a number. The spawner answers each Create once
+//          (with descriptors, or an error) and reports the end of each sandbox that it had made.
 // Errors   kInvalid for a packet that is not of this form.
 
 #include <cstdint>

@@ -11,7 +11,7 @@
 // Errors   Logged, and answered as exit code 1: what the host lacks for isolation "full" is named,
 //          and so is a folder that the server's user could not pass through on its way to data_dir.
 // Threads  REQUIRES: the caller has one thread. `server` runs in a child process and may start
-// more.
+//          more.
 
 #include <sys/types.h>
 

@@ -3,10 +3,10 @@
 // once, and mounted read-only by every instance that uses it.
 //
 // How      DIR/blobs/HASH holds the zip (or stands for its pieces in DIR/zips, thin_zip.h),
-// DIR/trees/HASH its unpacked tree, whose files are links
-//          into DIR/files (kept_files.h), DIR/staging what is on its way. Blobs and trees appear by
-//          rename after fsync, so a half-written one is never used; staging is emptied at open.
-//          Trees are owned by the server and readable by all.
+//          DIR/trees/HASH its unpacked tree, whose files are links into DIR/files (kept_files.h),
+//          DIR/staging what is on its way. Blobs and trees appear by rename after fsync, so a
+//          half-written one is never used; staging is emptied at open. Trees are owned by the
+//          server and readable by all.
 // Errors   InvalidParameterValueException "Could not unzip uploaded file. Please check your file,
 //          then try to upload again." for what is no zip; kTooLarge past the bound; entries that
 //          leave the tree (.., absolute, through a symlink) and special files are refused by name.

@@ -5,7 +5,8 @@
 // How      An answer that is an object with "statusCode" is an HTTP answer; any other JSON value is
 //          a 200 of application/json with that value as its body, a string without its quotes.
 // Errors   None: what a function answers wrongly becomes a 502 "Internal Server Error", as with
-// AWS. Source   docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html; recorded answers.
+//          AWS.
+// Source   docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html; recorded answers.
 
 #include <optional>
 #include <string>

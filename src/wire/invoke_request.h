@@ -2,8 +2,8 @@
 // InvokeRequest: what the headers and query of an Invoke say.
 //
 // Errors   ValidationException for an unknown invocation or log type,
-// InvalidRequestContentException
-//          for a client context that is not base64 of JSON or is longer than AWS takes.
+//          InvalidRequestContentException for a client context that is not base64 of JSON or is
+//          longer than AWS takes.
 // Source   Lambda's Invoke, InvokeWithResponseStream (botocore model).
 
 #include <cstdint>

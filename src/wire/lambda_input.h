@@ -3,8 +3,7 @@
 // lambda_model.cc.
 //
 // How      One walk over the value beside its shape: converts, drops the unknown, notes what breaks
-// a
-//          constraint. A value of the wrong type ends the walk.
+//          a constraint. A value of the wrong type ends the walk.
 
 #include <boost/json/value.hpp>
 #include <string>

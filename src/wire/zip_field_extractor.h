@@ -2,12 +2,10 @@
 // ZipFieldExtractor: takes the package out of a JSON request while the request is still coming.
 //
 // Why      CreateFunction carries its zip as base64 inside JSON. A 10 GiB package must reach the
-// disk
-//          without ever being in memory.
+//          disk without ever being in memory.
 // How      A SAX parse of the body, piece by piece. The member at `path` ("Code.ZipFile") is
-// decoded
-//          (strict base64) and handed to `sink`; all else becomes a JSON text with that member left
-//          out, which DecodeInput then checks as usual.
+//          decoded (strict base64) and handed to `sink`; all else becomes a JSON text with that
+//          member left out, which DecodeInput then checks as usual.
 // Errors   InvalidRequestContentException for malformed JSON or base64; kTooLarge for a rest beyond
 //          `max_rest`; whatever the sink answers. After an error the extractor is done.
 // Threads  One coroutine's value.

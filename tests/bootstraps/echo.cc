@@ -1,8 +1,7 @@
 // echo: a `provided` bootstrap in C++ that answers each event with itself.
 //
 // Why      The least that a program needs to be a function: no library, one connection. Tests run
-// it,
-//          and bench/invoke measures the Runtime API with it.
+//          it, and bench/invoke measures the Runtime API with it.
 // How      GET .../next, then POST .../ID/response, over one kept-alive HTTP/1.1 connection.
 // Errors   It ends with status 1 when the Runtime API says something it does not understand.
 // Source   AWS Lambda developer guide, "Using the Lambda runtime API".

@@ -1,13 +1,19 @@
 /* samovar_collections: live collections from inside a function, read in place.
  *
- * Why      Every instance of a function sees the same rows in shared memory: opening a collection
- * costs microseconds at any size, and nothing is copied. How      A collection gives snapshots,
- * each of one generation. Pointers that a snapshot hands out live as long as it does. Rows are
- * numbered from 0 in the order of storage; some numbers are of rows that are gone
- * (samovar_snapshot_alive). Units    Generations count batches from 1. score: cosine, dot product
- * or Euclidean distance. Errors   0 is success. Otherwise an enum samovar_code, with a sentence in
- * *error, cut to its size. Threads  Any, as far as no two close one thing. ABI      Stable:
- * functions and structures are only ever added. */
+ * Why: every instance of a function sees the same rows in shared memory; opening a collection costs
+ * microseconds at any size, and nothing is copied.
+ *
+ * How: a collection gives snapshots, each of one generation. Pointers that a snapshot hands out
+ * live as long as it does. Rows are numbered from 0 in the order of storage; some numbers are of
+ * rows that are gone (samovar_snapshot_alive).
+ *
+ * Units: generations count batches from 1. score: cosine, dot product or Euclidean distance.
+ *
+ * Errors: 0 is success. Otherwise an enum samovar_code, with a sentence in *error, cut to its size.
+ *
+ * Threads: any, as far as no two close one thing.
+ *
+ * ABI: stable; functions and structures are only ever added. */
 #ifndef SAMOVAR_COLLECTIONS_H
 #define SAMOVAR_COLLECTIONS_H
 
