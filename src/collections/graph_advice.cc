@@ -22,20 +22,20 @@ bool IsAdvice(const GraphAdvice& advice) {
   return true;
 }
 
-float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best) {
+float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best,
+                   std::size_t hits) {
   if (best.empty()) return -std::numeric_limits<float>::infinity();
   std::vector<float> ranks;
   ranks.reserve(best.size());
   for (const RankedNode& each : best) ranks.push_back(each.rank);
-  const auto last =
-      ranks.begin() + static_cast<std::ptrdiff_t>(std::min(kAdvisedHits, ranks.size()) - 1);
+  const auto last = ranks.begin() + static_cast<std::ptrdiff_t>(std::min(hits, ranks.size()) - 1);
   std::ranges::nth_element(ranks, last, std::greater());
   return query.Nearness(*last);
 }
 
 std::size_t AdvisedWidth(const GraphAdvice& advice, const QueryVector& query,
-                         const std::vector<RankedNode>& best) {
-  const float nearness = LastNearness(query, best);
+                         const std::vector<RankedNode>& best, std::size_t hits) {
+  const float nearness = LastNearness(query, best, hits);
   std::uint32_t step = 0;
   while (step + 1 < advice.steps && nearness <= advice.border[step]) ++step;
   return advice.width[step];

@@ -18,13 +18,15 @@ inline constexpr float kExpected = 0.95F;  // of them a search has to find
 bool IsAdvice(const layout::GraphAdvice& advice);
 std::uint64_t AdviceHash(const layout::GraphAdvice& advice);
 
-// How near the last of the kAdvisedHits best is.
-float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best);
+// How near the last of the `hits` best is.
+float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best,
+                   std::size_t hits = kAdvisedHits);
 
 // What a walk of width[0] has to be made again with, for what it found; width[0]: it was enough.
-// REQUIRES: advice.steps > 0.
+// `hits`: how many of those count, the others being farther than what lies elsewhere.
+// REQUIRES: advice.steps > 0; hits > 0.
 std::size_t AdvisedWidth(const layout::GraphAdvice& advice, const QueryVector& query,
-                         const std::vector<RankedNode>& best);
+                         const std::vector<RankedNode>& best, std::size_t hits = kAdvisedHits);
 // Whether no advised width finds what is expected where that one is needed.
 bool IsTooLittle(const layout::GraphAdvice& advice, std::size_t width);
 

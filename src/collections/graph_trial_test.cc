@@ -169,6 +169,9 @@ TEST(GraphAdvice, WhatIsNearNeedsLessAndNonsenseIsNone) {
     EXPECT_EQ(AdvisedWidth(advice, query, best), width) << tenth;
   }
   EXPECT_EQ(AdvisedWidth(advice, query, {}), 512U);
+  const std::vector<RankedNode> far_and_near{{.rank = 0.1F, .node = 0}, {.rank = 0.6F, .node = 1}};
+  EXPECT_EQ(AdvisedWidth(advice, query, far_and_near, 2), 512U);
+  EXPECT_EQ(AdvisedWidth(advice, query, far_and_near, 1), 64U);
   advice.width[1] = 64;
   EXPECT_FALSE(IsAdvice(advice));
   advice.hash = AdviceHash(advice);

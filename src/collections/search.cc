@@ -188,7 +188,10 @@ class Search {
     std::size_t width = width_;
     if (!graph.Search(near, width, limit(width), scratch_, guide)) return false;
     if (advised_ && graph.Advice().steps > 1) {
-      const std::size_t advised = AdvisedWidth(graph.Advice(), query_, scratch_.best);
+      const auto count = std::ranges::count_if(
+          scratch_.best, [&](const RankedNode& each) { return best_.Wants(each.rank); });
+      const std::size_t hits = std::clamp<std::size_t>(count, 1, kAdvisedHits);
+      const std::size_t advised = AdvisedWidth(graph.Advice(), query_, scratch_.best, hits);
       if (IsTooLittle(graph.Advice(), advised)) return false;
       const std::size_t wider = advised + more_;
       if (wider > width) {
