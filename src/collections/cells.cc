@@ -40,6 +40,7 @@ Result<void> Cells::Write(Disk& disk, const std::string& folder, std::uint64_t n
   header.facts_at = layout::kPage + body.size();
   body += BytesOf(centres.facts);
   header.enough = enough;
+  header.centres_hash = Checksum(centres.bytes);  // as CellCentres::Hash
   header.body_hash = Checksum(body);
   header.header_hash =
       Checksum({reinterpret_cast<const char*>(&header), offsetof(CellsHeader, header_hash)});
@@ -64,10 +65,7 @@ Result<std::unique_ptr<Cells>> Cells::Open(const std::string& folder, std::uint6
                     h.centres_at >= layout::kPage + h.cells * sizeof(std::uint32_t) &&
                     h.facts_at == h.centres_at + h.cells * OfCentres(schema).RowBytes() &&
                     h.facts_at + h.cells * sizeof(layout::Facts) == cells->file_.Size();
-  if (good) {
-    cells->centres_hash_ = Checksum({base + h.centres_at, h.cells * OfCentres(schema).RowBytes()});
-    return cells;
-  }
+  if (good) return cells;
   return Fail(Code::kInternal, path + " is damaged at offset 0: it is none of the segment");
 }
 

@@ -47,7 +47,7 @@ class Cells {
   };
   Range RangeOf(std::uint32_t cell) const;
   // The same for segments with the same centres, of which each has cells of its own.
-  std::uint64_t CentresHash() const { return centres_hash_; }
+  std::uint64_t CentresHash() const { return header_->centres_hash; }
   // Rows that a search compares, at least (MeasureEnough).
   std::uint64_t Enough() const { return Rows() * header_->enough / layout::kWhole; }
   std::uint32_t EnoughPart() const { return static_cast<std::uint32_t>(header_->enough); }
@@ -60,7 +60,6 @@ class Cells {
  private:
   MappedFile file_;
   const layout::CellsHeader* header_ = nullptr;
-  std::uint64_t centres_hash_ = 0;
 };
 
 // The cells of several segments by their nearness to a query, the nearest first. Cells around the

@@ -24,7 +24,7 @@ inline constexpr std::size_t kPatchFile = std::size_t{1} << kPatchBits;
 inline constexpr char kControlMagic[9] = "SMVCTL01";
 inline constexpr char kSegmentMagic[9] = "SMVSEG01";
 inline constexpr char kManifestMagic[9] = "SMVMAN02";
-inline constexpr char kCellsMagic[9] = "SMVCEL02";
+inline constexpr char kCellsMagic[9] = "SMVCEL03";
 inline constexpr char kGraphMagic[9] = "SMVGRF02";
 inline constexpr char kOldGraphMagic[9] = "SMVGRF01";
 
@@ -129,10 +129,11 @@ struct CellsHeader {
   std::uint32_t cells;
   std::uint64_t segment;
   std::uint64_t rows;
-  std::uint64_t centres_at;   // of floats, as a vector of f32 is stored; before them, from
-                              // kPage on, u32[cells]: the row behind the last of each
-  std::uint64_t facts_at;     // Facts[cells], to the end of the file
-  std::uint64_t enough;       // a search compares so many rows of kWhole, at least
+  std::uint64_t centres_at;  // of floats, as a vector of f32 is stored; before them, from
+                             // kPage on, u32[cells]: the row behind the last of each
+  std::uint64_t facts_at;    // Facts[cells], to the end of the file
+  std::uint64_t enough;      // a search compares so many rows of kWhole, at least
+  std::uint64_t centres_hash;
   std::uint64_t body_hash;    // of all from kPage on
   std::uint64_t header_hash;  // of the header up to here
 };
