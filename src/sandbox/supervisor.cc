@@ -56,6 +56,7 @@ class Supervisor {
   void Watch();
   void TakeSignals();
   void ReapChildren();
+  void SpawnerEnded(int status);
   void EndSpawner();
 
   SupervisorOptions options_;
@@ -86,9 +87,12 @@ Result<int> Supervisor::Run(const std::function<int(ServerSide)>& server) {
     return std::unexpected(started.error());
   }
   while (!server_status_) Watch();
-  // One that was killed has left its cgroups; another removes them as it starts, and then ends.
-  if (spawner_ < 0 && !hung_up_) (void)StartSpawner();
   EndSpawner();
+  // One that was killed has left its cgroups; another removes them as it starts, and then ends.
+  if (!hung_up_) {
+    (void)StartSpawner();
+    EndSpawner();
+  }
   ::sigprocmask(SIG_SETMASK, &caller_mask_, nullptr);
   if (WIFSIGNALED(*server_status_)) return 128 + WTERMSIG(*server_status_);
   return WEXITSTATUS(*server_status_);
@@ -227,12 +231,16 @@ void Supervisor::ReapChildren() {
     server_status_ = status;
   }
   if (spawner_ > 0 && ::waitpid(spawner_, &status, WNOHANG) == spawner_) {
-    spawner_ = -1;
-    hung_up_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    SpawnerEnded(status);
     if (!server_status_ && !(stopping_ && hung_up_)) {
       LogError("the spawner died (wait status {}); starting another", status);
     }
   }
+}
+
+void Supervisor::SpawnerEnded(int status) {
+  spawner_ = -1;
+  hung_up_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 // The server's end is closed by now, so the spawner is tidying up; it gets a while for that.
@@ -245,7 +253,7 @@ void Supervisor::EndSpawner() {
     pollfd none{-1, 0, 0};
     (void)::poll(&none, 0, 2);
   }
-  spawner_ = -1;
+  SpawnerEnded(status);
 }
 
 Result<void> CheckHost(const SupervisorOptions& options) {

@@ -326,6 +326,21 @@ TEST_F(SupervisorTest, NothingIsLeftOfAServerThatIsKilledBetweenTwoSpawners) {
   ExpectNothingLeft(pids);
 }
 
+// As where the machine kills both, and the larger one takes longer to die.
+TEST_F(SupervisorTest, NothingIsLeftOfASpawnerThatIsKilledAfterItsServer) {
+  StartAndWait(KeepThree(dir_));
+  auto pids = Descendants(supervisor_);
+  ::kill(spawner_, SIGSTOP);
+  ::kill(server_, SIGKILL);
+  EXPECT_TRUE(Eventually([&] {
+    auto children = ChildrenOf(supervisor_);
+    return std::ranges::find(children, server_) == children.end();
+  }));
+  ::kill(spawner_, SIGKILL);
+  WaitFor(supervisor_);
+  ExpectNothingLeft(pids);
+}
+
 TEST_F(SupervisorTest, TwoServersCannotShareADataDirectory) {
   StartAndWait(KeepThree(dir_));
   auto pids = Descendants(supervisor_);
