@@ -34,6 +34,7 @@ CollectionStats Collection::Stats() const {
   CollectionStats stats{.generation = generation_,
                         .rows = rows_,
                         .segments = view_->segments.size(),
+                        .shared_bytes = view_->patches->Bytes(),
                         .log_bytes = log_->Size(),
                         .flushes = flushes_};
   for (const auto& segment : view_->segments) {

@@ -41,9 +41,11 @@ struct CollectionOptions {
   std::uint64_t most_rows = 4096;   // so many: they are compared one by one
   // Sealed segments up to so many rows are merged by flushes, larger ones by Merge.
   std::uint64_t small_rows = 32'768;
-  int idle_turns = 5;                  // of Merge without a write, until all is merged into one
-  std::uint64_t log_bytes = 64 << 20;  // a log larger than that asks for a flush
-  std::size_t most_open = 16;          // segments that wait for a flush before writers wait too
+  int idle_turns = 5;  // of Merge without a write, until all is merged into one
+  // A log larger than that asks for a flush, and so many new patches do.
+  std::uint64_t log_bytes = 64 << 20;
+  std::uint64_t patch_bytes = 128 << 20;
+  std::size_t most_open = 16;  // segments that wait for a flush before writers wait too
   std::chrono::nanoseconds keep_views = std::chrono::minutes(15);
   std::uint64_t graph_rows = 10'000;  // a sealed segment with so many gets a graph
   unsigned graph_threads = std::max(1U, std::thread::hardware_concurrency());
@@ -174,6 +176,8 @@ class Collection {
   Result<void> WriteCheckpoint(const Job& job) const;
   Result<void> Install(Job& job);
   void DropOld(const Job& job);
+  Result<void> MovePatches();
+  Result<void> MovePatchesOf(std::span<const RowRef> rows, const View& view, std::uint64_t below);
   void Abandon(const Job& job, const Error& error);
 
   // Fresh segments.
@@ -216,9 +220,10 @@ class Collection {
   std::uint64_t rows_ = 0;
   std::uint64_t next_number_ = 1;
   std::uint64_t next_rows_;
-  std::uint64_t log_first_ = 0;  // generation that the log file begins with
-  std::uint64_t log_room_ = 0;   // that the last one was made with
-  bool recovering_ = true;       // nothing is shown yet
+  std::uint64_t log_first_ = 0;   // generation that the log file begins with
+  std::uint64_t log_room_ = 0;    // that the last one was made with
+  std::uint64_t patch_file_ = 0;  // the last one when the last flush began
+  bool recovering_ = true;        // nothing is shown yet
   bool failed_ = false;
   bool flushing_ = false;
   std::optional<Error> flush_error_;

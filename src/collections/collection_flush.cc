@@ -60,7 +60,9 @@ bool Collection::WantsFlush() const {
   std::lock_guard lock(write_mutex_);
   if (failed_ || flushing_ || stopping_) return false;
   const Segment& last = *view_->segments.back();
+  const std::uint64_t patches = (view_->patches->Number() - patch_file_) * layout::kPatchFile;
   return OpenSegments() > 1 || log_->Size() > options_.log_bytes || merged_ != nullptr ||
+         patches >= options_.patch_bytes ||
          (last.Capacity() >= options_.most_rows && last.Used() * 2 > last.Capacity()) ||
          (idle_turns_ >= options_.idle_turns && last.Used() >= kWorthSealing);
 }
@@ -123,6 +125,7 @@ Result<Collection::Job> Collection::BeginNow(const SegmentPtr& spare, Collection
   if (idle_turns_ == 0) job.fresh[0]->pages = Pages::kSmall;
   if (merged_) job.fresh.push_back(std::move(merged_));
   job.next_number = next_number_;
+  patch_file_ = view_->patches->Number();
   touched_.clear();
   flushing_ = true;
   return job;
@@ -307,6 +310,8 @@ Result<void> Collection::FlushAll() {
     Abandon(*job, done.error());
     return done;
   }
+  // Where the disk refuses, they stay until a flush can.
+  (void)MovePatches();
   DropOld(*job);
   return {};
 }

@@ -305,8 +305,8 @@ Result<void> Collection::CarryRow(const Fresh& fresh, std::size_t source, std::u
   const auto& live = fresh.sources[source]->Live(row);
   const std::uint64_t patch = live.patch.load(std::memory_order_acquire);
   if (patch != 0) {
-    TRY(const auto generation, fresh.at.Parts().patches->GenerationOf(patch));
-    if (generation > fresh.at.Generation()) fresh.segment->Patch(to, patch);
+    TRY(const auto record, fresh.at.Parts().patches->Get(patch));
+    if (record.generation > fresh.at.Generation()) fresh.segment->Patch(to, patch);
   }
   const std::uint64_t dead = live.dead.load(std::memory_order_acquire);
   if (dead != 0) fresh.segment->Kill(to, dead);

@@ -189,6 +189,7 @@ Result<void> Collection::Recover() {
   // A file of its own for what comes, so that it begins where a segment does.
   if (view_->segments.back()->Used() > 0) TRY(AddOpenSegment({}));
   TRY(RotateLog());
+  patch_file_ = view_->patches->Number();
   recovering_ = false;
   TRY(Publish(view_->segments));
   Sweep();

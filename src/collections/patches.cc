@@ -27,25 +27,21 @@ Result<const char*> Patches::At(std::uint64_t patch) const {
   return found->second.Data() + (patch & (layout::kPatchFile - 1));
 }
 
-Result<std::optional<std::string_view>> Patches::Read(std::uint64_t patch,
-                                                      std::uint64_t generation) const {
-  while (patch != 0) {
-    TRY(const char* at, At(patch));
-    PatchRecord record{};
-    std::memcpy(&record, at, sizeof(record));
-    if (record.generation <= generation) {
-      return std::string_view(at + sizeof(record), record.size);
-    }
-    patch = record.previous;
-  }
-  return std::optional<std::string_view>();
-}
-
-Result<std::uint64_t> Patches::GenerationOf(std::uint64_t patch) const {
+Result<Patches::Record> Patches::Get(std::uint64_t patch) const {
   TRY(const char* at, At(patch));
   PatchRecord record{};
   std::memcpy(&record, at, sizeof(record));
-  return record.generation;
+  return Record{record.generation, record.previous, {at + sizeof(record), record.size}};
+}
+
+Result<std::optional<std::string_view>> Patches::Read(std::uint64_t patch,
+                                                      std::uint64_t generation) const {
+  while (patch != 0) {
+    TRY(const Record record, Get(patch));
+    if (record.generation <= generation) return record.attributes;
+    patch = record.previous;
+  }
+  return std::optional<std::string_view>();
 }
 
 void Patches::RemoveBelow(std::uint64_t number) {

@@ -30,8 +30,12 @@ class Patches {
   // What the chain that begins at `patch` had at the generation; nullopt: nothing yet.
   Result<std::optional<std::string_view>> Read(std::uint64_t patch, std::uint64_t generation) const;
 
-  // That brought the record.
-  Result<std::uint64_t> GenerationOf(std::uint64_t patch) const;
+  struct Record {
+    std::uint64_t generation = 0;  // that brought it
+    std::uint64_t previous = 0;
+    std::string_view attributes;
+  };
+  Result<Record> Get(std::uint64_t patch) const;
 
   // For the writer. The number of the file that the first record goes to: one that never was.
   void StartAt(std::uint64_t number) {
@@ -48,6 +52,7 @@ class Patches {
   // The file that is written to, and the first that there is.
   std::uint64_t Number() const { return number_; }
   std::uint64_t First() const { return first_; }
+  std::uint64_t Bytes() const { return (made_ + 1 - first_) * layout::kPatchFile; }
   void RemoveBelow(std::uint64_t number);
   static std::uint64_t FileOf(std::uint64_t patch) { return patch >> layout::kPatchBits; }
 
