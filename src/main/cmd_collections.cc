@@ -223,7 +223,7 @@ Result<int> Export(const Session& session, const Options& options) {
   call.target = PathOf(options.name, "/export");
   auto print = [&session](std::string_view piece) {
     session.Print(std::string(piece));
-    return std::ferror(stdout) == 0;
+    return session.Unprinted() == 0;
   };
   TRY(client.Call(std::move(call), {}, print));
   return kExitOk;

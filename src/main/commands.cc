@@ -3,6 +3,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 #include "main/build_bounds.h"
@@ -88,7 +89,11 @@ int RunCli(int argc, char** argv, Serve serve) {
     session.Print(app.help());
     return kExitUsage;
   }
-  return commands.run();
+  const int code = commands.run();
+  // Who reads no further, as `head` does, has what it wanted.
+  if (code != kExitOk || session.Unprinted() == 0 || session.Unprinted() == EPIPE) return code;
+  const auto failed = ErrnoError("write to standard output", session.Unprinted());
+  return session.Report({Code::kInvalid, failed.message});
 }
 
 }  // namespace samovar

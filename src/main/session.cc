@@ -4,6 +4,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -47,8 +48,10 @@ Result<ApiClient> Session::Client() const {
 }
 
 void Session::Print(const std::string& text) const {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  if (unprinted_ != 0) return;
+  errno = 0;
+  const bool all = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (!all || std::fflush(stdout) != 0) unprinted_ = errno == 0 ? EIO : errno;
 }
 
 void Session::PrintJson(const boost::json::value& value) const { Print(PrettyJson(value) + "\n"); }

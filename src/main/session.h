@@ -34,10 +34,15 @@ struct Session {
 
   // --endpoint, AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL, http://127.0.0.1:4566.
   Result<ApiClient> Client() const;
-  void Print(const std::string& text) const;  // standard output
+  void Print(const std::string& text) const;  // standard output; Unprinted() says what failed
+  // The errno of standard output once it took something no more; 0.
+  int Unprinted() const { return unprinted_; }
   void PrintJson(const boost::json::value& value) const;
   void Say(const std::string& text) const;  // standard error, a line
   int Report(const Error& error) const;     // prints it; the exit code
+
+ private:
+  mutable int unprinted_ = 0;
 };
 
 // One subcommand: parsed options in `options`, run by `run`.

@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from disks import SmallDisk
 from folders import sweep
 from harness import BINARY, Server, unique
 
@@ -66,6 +67,20 @@ def fresh():
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture
+def small_disk():
+    """Makes file systems of so many bytes."""
+    made = []
+
+    def make(size):
+        made.append(SmallDisk(size))
+        return made[-1]
+
+    yield make
+    for disk in made:
+        disk.remove()
 
 
 @pytest.fixture

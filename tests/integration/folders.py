@@ -9,10 +9,12 @@ import fcntl
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import time
 
 PREFIX = "samovar-test-"
+DISK = "disk"  # a file system that a test mounted in its folder, if there is one
 YOUNG = 60  # seconds in which a folder may not have its lock yet
 
 
@@ -38,12 +40,15 @@ def sweep(within="/tmp"):
                 continue
             with open(path / "held", "r+") as held:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.ismount(path / DISK):
+                    subprocess.run(["umount", "--lazy", path / DISK], check=True, timeout=60)
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def in_use(path):
-    """Whether something is mounted there or a process was started with it."""
-    if str(path) in pathlib.Path("/proc/self/mountinfo").read_text():
+    """Whether a server mounted something there or a process was started with it."""
+    mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    if any(mount.startswith(f"{path}/") and mount != f"{path}/{DISK}" for mount in mounts):
         return True
     for entry in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):

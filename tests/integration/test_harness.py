@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from folders import Folder, sweep
+from folders import DISK, Folder, sweep
+from harness import run
 from images import said
 
 LONG_AGO = (0, 0)  # access and change
@@ -32,6 +33,19 @@ def test_folders_of_runs_that_were_killed_go_and_no_others(tmp_path):
     assert not served.path.exists() and mine.path.exists()
     mine.remove()
     assert not mine.path.exists()
+
+
+def test_the_small_disk_of_a_run_that_was_killed_goes(tmp_path):
+    folder = Folder(tmp_path)
+    disk = folder.path / DISK
+    disk.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", disk])
+    os.utime(folder.path, LONG_AGO)
+    sweep(tmp_path)
+    assert os.path.ismount(disk)
+    folder.held.close()
+    sweep(tmp_path)
+    assert not os.path.ismount(disk) and not folder.path.exists()
 
 
 def test_a_program_that_does_not_end_says_where_it_is():

@@ -79,6 +79,17 @@ def test_what_cannot_be_exported_is_told_and_writes_nothing(trained):
     assert not (trained / "wrong.onnx").exists()
 
 
+def test_a_disk_that_fills_up_leaves_the_model_that_was_there(trained, small_disk):
+    disk = small_disk(64 << 10)
+    there = disk.path / "linear.onnx"
+    export(trained, "linear.joblib", "-o", there)
+    before = there.read_bytes()
+    disk.fill(leave=0)
+    done = export(trained, "trees.joblib", "-o", there, check=False)
+    assert done.returncode == 2 and f"--out {there}: No space left on device" in done.err, done.err
+    assert there.read_bytes() == before and {path.name for path in disk.path.iterdir()} == {"linear.onnx", "ballast"}
+
+
 @pytest.mark.parametrize("args, words", [
     (["model"], "A subcommand is required"), (["model", "export", "x.joblib"], "--out is required"),
     (["model", "export", "x.joblib", "-o", "y.onnx", "--wrong"], "--wrong"),

@@ -14,6 +14,7 @@ import csv
 import gzip
 import json
 import lzma
+import os
 import pathlib
 import re
 import sys
@@ -302,10 +303,27 @@ def export(args):
             raise Refused(f"the converted model differs in {check['beyond']} of {check['rows']} {kind} rows, by up to "
                           f"{check['largest_difference']:.3g} (relative {check['relative_difference']:.3g}); nothing "
                           f"was written (--tolerance {args.tolerance:g})")
-    pathlib.Path(args.out).write_bytes(data)
+    keep(args.out, data)
     inputs, outputs = ([f"{v.name} {v.type} {v.shape}" for v in values]
                        for values in (session.get_inputs(), session.get_outputs()))
     print(json.dumps({"wrote": args.out, "bytes": len(data), "inputs": inputs, "outputs": outputs}), flush=True)
+
+
+def keep(path, data):
+    """The file whole or not at all: on a full disk the one before it stays."""
+    path = pathlib.Path(os.path.realpath(path))
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else None
+        if path.exists() and not path.is_file():
+            return path.write_bytes(data)  # a device or a pipe
+        part.write_bytes(data)
+        if mode is not None:
+            part.chmod(mode)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Refused(f"--out {path}: {error.strerror}") from None
 
 
 def main():
