@@ -178,6 +178,7 @@ std::vector<std::uint32_t> Collection::ChooseSources(Job& job) {
 Result<void> Collection::Build(Job& job) {
   const auto sources = ChooseSources(job);
   GatherFresh(*job.fresh[0], sources);
+  TRY(disk_.CheckRoom(paths_.live, LeastSegmentBytes(schema_, job.fresh[0]->rows.size())));
   SortForFlush(*job.fresh[0]);
   TRY(WriteFresh(*job.fresh[0]));
   for (const auto& fresh : job.fresh) TRY(Adopt(*fresh, job.at.Parts().manifest + 1));

@@ -224,6 +224,41 @@ TEST_F(CollectionGraphTest, ADiskThatRefusesLeavesSearchAsItWas) {
   EXPECT_GT(films->Stats().graph_rows, 100U);
 }
 
+// Nothing but the question for room is asked of the disk.
+TEST_F(CollectionGraphTest, AGraphForWhichTheDiskHasNoRoomIsNotBegun) {
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, RandomRows(500, 1000)));
+  ASSERT_TRUE(films->Flush());
+  disk_.HaveRoom(20'000);
+  const int calls = disk_.Calls();
+  const auto made = films->MakeGraph();
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, Code::kUnavailable);
+  EXPECT_EQ(disk_.Calls(), calls + 1);
+  disk_.HaveRoom(1 << 20);
+  MakeGraphs(*films);
+  EXPECT_GT(films->Stats().graph_rows, 100U);
+}
+
+TEST_F(CollectionGraphTest, AMergeForWhichTheDiskHasNoRoomIsNotBegun) {
+  auto films = Opened();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(CommitOne(*films, RandomRows(600, 1'000'000)));
+    ASSERT_TRUE(films->Flush());
+  }
+  ASSERT_EQ(films->Stats().segments, 3U);  // two large ones, and the open one
+  disk_.HaveRoom(20'000);
+  const int calls = disk_.Calls();
+  const auto merged = films->Merge();
+  ASSERT_FALSE(merged);
+  EXPECT_EQ(merged.error().code, Code::kUnavailable);
+  EXPECT_EQ(disk_.Calls(), calls + 1);
+  disk_.HaveRoom(1 << 20);
+  ASSERT_TRUE(films->Merge().value());
+  ASSERT_TRUE(films->Flush());
+  EXPECT_EQ(films->Stats().segments, 2U);
+}
+
 TEST_F(CollectionGraphTest, AGraphOfASegmentThatWasMergedMeanwhileGoes) {
   auto films = Opened();
   ASSERT_TRUE(CommitOne(*films, RandomRows(500, 1000)));

@@ -7,6 +7,7 @@
 
 #include "collections/collection_job.h"
 #include "collections/graph_build.h"
+#include "collections/graph_file.h"
 #include "collections/segment_build.h"
 
 namespace samovar {
@@ -123,9 +124,13 @@ Result<bool> Collection::Merge() {
 
 Result<void> Collection::MergeNow(Fresh& fresh, const std::vector<std::uint32_t>& sources) {
   GatherFresh(fresh, sources);
+  const std::uint64_t rows = fresh.rows.size();
+  const bool wants_graph = rows >= options_.graph_rows;
+  TRY(disk_.CheckRoom(paths_.live, LeastSegmentBytes(schema_, rows) +
+                                       (wants_graph ? LeastGraphBytes(schema_, rows) : 0)));
   SortByOwnCentres(fresh);
   TRY(WriteFresh(fresh));
-  if (fresh.rows.size() < options_.graph_rows) return {};
+  if (!wants_graph) return {};
   // What the graph is made over; its own live file comes when it is adopted.
   const SegmentName name{fresh.number, 0};
   TRY(auto file, MappedFile::Open(SegmentPath(paths_.live, fresh.number), MappedFile::Access::kRead,

@@ -18,8 +18,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kTurn{50};    // of the tidying thread
-constexpr std::chrono::seconds kAfterFailure{1};  // until a flush is tried again
+constexpr std::chrono::milliseconds kTurn{50};  // of the tidying thread
+// Until a flush that failed is tried again, for which writers may wait; and a graph, for which
+// nobody does.
+constexpr std::chrono::seconds kAfterFailure{1};
+constexpr std::chrono::seconds kMostAfterFlush{8};
+constexpr std::chrono::seconds kMostAfterGraph{60};
+constexpr std::chrono::seconds kMostForFiles{2};
+constexpr std::chrono::milliseconds kLookForFiles{2};
 
 std::uint64_t NewSeed() {
   const std::string digits = RandomHex(16);
@@ -31,6 +37,22 @@ std::uint64_t NewSeed() {
 std::unexpected<Error> NoSuch(const std::string& name) {
   return Fail(Code::kNotFound, "there is no collection " + name, "NoSuchCollection");
 }
+
+// Of each collection that a thread works on when it is to be tried again.
+class Retries {
+ public:
+  explicit Retries(std::chrono::nanoseconds most) : most_(most) {}
+  Backoff& Of(const std::shared_ptr<Collection>& collection) {
+    return all_.try_emplace(collection, kAfterFailure, most_).first->second;
+  }
+  void DropThoseOfNone() {
+    std::erase_if(all_, [](const auto& each) { return each.first.expired(); });
+  }
+
+ private:
+  const std::chrono::nanoseconds most_;
+  std::map<std::weak_ptr<Collection>, Backoff, std::owner_less<>> all_;
+};
 
 }  // namespace
 
@@ -81,7 +103,7 @@ Result<CollectionInfo> Collections::Create(const std::string& name, const Schema
       return Fail(Code::kConflict, "collection " + name + " exists already", "CollectionExists");
     }
   }
-  TRY(CheckRoomForFiles(4));
+  TRY(WaitForFiles());
   const CollectionPaths paths = PathsOf(name);
   const CollectionMeta meta{schema, NewSeed(), clock_.Wall(), std::move(about)};
   auto make = [&]() -> Result<std::shared_ptr<Collection>> {
@@ -105,6 +127,18 @@ Result<CollectionInfo> Collections::Create(const std::string& name, const Schema
   return info;
 }
 
+// Files of one that was deleted stay open until whoever works on it just now lets go, which is soon
+// (MarkDeleted).
+Result<void> Collections::WaitForFiles() {
+  const Deadline deadline = Deadline::After(clock_, kMostForFiles);
+  while (true) {
+    std::erase_if(deleted_, [](const auto& each) { return each.expired(); });
+    auto room = CheckRoomForFiles(4);
+    if (room || deleted_.empty() || deadline.Passed(clock_.Now())) return room;
+    std::this_thread::sleep_for(kLookForFiles);
+  }
+}
+
 Result<std::uint64_t> Collections::Pin(const std::string& name) {
   TRY(CheckCollectionName(name));
   std::lock_guard change(change_mutex_);
@@ -117,7 +151,7 @@ Result<std::uint64_t> Collections::Pin(const std::string& name) {
     pin = PinName(name, generation);
     const auto info = Describe(pin);
     if (!info) {
-      TRY(CheckRoomForFiles(4));
+      TRY(WaitForFiles());
       return PathsOf(pin);
     }
     if (info->created != meta.created) {
@@ -174,7 +208,10 @@ Result<void> Collections::Remove(const std::string& name) {
   // Without its meta it is none; a crash from here on is finished by Load().
   TRY(disk_.Rename(paths.kept + kMeta, paths.kept + "/deleted"));
   TRY(disk_.SyncFolder(paths.kept));
-  if (collection) collection->MarkDeleted();
+  if (collection) {
+    collection->MarkDeleted();
+    deleted_.push_back(collection);
+  }
   {
     std::lock_guard lock(mutex_);
     entries_.erase(name);
@@ -270,49 +307,76 @@ void Collections::WriteAll() {
 
 void Collections::Tidy() {
   RunInTurns();
+  Retries retries(kMostAfterFlush);
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     auto all = All();
     lock.unlock();
-    auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(kTurn);
-    for (auto& [name, collection] : all) {
+    for (const auto& [name, weak] : all) {
+      const auto collection = weak.lock();
+      if (!collection) continue;
       collection->Expire();
-      Result<void> flushed;
-      if (collection->WantsFlush()) {
-        flushed = collection->Flush();
-        flushed_.notify_one();
-      }
-      if (flushed && collection->HasGraphToShow()) flushed = collection->ShowGraphs();
-      if (flushed) continue;
-      LogWarn("collection {}: what was written stays in the log for now: {}", name,
-              flushed.error().message);
-      wait = kAfterFailure;
+      Backoff& retry = retries.Of(collection);
+      if (retry.Due(clock_.Now())) TidyOne(name, *collection, retry);
     }
     all.clear();
+    retries.DropThoseOfNone();
     RetryOpening();
     lock.lock();
-    if (!stopping_) tidy_.wait_for(lock, wait);
+    if (!stopping_) tidy_.wait_for(lock, kTurn);
+  }
+}
+
+void Collections::TidyOne(const std::string& name, Collection& collection, Backoff& retry) {
+  Result<void> done;
+  const bool wanted = collection.WantsFlush();
+  if (wanted) {
+    done = collection.Flush();
+    flushed_.notify_one();
+  }
+  if (done && collection.HasGraphToShow()) done = collection.ShowGraphs();
+  if (!done) {
+    if (!retry.Failed(clock_.Now())) return;
+    LogWarn("collection {}: what was written stays in the log for now: {}", name,
+            done.error().message);
+  } else if (wanted && retry.Succeeded()) {
+    LogInfo("collection {}: what was written is out of the log again", name);
   }
 }
 
 void Collections::MakeGraphs() {
   RunWhenIdle();
+  Retries retries(kMostAfterGraph);
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     auto all = All();
     lock.unlock();
     bool made = false;
-    for (auto& [name, collection] : all) {
-      auto done = collection->Merge();
-      if (done && !*done) done = collection->MakeGraph();
-      made = made || (done && *done);
-      if (!done) LogWarn("collection {}: search is slower for now: {}", name, done.error().message);
+    for (const auto& [name, weak] : all) {
+      const auto collection = weak.lock();
+      if (!collection) continue;
+      Backoff& retry = retries.Of(collection);
+      if (retry.Due(clock_.Now())) made = MakeGraphOf(name, *collection, retry) || made;
     }
     all.clear();
+    retries.DropThoseOfNone();
     if (made) tidy_.notify_one();
     lock.lock();
     if (!stopping_ && !made) flushed_.wait_for(lock, kAfterFailure);
   }
+}
+
+bool Collections::MakeGraphOf(const std::string& name, Collection& collection, Backoff& retry) {
+  auto done = collection.Merge();
+  if (done && !*done) done = collection.MakeGraph();
+  if (!done) {
+    if (retry.Failed(clock_.Now())) {
+      LogWarn("collection {}: search is slower for now: {}", name, done.error().message);
+    }
+    return false;
+  }
+  if (retry.Succeeded()) LogInfo("collection {}: search is as fast as it was", name);
+  return *done;
 }
 
 }  // namespace samovar

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/bytes.h"
 #include "collections/collection.h"
 
@@ -83,9 +84,12 @@ class Collections {
   Entry LoadOne(const std::string& name) const;
   void RetryOpening();
   Result<void> Remove(const std::string& name);
-  // Those that can be served. REQUIRES: mutex_.
-  std::vector<std::pair<std::string, std::shared_ptr<Collection>>> All() const {
-    std::vector<std::pair<std::string, std::shared_ptr<Collection>>> all;
+  // Room in files for one more. REQUIRES: change_mutex_.
+  Result<void> WaitForFiles();
+  // Those that can be served. Whoever works on one of them keeps no other: one that is deleted
+  // meanwhile gives its memory and files back. REQUIRES: mutex_.
+  std::vector<std::pair<std::string, std::weak_ptr<Collection>>> All() const {
+    std::vector<std::pair<std::string, std::weak_ptr<Collection>>> all;
     for (const auto& [name, entry] : entries_) {
       if (entry.collection) all.emplace_back(name, entry.collection);
     }
@@ -93,7 +97,10 @@ class Collections {
   }
   void WriteAll();
   void Tidy();
+  void TidyOne(const std::string& name, Collection& collection, Backoff& retry);
   void MakeGraphs();
+  // Whether there was one to make.
+  bool MakeGraphOf(const std::string& name, Collection& collection, Backoff& retry);
 
   const CollectionsOptions options_;
   const Clock& clock_;
@@ -101,6 +108,7 @@ class Collections {
   std::mutex change_mutex_;  // Create and Delete, one at a time
   mutable std::mutex mutex_;
   std::map<std::string, Entry> entries_;
+  std::vector<std::weak_ptr<Collection>> deleted_;  // REQUIRES: change_mutex_
   std::vector<Pending> queue_;
   std::uint64_t queued_bytes_ = 0;
   bool stopping_ = false;

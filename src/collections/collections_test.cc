@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <fstream>
+#include <latch>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -137,6 +138,71 @@ TEST_F(CollectionsTest, LeavesDescriptorsForAllElse) {
   Open();
   EXPECT_TRUE(all_->Find("c" + std::to_string(made - 1)));
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+TEST_F(CollectionsTest, OneThatIsDeletedMakesRoomAsSoonAsWhoeverHasItLetsGo) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  Open();
+  int made = 0;
+  while (made < 256 && all_->Create("c" + std::to_string(made), kSchema)) ++made;
+  auto held = all_->Find("c0").value();
+  ASSERT_TRUE(all_->Delete("c0"));
+  std::thread holder([held = std::move(held)]() mutable {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    held.reset();
+  });
+  EXPECT_TRUE(all_->Create("more", kSchema));
+  holder.join();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+// Keeps whoever writes a graph until it is let go.
+class HeldDisk final : public Disk {
+ public:
+  Result<Fd> Create(const std::string& path) override {
+    if (path.find("/graph-") != path.npos) {
+      begun_.count_down();
+      go_.wait();
+    }
+    return Disk::Create(path);
+  }
+  void WaitForGraph() { begun_.wait(); }
+  void LetGo() { go_.count_down(); }
+
+ private:
+  std::latch begun_{1};
+  std::latch go_{1};
+};
+
+TEST(Collections, OneThatIsDeletedGoesAlsoWhileTheGraphOfAnotherIsMade) {
+  TestFolder folder;
+  HeldDisk disk;
+  SystemClock clock;
+  CollectionOptions each;
+  each.first_rows = each.most_rows = 128;
+  each.graph_rows = 50;
+  auto all = Collections::Open(
+      {.directory = folder.Path() + "/kept", .live = folder.Path() + "/live", .each = each}, clock,
+      disk);
+  ASSERT_TRUE(all);
+  const Schema schema{4, Metric::kL2, Storage::kF32};
+  ASSERT_TRUE((*all)->Create("films", schema));
+  ASSERT_TRUE((*all)->Create("users", schema));
+  Batch batch(schema);
+  for (int i = 0; i < 128; ++i) {
+    ASSERT_TRUE(batch.Put(std::to_string(i), std::vector<float>(4, static_cast<float>(i))));
+  }
+  ASSERT_TRUE((*all)->Write("films", batch));
+  disk.WaitForGraph();
+  std::weak_ptr<Collection> users = (*all)->Find("users").value();
+  ASSERT_TRUE((*all)->Delete("users"));
+  const auto end = clock.Now() + std::chrono::seconds(30);
+  while (!users.expired() && clock.Now() < end) std::this_thread::yield();
+  EXPECT_TRUE(users.expired());
+  disk.LetGo();
 }
 
 TEST_F(CollectionsTest, EachWriteOfACreationThatFailsLeavesNothing) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,6 +101,16 @@ Result<void> Disk::SyncFolder(const std::string& path) {
   if (!fd) return std::unexpected(ErrnoError("open " + path));
   if (::fsync(fd.Get()) == 0) return {};
   return std::unexpected(ErrnoError("sync " + path));
+}
+
+Result<void> Disk::CheckRoom(const std::string& folder, std::uint64_t bytes) {
+  struct statvfs at{};
+  if (::statvfs(folder.c_str(), &at) != 0) return std::unexpected(ErrnoError("look at " + folder));
+  const std::uint64_t left = at.f_bavail * at.f_frsize;
+  if (left >= bytes || at.f_blocks == 0) return {};  // some file systems do not tell
+  return std::unexpected(ErrnoError(folder + ": " + std::to_string(bytes) + " bytes are needed, " +
+                                        std::to_string(left) + " left",
+                                    ENOSPC));
 }
 
 Result<void> Disk::Replace(const std::string& path, std::string_view bytes) {

@@ -33,6 +33,9 @@ class Disk {
   virtual Result<void> Sync(int fd, const std::string& path);
   virtual Result<void> Rename(const std::string& from, const std::string& to);
   virtual Result<void> SyncFolder(const std::string& path);
+  // Whether a folder's disk has so many bytes left: to be asked before long work whose fruit would
+  // need them. A quota is not in what the file system tells.
+  virtual Result<void> CheckRoom(const std::string& folder, std::uint64_t bytes);
 
   // `path` with `bytes` in it: seen whole or not at all, also after a crash.
   Result<void> Replace(const std::string& path, std::string_view bytes);

@@ -337,6 +337,7 @@ void Builder::Repair(Hand& hand, const GraphSeed& seed, std::uint32_t old) {
 Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& segment,
                         const Schema& schema, std::uint64_t rows, const GraphSeed& seed,
                         const GraphOptions& options) {
+  TRY(disk.CheckRoom(folder, LeastGraphBytes(schema, rows)));
   Builder builder(segment, schema, rows, options);
   builder.Build(seed);
   if (options.stopped()) return Stopping();

@@ -52,6 +52,12 @@ std::string UpperLevels(const GraphParts& parts, std::uint64_t at, layout::Graph
 
 std::unexpected<Error> Stopping() { return Fail(Code::kUnavailable, "the server is stopping"); }
 
+std::uint64_t LeastGraphBytes(const Schema& schema, std::uint64_t rows) {
+  const std::uint64_t code = schema.storage == Storage::kI8 ? 0 : CodeBytes(schema);
+  const std::uint64_t links = layout::kLinks * sizeof(std::uint32_t);
+  return layout::kPage + rows * (code + sizeof(layout::CodeFacts) + links);
+}
+
 Result<void> WriteGraph(Disk& disk, const std::string& path, const GraphParts& parts,
                         const std::function<bool()>& stopped) {
   const std::string_view codes = parts.codes.Made();

@@ -23,6 +23,9 @@ struct GraphParts {
 Result<void> WriteGraph(Disk& disk, const std::string& path, const GraphParts& parts,
                         const std::function<bool()>& stopped);
 
+// Of that file, without the levels above level 0.
+std::uint64_t LeastGraphBytes(const Schema& schema, std::uint64_t rows);
+
 std::unexpected<Error> Stopping();
 
 }  // namespace samovar

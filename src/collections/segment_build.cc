@@ -182,6 +182,10 @@ std::uint64_t RowsPerPage(const Schema& schema) {
   return layout::kPage / std::gcd(schema.RowBytes(), layout::kPage);
 }
 
+std::uint64_t LeastSegmentBytes(const Schema& schema, std::uint64_t rows) {
+  return rows == 0 ? 0 : Plan(0, schema, 0, rows, 0).heap_at;
+}
+
 Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName name,
                           std::uint64_t rows) {
   const std::string path = LivePath(folder, name);

@@ -35,6 +35,8 @@ Result<void> MakeSealedSegment(Disk& disk, const std::string& folder, std::uint6
                                const Schema& schema, std::uint64_t hash_seed, std::uint64_t count,
                                const SourceRows& row, Pages pages,
                                const std::function<bool()>& stopped);
+// Of the file of a sealed segment, without its ids and attributes. No rows need no file.
+std::uint64_t LeastSegmentBytes(const Schema& schema, std::uint64_t rows);
 // All rows alive, none patched.
 Result<void> MakeLiveFile(Disk& disk, const std::string& folder, SegmentName name,
                           std::uint64_t rows);

@@ -44,6 +44,8 @@ class FailingDisk final : public Disk {
   }
   int Calls() const { return calls_; }
   bool Failed() const { return failed_; }
+  // So many bytes, as the disk tells who asks before long work.
+  void HaveRoom(std::uint64_t bytes) { room_ = bytes; }
 
   Result<Fd> Create(const std::string& path) override {
     if (Fails()) return Refused(path);
@@ -81,6 +83,10 @@ class FailingDisk final : public Disk {
     if (Fails()) return Refused(path);
     return Disk::SyncFolder(path);
   }
+  Result<void> CheckRoom(const std::string& folder, std::uint64_t bytes) override {
+    if (Fails() || bytes > room_) return Refused(folder);
+    return Disk::CheckRoom(folder, bytes);
+  }
 
  private:
   bool Fails() {
@@ -99,6 +105,7 @@ class FailingDisk final : public Disk {
   int what_at_ = 0;
   std::function<void()> what_;
   bool failed_ = false;
+  std::uint64_t room_ = ~std::uint64_t{0};
 };
 
 }  // namespace samovar
