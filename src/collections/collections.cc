@@ -222,11 +222,24 @@ Result<void> Collections::Remove(const std::string& name) {
   return {};
 }
 
-std::vector<CollectionInfo> Collections::List() const {
+std::vector<CollectionInfo> Collections::List(const std::string& after, std::size_t most) const {
   std::lock_guard lock(mutex_);
   std::vector<CollectionInfo> all;
-  for (const auto& [name, entry] : entries_) all.push_back(entry.info);
+  for (auto at = entries_.upper_bound(after); at != entries_.end() && all.size() < most; ++at) {
+    all.push_back(at->second.info);
+  }
   return all;
+}
+
+std::vector<CollectionInfo> Collections::PinsOf(const std::string& name) const {
+  const std::string start = name + "@";
+  std::lock_guard lock(mutex_);
+  std::vector<CollectionInfo> pins;
+  for (auto at = entries_.lower_bound(start); at != entries_.end() && at->first.starts_with(start);
+       ++at) {
+    pins.push_back(at->second.info);
+  }
+  return pins;
 }
 
 Result<CollectionInfo> Collections::Describe(const std::string& name) const {

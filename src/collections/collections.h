@@ -11,6 +11,7 @@
 // Threads  Safe. Create, Delete and Open block for a disk.
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <thread>
 #include <vector>
@@ -57,7 +58,12 @@ class Collections {
   Result<std::uint64_t> Pin(const std::string& name);
   // No longer. kNotFound where there is none of that PinName.
   Result<void> Unpin(const std::string& pin);
-  std::vector<CollectionInfo> List() const;
+  // Those whose names come after `after`, in their order, and at most so many.
+  std::vector<CollectionInfo> List(
+      const std::string& after = {},
+      std::size_t most = std::numeric_limits<std::size_t>::max()) const;
+  // Generations of one that are kept, which may outlive it.
+  std::vector<CollectionInfo> PinsOf(const std::string& name) const;
   Result<CollectionInfo> Describe(const std::string& name) const;
   Result<std::shared_ptr<Collection>> Find(const std::string& name) const;
 

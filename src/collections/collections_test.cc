@@ -51,6 +51,26 @@ TEST_F(CollectionsTest, KeepsWhatWasMadeThroughARestart) {
   EXPECT_EQ(all_->Describe("users")->schema.storage, Storage::kI8);
 }
 
+TEST_F(CollectionsTest, ListsThoseAfterANameAndAtMostSoMany) {
+  Open();
+  for (const char* name : {"films", "users", "films2", "ads"})
+    ASSERT_TRUE(all_->Create(name, kSchema));
+  ASSERT_TRUE(all_->Write("films", PutOne("a")));
+  ASSERT_TRUE(all_->Pin("films"));
+  const auto names = [](const std::vector<CollectionInfo>& infos) {
+    std::string text;
+    for (const auto& info : infos) text += info.name + " ";
+    return text;
+  };
+  EXPECT_EQ(names(all_->List()), "ads films films2 films@1 users ");
+  EXPECT_EQ(names(all_->List("ads", 2)), "films films2 ");
+  EXPECT_EQ(names(all_->List("films2", 9)), "films@1 users ");
+  EXPECT_EQ(names(all_->List("b", 1)), "films ");  // no collection has to be called so
+  EXPECT_EQ(names(all_->List("users")), "");
+  EXPECT_EQ(names(all_->PinsOf("films")), "films@1 ");
+  EXPECT_EQ(names(all_->PinsOf("film")), "");
+}
+
 TEST_F(CollectionsTest, TellsOfEachStageOfAWriteHowOftenItWas) {
   Open();
   ASSERT_TRUE(all_->Create("films", kSchema));

@@ -1,7 +1,9 @@
 #include "gateway/collections_api.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <iterator>
 
 #include "base/encoding.h"
 #include "gateway/collection_search.h"
@@ -122,7 +124,7 @@ Task<CollectionsApi::Answer> CollectionsApi::Route(HttpRequest& request, const s
   CO_TRY(FinishWithBody(signature, body));
   std::string_view path = request.Path().substr(kRoot.size());
   if (path.empty()) {
-    if (request.method == "GET") co_return List(id, rights);
+    if (request.method == "GET") co_return List(request, id, rights);
     if (rights) co_return Fail(Code::kDenied, "a function cannot make collections", "ReadOnly");
     if (request.method == "POST") co_return co_await Create(std::move(body), id);
     co_return NoSuchPath(request);
@@ -180,17 +182,33 @@ json::array UsersOf(const PinUsers& users, const std::string& pin) {
 
 }  // namespace
 
-HttpResponse CollectionsApi::List(const std::string& id, const CollectionRights* rights) const {
+CollectionsApi::Answer CollectionsApi::List(const HttpRequest& request, const std::string& id,
+                                            const CollectionRights* rights) const {
+  TRY(const auto limit, ParseLimit(request.Query("limit").value_or("1000")));
+  std::string after = request.Query("marker").value_or("");
+  std::vector<CollectionInfo> page;  // and the first of the next one
+  for (bool more = true; more && page.size() <= limit;) {
+    auto next = collections_.List(after, limit + 1);
+    more = next.size() > limit;
+    if (more) after = next.back().name;
+    if (rights) std::erase_if(next, [&](const auto& info) { return !rights->MayRead(info.name); });
+    std::ranges::move(next, std::back_inserter(page));
+  }
+  json::object answer;
+  if (page.size() > limit) {
+    page.resize(limit);
+    answer["next_marker"] = page.back().name;
+  }
   json::array rows;
   // Who keeps a generation is no business of a function's.
   const PinUsers users = rights ? PinUsers() : core_.parts.registry.Pins();
-  for (const auto& info : collections_.List()) {
-    if (rights && !rights->MayRead(info.name)) continue;
+  for (const auto& info : page) {
     json::object row = InfoJson(info);
     if (!rights && IsPinName(info.name)) row["pinned_by"] = UsersOf(users, info.name);
     rows.push_back(std::move(row));
   }
-  return JsonReply(200, {{"collections", std::move(rows)}}, id);
+  answer["collections"] = std::move(rows);
+  return JsonReply(200, answer, id);
 }
 
 Task<CollectionsApi::Answer> CollectionsApi::Create(std::string body, const std::string& id) {
@@ -209,8 +227,7 @@ Task<CollectionsApi::Answer> CollectionsApi::Describe(std::string name, const st
   const PinUsers users = inside ? PinUsers() : core_.parts.registry.Pins();
   if (!inside && IsPinName(name)) object["pinned_by"] = UsersOf(users, name);
   json::array pins;
-  for (const auto& other : inside ? std::vector<CollectionInfo>() : collections_.List()) {
-    if (!other.name.starts_with(name + "@")) continue;
+  for (const auto& other : inside ? std::vector<CollectionInfo>() : collections_.PinsOf(name)) {
     pins.push_back(json::object{{"name", other.name}, {"pinned_by", UsersOf(users, other.name)}});
   }
   if (!pins.empty()) object["pins"] = std::move(pins);

@@ -35,7 +35,8 @@ class CollectionsApi {
   Task<Answer> Route(HttpRequest& request, const std::string& id, const CollectionRights* rights);
   Task<Answer> RouteOne(HttpRequest& request, std::string name, std::string_view rest,
                         std::string body, const std::string& id, bool inside);
-  HttpResponse List(const std::string& id, const CollectionRights* rights) const;
+  Answer List(const HttpRequest& request, const std::string& id,
+              const CollectionRights* rights) const;
   Task<Answer> Create(std::string body, const std::string& id);
   Task<Answer> Describe(std::string name, const std::string& id, bool inside);
   Task<Answer> Delete(std::string name, const std::string& id);

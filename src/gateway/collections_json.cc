@@ -18,6 +18,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kMaxIds = 10'000;
+constexpr std::size_t kMaxPage = 1000;
 
 std::unexpected<Error> Wrong(std::string message) {
   return Fail(Code::kInvalid, std::move(message));
@@ -238,6 +239,14 @@ Result<std::uint64_t> ParseGeneration(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) return value;
   return Wrong("min_generation: expected a whole number");
+}
+
+Result<std::size_t> ParseLimit(std::string_view text) {
+  std::size_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (whole && value >= 1 && value <= kMaxPage) return value;
+  return Wrong("limit: expected a number from 1 to " + std::to_string(kMaxPage));
 }
 
 json::object InfoJson(const CollectionInfo& info) {

@@ -53,6 +53,8 @@ struct GetRequest {
 };
 Result<GetRequest> ParseGet(std::string_view body);
 Result<std::uint64_t> ParseGeneration(std::string_view text);
+// How many a page of a list has.
+Result<std::size_t> ParseLimit(std::string_view text);
 
 boost::json::object InfoJson(const CollectionInfo& info);
 boost::json::object StatsJson(const CollectionStats& stats);

@@ -4,6 +4,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <utility>
 
 #include "base/encoding.h"
 
@@ -126,6 +127,24 @@ Result<std::optional<boost::json::value>> ApiClient::JsonIfThere(std::string tar
   if (value) return std::optional<boost::json::value>(std::move(*value));
   if (value.error().code == Code::kNotFound) return std::optional<boost::json::value>();
   return std::unexpected(value.error());
+}
+
+Result<boost::json::array> ApiClient::AllPages(const std::string& target,
+                                               std::string_view member) const {
+  boost::json::array all;
+  for (std::string page = target; !page.empty();) {
+    TRY(const boost::json::value answer, Json("GET", std::exchange(page, {})));
+    const boost::json::value& items = JsonMember(answer, member);
+    if (items.is_array()) all.insert(all.end(), items.as_array().begin(), items.as_array().end());
+    for (const auto& [name, parameter] :
+         {std::pair("NextMarker", "Marker="), std::pair("next_marker", "marker=")}) {
+      const std::string marker = JsonText(answer, name);
+      if (marker.empty()) continue;
+      page = target + (target.find('?') == target.npos ? "?" : "&") + parameter +
+             PercentEncode(marker);
+    }
+  }
+  return all;
 }
 
 std::string FunctionPath(std::string_view name, std::string_view rest, std::string_view date) {

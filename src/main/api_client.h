@@ -6,6 +6,7 @@
 //          kInternal), with the API's error name and message as text. kUnavailable: no server.
 // Threads  One; each call blocks.
 
+#include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 #include <functional>
 #include <string>
@@ -31,6 +32,8 @@ class ApiClient {
                                   const boost::json::value& body = nullptr) const;
   // The same; nullopt where the answer is 404.
   Result<std::optional<boost::json::value>> JsonIfThere(std::string target) const;
+  // A member of all pages of a list, which name the next as the Lambda API or ours does.
+  Result<boost::json::array> AllPages(const std::string& target, std::string_view member) const;
 
  private:
   Result<HttpReply> AsError(const HttpReply& reply) const;

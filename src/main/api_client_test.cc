@@ -62,6 +62,11 @@ class ApiClientTest : public testing::Test {
     } else if (request.Path().ends_with("/full")) {
       response.status = 429;
       response.body = R"({"message":"Rate Exceeded.","Reason":"ConcurrentLimit"})";
+    } else if (request.Path().ends_with("/list")) {
+      const auto marker = request.Query("marker").value_or(request.Query("Marker").value_or(""));
+      const std::string next = request.Query("of") == "ours" ? "next_marker" : "NextMarker";
+      response.body = marker == "a b" ? R"({"Items":["c"]})"
+                                      : R"({"Items":["a","a b"],")" + next + R"(":"a b"})";
     } else if (request.Path().ends_with("/html")) {
       response.body = "<html>";
     } else {
@@ -120,6 +125,15 @@ TEST_F(ApiClientTest, NamesTheErrorsOfTheApi) {
   EXPECT_EQ(full.error().code, Code::kThrottled);
   EXPECT_EQ(full.error().message, "Rate Exceeded. (ConcurrentLimit)");
   EXPECT_THAT(client.Json("GET", "/html").error().message, HasSubstr("is it a samovar server?"));
+}
+
+TEST_F(ApiClientTest, FollowsTheMarkersOfAListToItsEnd) {
+  const ApiClient client = Client("secret", port_);
+  for (const char* target : {"/list", "/list?of=ours"}) {
+    const auto all = client.AllPages(target, "Items");
+    ASSERT_TRUE(all) << all.error().message;
+    EXPECT_EQ(*all, boost::json::array({"a", "a b", "c"})) << target;
+  }
 }
 
 TEST_F(ApiClientTest, SaysHowToStartAServerWhereThereIsNone) {

@@ -65,13 +65,13 @@ Result<int> Create(const Session& session, const Options& options) {
 
 Result<int> List(const Session& session) {
   TRY(const ApiClient client, session.Client());
-  TRY(const json::value answer, client.Json("GET", "/samovar/v1/collections"));
+  TRY(const json::array rows, client.AllPages("/samovar/v1/collections", "collections"));
   if (session.json) {
-    session.PrintJson(answer);
+    session.PrintJson(json::object{{"collections", rows}});
     return kExitOk;
   }
   Table table({{"NAME"}, {"DIMENSION", true}, {"METRIC"}, {"STORAGE"}, {"CREATED"}, {"ERROR"}});
-  for (const auto& row : JsonMember(answer, "collections").as_array()) {
+  for (const auto& row : rows) {
     table.Add({JsonText(row, "name"), fmt::to_string(JsonNumber(row, "dimension")),
                JsonText(row, "metric"), JsonText(row, "storage"),
                JsonText(row, "created").substr(0, 19), JsonText(row, "error")});

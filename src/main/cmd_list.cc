@@ -3,7 +3,6 @@
 
 #include <boost/json/array.hpp>
 
-#include "base/encoding.h"
 #include "main/commands.h"
 #include "main/progress.h"
 #include "main/table.h"
@@ -12,27 +11,9 @@ namespace samovar {
 
 namespace {
 
-// All pages of a listing.
-Result<boost::json::array> AllPages(const ApiClient& client, const std::string& target,
-                                    std::string_view member) {
-  boost::json::array all;
-  std::string marker;
-  do {
-    const std::string page = marker.empty()
-                                 ? target
-                                 : target + (target.find('?') == std::string::npos ? "?" : "&") +
-                                       "Marker=" + PercentEncode(marker);
-    TRY(boost::json::value answer, client.Json("GET", page));
-    const boost::json::value& items = JsonMember(answer, member);
-    if (items.is_array()) all.insert(all.end(), items.as_array().begin(), items.as_array().end());
-    marker = JsonText(answer, "NextMarker");
-  } while (!marker.empty());
-  return all;
-}
-
 Result<int> List(const Session& session) {
   TRY(ApiClient client, session.Client());
-  TRY(boost::json::array functions, AllPages(client, "/2015-03-31/functions/", "Functions"));
+  TRY(boost::json::array functions, client.AllPages("/2015-03-31/functions/", "Functions"));
   if (session.json) {
     session.PrintJson(boost::json::object{{"functions", std::move(functions)}});
     return kExitOk;
@@ -63,7 +44,7 @@ Result<int> List(const Session& session) {
 
 Result<int> Layers(const Session& session) {
   TRY(ApiClient client, session.Client());
-  TRY(boost::json::array layers, AllPages(client, "/2018-10-31/layers", "Layers"));
+  TRY(boost::json::array layers, client.AllPages("/2018-10-31/layers", "Layers"));
   if (session.json) {
     session.PrintJson(boost::json::object{{"layers", std::move(layers)}});
     return kExitOk;

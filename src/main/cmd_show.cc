@@ -45,8 +45,8 @@ Result<Facts> Ask(const ApiClient& client, const std::string& name) {
   for (const auto& row : ListIn(instances, "templates")) {
     if (JsonText(row, "function") == function) facts.templates.push_back(row);
   }
-  TRY(auto collections, client.JsonIfThere("/samovar/v1/collections"));
-  for (const auto& kept : ListIn(collections, "collections")) {
+  TRY(const auto collections, client.AllPages("/samovar/v1/collections", "collections"));
+  for (const auto& kept : collections) {
     const boost::json::value& users = JsonMember(kept, "pinned_by");
     for (const auto& user : users.is_array() ? users.as_array() : boost::json::array()) {
       const std::string_view text = user.as_string();

@@ -260,6 +260,7 @@ def test_the_socket_gives_a_function_its_collections_and_nothing_else(server, fi
     assert http("POST", f"{ROOT_PATH}/{films.name}/batch", put)[0] == 200
     assert http("GET", ROOT_PATH)[1]["collections"][0]["name"] == films.name
     assert len(http("GET", ROOT_PATH)[1]["collections"]) == 1
+    assert http("GET", ROOT_PATH + "?limit=1") == (200, http("GET", ROOT_PATH)[1])  # no mark of those it may not see
     for method, path, body in [("POST", f"{ROOT_PATH}/{other.name}/batch", put), ("GET", f"{ROOT_PATH}/{other.name}", ""),
                                ("POST", f"{ROOT_PATH}/{other.name}/search", '{"vector": [1, 2, 3]}'),
                                ("GET", f"{ROOT_PATH}/{other.name}/export", ""), ("DELETE", f"{ROOT_PATH}/{other.name}", "")]:
