@@ -169,6 +169,10 @@ Result<NodePtr> ParseRange(const json::value& value) {
     if (!operand.is_number() && !operand.is_string()) {
       return Wrong("range: expected a number or a string for " + std::string(name));
     }
+    if (operand.is_string() != member.second->get_object().begin()->value().is_string()) {
+      return Wrong("range: " + member.first +
+                   ": one bound is a number and another a string: nothing is both");
+    }
     bounds.push_back({name.starts_with('l'), name.ends_with('e'), Operand(operand)});
   }
   return std::make_shared<InRange>(member.first, std::move(bounds));

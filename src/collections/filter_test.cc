@@ -65,6 +65,8 @@ TEST(Filter, SaysWhatIsWrong) {
       {R"({"like": {"a": 1}})", "filter: there is no like; it may be eq, range, in, and, or, not"},
       {R"({"range": {"a": {"above": 1}}})",
        "filter: range: there is no above; it may be gte, gt, lte or lt"},
+      {R"({"range": {"a": {"gte": 1, "lt": "2"}}})",
+       "filter: range: \"a\": one bound is a number and another a string: nothing is both"},
       {R"({"and": {}})", "filter: and: expected an array of filters"},
       {"[]", "filter: expected an object with one of eq, range, in, and, or, not"},
   };

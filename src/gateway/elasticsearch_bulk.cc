@@ -219,6 +219,7 @@ Result<EsDocument> ReadDocument(const es::Mapping& mapping, json::object source)
     TRY(document.vector, es::ReadVector(*vector, mapping.field, mapping.bytes));
     source.erase(mapping.field);
   }
+  TRY(es::FitDocument(mapping, source));
   document.attributes = std::move(source);
   return document;
 }

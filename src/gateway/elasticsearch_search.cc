@@ -135,7 +135,7 @@ Result<std::optional<json::object>> EsSearch(const EsIndex& index, const std::st
   TRY(auto object, EsBody(body));
   if (choice.size) object["size"] = *choice.size;
   if (choice.from) object["from"] = *choice.from;
-  TRY(auto asked, es::ReadSearch(object));
+  TRY(auto asked, es::ReadSearch(object, index.mapping));
   if (choice.source) asked.source = *choice.source;
   const bool vectors = asked.source.ShowsVector(index.mapping.field);
   if (most && (!asked.knn || vectors)) return std::nullopt;
@@ -194,7 +194,7 @@ Result<std::optional<json::object>> EsSearchQuickly(const EsIndex& index, const 
 
 Result<std::uint64_t> EsCountNow(const EsIndex& index, const std::string& body) {
   TRY(auto object, EsBody(body));
-  TRY(const auto asked, es::ReadCount(object));
+  TRY(const auto asked, es::ReadCount(object, index.mapping));
   const Snapshot snapshot = index.collection->Latest();
   if (asked.knn) return Fail(Code::kInvalid, "[knn] cannot be counted", "parsing_exception");
   if (asked.ids) return Named(snapshot, *asked.ids).total;

@@ -7,6 +7,7 @@
 //          docs/elasticsearch.md lists it.
 // Threads  Pure.
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
@@ -45,7 +46,18 @@ std::optional<Mapping> ReadMapping(std::string_view text);
 
 // A query as a filter of ours (docs/collections.md), JSON; "" for everything, kNothing for nothing.
 inline constexpr std::string_view kNothing = R"({"or":[]})";
-Result<std::string> FilterOf(const boost::json::value& query);
+Result<std::string> FilterOf(const boost::json::value& query, const Mapping& mapping);
+
+// What a query's values mean for a field: "1995" is a number where the mapping says that the field
+// is one. Where it says nothing, each value of a document is compared as what it is, a number or
+// text. Errors: a value that the field cannot have.
+Result<boost::json::array> ValuesLike(const Mapping& mapping, std::string_view field,
+                                      const boost::json::array& asked);
+// The same of a range: one that fits is enough.
+Result<std::vector<boost::json::object>> BoundsLike(const Mapping& mapping, std::string_view field,
+                                                    const boost::json::object& asked);
+// Numbers and booleans that came as text are made what the mapping says.
+Result<void> FitDocument(const Mapping& mapping, boost::json::object& source);
 
 // Which members of a document are shown.
 class SourceChoice {
@@ -101,8 +113,8 @@ struct Search {
   bool numbers = false;  // _seq_no and _primary_term
   SourceChoice source;
 };
-Result<Search> ReadSearch(const boost::json::object& body);
-Result<Search> ReadCount(const boost::json::object& body);
+Result<Search> ReadSearch(const boost::json::object& body, const Mapping& mapping);
+Result<Search> ReadCount(const boost::json::object& body, const Mapping& mapping);
 
 // An array of numbers.
 Result<std::vector<float>> ReadVector(const boost::json::value& value, std::string_view field,

@@ -27,7 +27,7 @@ constexpr std::array<std::string_view, 6> kBeside{"_id",      "_index",  "_sourc
 
 // nullopt: everything. A filter of ours otherwise.
 using Part = std::optional<json::value>;
-Result<Part> Translate(const json::value& query, int depth);
+Result<Part> Translate(const json::value& query, const Mapping& mapping, int depth);
 
 // Members of the top level only; "genre.keyword" is what a dynamic mapping calls genre's text.
 Result<std::string> FieldOf(std::string_view name) {
@@ -65,7 +65,7 @@ json::value One(std::string_view operation, json::value argument) {
   return json::object{{operation, std::move(argument)}};
 }
 
-Result<Part> Term(const json::value& body) {
+Result<Part> Term(const json::value& body, const Mapping& mapping) {
   TRY(const auto member, OnlyMember(body, "term"));
   TRY(auto field, FieldOf(member.first));
   const json::value* value = member.second;
@@ -75,19 +75,22 @@ Result<Part> Term(const json::value& body) {
     value = said.if_contains("value");
     if (!value) return Wrong("[term] expects a [value]");
   }
-  return One("eq", json::object{{field, *value}});
+  TRY(auto values, ValuesLike(mapping, field, {*value}));
+  if (values.size() == 1) return One("eq", json::object{{field, std::move(values[0])}});
+  return One("in", json::object{{field, std::move(values)}});
 }
 
-Result<Part> Terms(const json::value& body) {
+Result<Part> Terms(const json::value& body, const Mapping& mapping) {
   json::value fields = body;
   if (fields.is_object()) fields.get_object().erase("boost");
   TRY(const auto member, OnlyMember(fields, "terms"));
   TRY(auto field, FieldOf(member.first));
   if (!member.second->is_array()) return Wrong("[terms] expects an array of values");
-  return One("in", json::object{{field, *member.second}});
+  TRY(auto values, ValuesLike(mapping, field, member.second->get_array()));
+  return One("in", json::object{{field, std::move(values)}});
 }
 
-Result<Part> Range(const json::value& body) {
+Result<Part> Range(const json::value& body, const Mapping& mapping) {
   TRY(const auto member, OnlyMember(body, "range"));
   TRY(auto field, FieldOf(member.first));
   if (!member.second->is_object()) return Wrong("[range] expects an object");
@@ -100,24 +103,29 @@ Result<Part> Range(const json::value& body) {
     bounds[name] = value;
   }
   if (bounds.empty()) return Part();
-  return One("range", json::object{{field, std::move(bounds)}});
+  TRY(auto readings, BoundsLike(mapping, field, bounds));
+  json::array any;
+  for (auto& reading : readings) {
+    any.push_back(One("range", json::object{{field, std::move(reading)}}));
+  }
+  return any.size() == 1 ? std::move(any[0]) : One("or", std::move(any));
 }
 
-Result<std::vector<Part>> All(const json::value& clause, int depth) {
+Result<std::vector<Part>> All(const json::value& clause, const Mapping& mapping, int depth) {
   std::vector<Part> parts;
   if (!clause.is_array()) {
-    TRY(auto part, Translate(clause, depth));
+    TRY(auto part, Translate(clause, mapping, depth));
     parts.push_back(std::move(part));
     return parts;
   }
   for (const auto& one : clause.get_array()) {
-    TRY(auto part, Translate(one, depth));
+    TRY(auto part, Translate(one, mapping, depth));
     parts.push_back(std::move(part));
   }
   return parts;
 }
 
-Result<Part> Bool(const json::value& body, int depth) {
+Result<Part> Bool(const json::value& body, const Mapping& mapping, int depth) {
   if (!body.is_object()) return Wrong("[bool] expects an object");
   json::array wanted;
   json::array any;
@@ -134,7 +142,7 @@ Result<Part> Bool(const json::value& body, int depth) {
       least = clause.get_int64();
       continue;
     }
-    TRY(auto parts, All(clause, depth + 1));
+    TRY(auto parts, All(clause, mapping, depth + 1));
     for (auto& part : parts) {
       if (name == "must" || name == "filter") {
         must = true;
@@ -160,7 +168,7 @@ Result<Part> Bool(const json::value& body, int depth) {
   return One("and", std::move(wanted));
 }
 
-Result<Part> Translate(const json::value& query, int depth) {
+Result<Part> Translate(const json::value& query, const Mapping& mapping, int depth) {
   if (depth > kDeepest) return Wrong("the query is nested too deeply");
   TRY(const auto member, OnlyMember(query, "query"));
   const auto& [name, body] = member;
@@ -169,13 +177,13 @@ Result<Part> Translate(const json::value& query, int depth) {
     TRY(OnlyKnown(body->get_object(), {"boost"}, name));
     return name == "match_all" ? Part() : Part(json::parse(kNothing));
   }
-  if (name == "term") return Term(*body);
-  if (name == "terms") return Terms(*body);
-  if (name == "range") return Range(*body);
-  if (name == "bool") return Bool(*body, depth);
+  if (name == "term") return Term(*body, mapping);
+  if (name == "terms") return Terms(*body, mapping);
+  if (name == "range") return Range(*body, mapping);
+  if (name == "bool") return Bool(*body, mapping, depth);
   if (name == "constant_score" && body->is_object() && body->get_object().contains("filter")) {
     TRY(OnlyKnown(body->get_object(), {"filter", "boost"}, name));
-    return Translate(body->get_object().at("filter"), depth + 1);
+    return Translate(body->get_object().at("filter"), mapping, depth + 1);
   }
   return Wrong("[" + name +
                "] queries are not supported here; bool, term, terms, range, match_all and "
@@ -209,12 +217,12 @@ Result<bool> Truth(const json::object& object, std::string_view name) {
 }
 
 // `filter`: one query or several, all of which count.
-Result<std::string> FiltersOf(const json::value& value) {
-  if (!value.is_array()) return FilterOf(value);
-  return FilterOf(json::object{{"bool", json::object{{"filter", value}}}});
+Result<std::string> FiltersOf(const json::value& value, const Mapping& mapping) {
+  if (!value.is_array()) return FilterOf(value, mapping);
+  return FilterOf(json::object{{"bool", json::object{{"filter", value}}}}, mapping);
 }
 
-Result<Knn> ReadKnn(const json::value& value, std::uint64_t size) {
+Result<Knn> ReadKnn(const json::value& value, std::uint64_t size, const Mapping& mapping) {
   const json::value* one = &value;
   if (value.is_array()) {
     if (value.get_array().size() != 1) return Wrong("[knn]: one at a time is supported here");
@@ -249,7 +257,7 @@ Result<Knn> ReadKnn(const json::value& value, std::uint64_t size) {
     return Wrong("[num_candidates] cannot be less than [k]");
   }
   if (const auto* filter = object.if_contains("filter")) {
-    TRY(knn.filter, FiltersOf(*filter));
+    TRY(knn.filter, FiltersOf(*filter, mapping));
   }
   TRY(knn.similarity, Real(object, "similarity"));
   TRY(const auto boost, Real(object, "boost"));
@@ -283,17 +291,17 @@ Result<void> ReadIds(const json::value& query, Search& search) {
 
 }  // namespace
 
-Result<std::string> FilterOf(const json::value& query) {
-  TRY(const auto part, Translate(query, 0));
+Result<std::string> FilterOf(const json::value& query, const Mapping& mapping) {
+  TRY(const auto part, Translate(query, mapping, 0));
   return part ? json::serialize(*part) : "";
 }
 
-Result<Search> ReadCount(const json::object& body) {
+Result<Search> ReadCount(const json::object& body, const Mapping& mapping) {
   for (const auto& member : body) {
     if (member.key() == "query") continue;
     return Wrong("request does not support [" + std::string(member.key()) + "]");
   }
-  return ReadSearch(body);
+  return ReadSearch(body, mapping);
 }
 
 Result<Update> ReadUpdate(const json::object& body) {
@@ -325,7 +333,7 @@ Result<Update> ReadUpdate(const json::object& body) {
   return update;
 }
 
-Result<Search> ReadSearch(const json::object& body) {
+Result<Search> ReadSearch(const json::object& body, const Mapping& mapping) {
   TRY(OnlyKnown(body,
                 {"knn", "query", "retriever", "size", "from", "_source", "track_total_hits",
                  "timeout", "track_scores", "version", "seq_no_primary_term"},
@@ -362,7 +370,7 @@ Result<Search> ReadSearch(const json::object& body) {
   }
   if (knn && query) return Wrong("[knn] beside a [query] (a hybrid search) is not supported here");
   if (knn) {
-    TRY(search.knn, ReadKnn(*knn, std::max<std::uint64_t>(search.size, 1)));
+    TRY(search.knn, ReadKnn(*knn, std::max<std::uint64_t>(search.size, 1), mapping));
     return search;
   }
   if (!query) return search;
@@ -373,7 +381,7 @@ Result<Search> ReadSearch(const json::object& body) {
     TRY(ReadIds(*ids, search));
     return search;
   }
-  TRY(search.filter, FilterOf(*query));
+  TRY(search.filter, FilterOf(*query, mapping));
   return search;
 }
 

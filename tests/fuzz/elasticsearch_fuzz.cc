@@ -14,11 +14,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   boost::system::error_code error;
   const auto value = boost::json::parse({text.data(), text.size()}, error);
   if (error || !value.is_object()) return 0;
-  if (const auto mapping = es::ReadIndex(value.get_object())) {
+  const auto mapping = es::ReadIndex(value.get_object());
+  if (mapping) {
     const auto again = es::ReadMapping(es::WriteMapping(*mapping));
     CHECK(again && again->field == mapping->field);
   }
-  const auto search = es::ReadSearch(value.get_object());
+  const auto search = es::ReadSearch(value.get_object(), mapping.value_or(es::Mapping()));
+  auto document = value.get_object();
+  (void)es::FitDocument(mapping.value_or(es::Mapping()), document);
   if (!search) {
     CHECK(es::StatusOf(search.error()) == 400);
     return 0;
