@@ -68,7 +68,13 @@ Result<std::unique_ptr<samovar::CollectionReader>> OpenReader(const char* folder
                                                               const std::string& name) {
   if (folder) return samovar::CollectionReader::Open(std::string(folder) + "/" + name);
   TRY(const std::string own, FolderOf(name));
-  return samovar::CollectionReader::Open(own);
+  auto reader = samovar::CollectionReader::Open(own);
+  // A tag may come before its collection.
+  if (!reader && reader.error().code == Code::kNotFound &&
+      std::getenv("SAMOVAR_COLLECTION_NAMES")) {
+    reader.error().message = "the tag samovar:collections names it, but it has not been made";
+  }
+  return reader;
 }
 
 int Say(const Error& error, samovar_error* out) {

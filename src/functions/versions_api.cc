@@ -48,8 +48,9 @@ Task<Result<CollectionPins>> LambdaRegistry::PinAll(std::optional<std::string> t
     if (!one.pinned) continue;
     const auto generation = co_await options_.pin(one.name);
     if (!generation && generation.error().code == Code::kNotFound) {
-      co_return InvalidParameter(fmt::format("{}: {}:r@pinned: {}", kCollectionsTag, one.name,
-                                             generation.error().message));
+      co_return InvalidParameter(
+          fmt::format("{}: {}:r@pinned: {}: a version can keep a generation of it once it is made",
+                      kCollectionsTag, one.name, generation.error().message));
     }
     CO_TRY(generation);
     pins[one.name] = *generation;

@@ -183,3 +183,41 @@ def test_what_is_not_there_cannot_be_pinned(server):
     with pytest.raises(lam.exceptions.InvalidParameterValueException, match="there is no collection nowhere-to-be-found"):
         lam.publish_version(FunctionName=name)
     assert [v["Version"] for v in lam.list_versions_by_function(FunctionName=name)["Versions"]] == ["$LATEST"]
+
+
+EARLY = """
+from samovar import collection, NotFound
+def handler(event, context):
+    try:
+        return collection(event["of"]).get("a").vector[0]
+    except NotFound as missing:
+        return str(missing)
+"""
+
+
+def test_a_tag_may_come_before_its_collection(fresh):
+    """As a template makes both in any order: what needs the collection says so by name, and then finds it."""
+    server = fresh()
+    lam, tag = server.client(), "samovar:collections"
+    arn = server.create(EARLY, name="early", Tags={tag: "films:r@pinned,users"})["FunctionArn"]
+    lam.tag_resource(Resource=arn, Tags={tag: "films:r@pinned,users:rw"})
+    with pytest.raises(lam.exceptions.InvalidParameterValueException, match="expected names as films:rw"):
+        lam.tag_resource(Resource=arn, Tags={tag: "Films"})
+    missing = "films:r@pinned: there is no collection films: a version can keep a generation of it once it is made"
+    for publish in (lambda: lam.publish_version(FunctionName="early"),
+                    lambda: server.create(EARLY, name="other", Publish=True, Tags={tag: "films:r@pinned"})):
+        with pytest.raises(lam.exceptions.InvalidParameterValueException, match=missing):
+            publish()
+    assert [f["FunctionName"] for f in lam.list_functions()["Functions"]] == ["early"]
+    for of in ("films", "users"):
+        said = server.invoke("early", {"of": of}).payload
+        assert f"there is no collection {of}" in said and "names it, but it has not been made" in said
+    assert "the tag samovar:collections does not name it" in server.invoke("early", {"of": "ads"}).payload
+    for of in ("films", "users"):
+        Films(server, of).put(a=7)
+        assert server.invoke("early", {"of": of}).payload == 7
+    assert lam.publish_version(FunctionName="early")["Version"] == "1"
+    lam.untag_resource(Resource=arn, TagKeys=[tag])
+    assert server.invoke("early", {"of": "films"}).payload == 7  # without a tag all may be read
+    assert lam.publish_version(FunctionName="early")["Version"] == "2"  # and nothing is kept
+    assert [one["name"] for one in json.loads(server.samovar("collections", "stats", "films", "--json").out)["pins"]] == ["films@1"]
