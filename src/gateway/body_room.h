@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 
 #include "base/blocking.h"
@@ -40,6 +41,11 @@ class BodyRoom {
     }
     ~Lease() {
       if (room_) room_->Release(bytes_);
+    }
+
+    // For whoever takes the body along; null where it holds no room.
+    std::shared_ptr<const void> Shared() && {
+      return room_ ? std::make_shared<const Lease>(std::move(*this)) : nullptr;
     }
 
    private:
@@ -83,15 +89,21 @@ class BodyRoom {
   std::list<Waiter*> waiting_;
 };
 
-// What the doors of collections read into. Those who send much at once leave room for others.
+// What doors read into: of collections, and of calls. Those who send much at once leave room for
+// others.
 class BodyRooms {
  public:
+  struct Options {
+    Bytes ordinary;
+    Bytes large;
+    std::chrono::milliseconds patience{30'000};
+  };
   static constexpr std::uint64_t kSmall = 64 << 10;  // needs no room
   static constexpr std::uint64_t kLarge = 16 << 20;  // more is a large one
 
-  BodyRooms(const Executor& loop, BlockingPool& pool, TaskGroup& tasks)
-      : ordinary_(loop, pool, tasks, {.most = Bytes::MiB(64)}),
-        large_(loop, pool, tasks, {.most = Bytes::MiB(192)}) {}
+  BodyRooms(const Executor& loop, BlockingPool& pool, TaskGroup& tasks, Options options)
+      : ordinary_(loop, pool, tasks, {.most = options.ordinary, .patience = options.patience}),
+        large_(loop, pool, tasks, {.most = options.large, .patience = options.patience}) {}
 
   // Of a body whose size is not said beforehand, as much as it may have. nullopt: it needs none.
   static std::optional<std::uint64_t> Needs(const BodyReader& body, Bytes limit) {

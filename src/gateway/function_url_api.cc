@@ -137,6 +137,10 @@ Task<Result<HttpResponse>> FunctionUrlApi::Answer(HttpRequest& request, const Ur
                                                   const FunctionUrl& url, const std::string& id) {
   auto& parts = core_.parts;
   CO_TRY(auto signature, Authorize(request, url));
+  BodyRoom::Lease room;
+  if (const auto needs = BodyRooms::Needs(*request.body, parts.options.max_event)) {
+    CO_TRY(room, co_await core_.events.Take(*needs));
+  }
   CO_TRY(auto body, co_await request.body->ReadAll(parts.options.max_event));
   if (auto signed_body = FinishWithBody(signature, body); !signed_body) {
     co_return Fail(Code::kDenied, signed_body.error().message);
@@ -167,6 +171,8 @@ Task<Result<HttpResponse>> FunctionUrlApi::Answer(HttpRequest& request, const Ur
   invocation.reserved_concurrency = resolved.reserved_concurrency;
   invocation.provisioned_concurrency = resolved.provisioned_concurrency;
   invocation.payload = UrlEvent(event);
+  body = {};  // it is in the event now
+  invocation.room = std::move(room).Shared();
   invocation.trace_id = TraceOf(request.headers.Get("X-Amzn-Trace-Id"), id, event.time);
   invocation.queue_deadline =
       Earlier(Deadline::After(parts.clock, parts.options.queue_wait), request.deadline);

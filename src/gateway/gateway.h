@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/task.h"
 #include "functions/registry.h"
+#include "gateway/body_room.h"
 #include "gateway/key_store.h"
 #include "gateway/sources.h"
 #include "instances/invocation.h"
@@ -44,7 +45,9 @@ struct GatewayOptions {
   Bytes max_event{6'291'456};
   Bytes max_async_event = Bytes::MiB(1);
   Bytes max_package = Bytes::GiB(10);
-  Bytes max_inference = Bytes::MiB(64);    // of the inference protocol; other events: max_event
+  Bytes max_inference = Bytes::MiB(64);  // of the inference protocol; other events: max_event
+  // Events that are read or wait for an instance, together; large: of more than 16 MiB.
+  BodyRooms::Options events{.ordinary = Bytes::MiB(128), .large = Bytes::MiB(256)};
   Bytes max_control_body = Bytes::MiB(8);  // of a control request, its package left out
 };
 

@@ -17,14 +17,17 @@ struct GatewayCore {
       : parts(std::move(all)),
         access(parts.keys, parts.clock, parts.options.loopback),
         streams(parts.loop),
-        bodies(parts.loop, parts.pool, streams),
+        bodies(parts.loop, parts.pool, streams,
+               {.ordinary = Bytes::MiB(64), .large = Bytes::MiB(192)}),
+        events(parts.loop, parts.pool, streams, parts.options.events),
         started(parts.clock.Now()) {}
 
   GatewayParts parts;
   Access access;
   LambdaModel model;
   TaskGroup streams;  // invocations whose answers are streamed
-  BodyRooms bodies;
+  BodyRooms bodies;   // of batches and searches
+  BodyRooms events;   // of calls, until their instance has them
   SteadyTime started;
   std::uint64_t searches = 0;  // that began, and that ended
 };

@@ -5,7 +5,10 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -25,17 +28,26 @@
 namespace samovar {
 
 // {"do": "fail"} fails as a function does, "throttle" is refused, "stream" answers in pieces,
-// "page" as a web page in pieces, "endless" streams until nobody reads; anything else comes back as
-// it is.
+// "hold" is answered once Release() is called, "page" as a web page in pieces, "endless" streams
+// until nobody reads; anything else comes back as it is.
 class EchoInvoker final : public Invoker {
  public:
   std::promise<void> reader_left;
+  std::promise<void> holding;
+  void Release() { release_(); }  // on the loop
 
   Task<Result<InvocationResult>> Invoke(Invocation invocation, ResponseSink* sink) override {
     std::string what = What(invocation.payload);
     if (what == "throttle") {
       co_return Fail(Code::kThrottled, "Rate Exceeded.", "TooManyRequestsException",
                      "ReservedFunctionConcurrentInvocationLimitExceeded");
+    }
+    if (what == "hold") {
+      asio::steady_timer forever(co_await asio::this_coro::executor,
+                                 asio::steady_timer::duration::max());
+      release_ = [&forever] { forever.cancel(); };
+      holding.set_value();
+      co_await forever.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>()));
     }
     InvocationResult result;
     result.log_tail = "START\nsome log\n";
@@ -79,6 +91,8 @@ class EchoInvoker final : public Invoker {
     }
     return "";
   }
+
+  std::function<void()> release_;
 };
 
 // A zip with one file.

@@ -73,6 +73,36 @@ TEST(Gateway, CreatesAndInvokes) {
   EXPECT_FALSE(reply.headers.Has("X-Amz-Log-Result"));
 }
 
+TEST(Gateway, RefusesLargeEventsWhileOthersHaveAllTheRoom) {
+  GatewayOptions options;
+  options.events = {
+      .ordinary = Bytes::KiB(200), .large = {1}, .patience = std::chrono::milliseconds(1)};
+  GatewayHarness harness(options);
+  ASSERT_EQ(harness.Create("echo").status, 201u);
+  const std::string filler(100'000, 'x');
+  auto first = std::async(std::launch::async, [&] {
+    return harness.Invoke(R"({"do":"hold","x":")" + filler + filler + R"("})");
+  });
+  harness.Invoker().holding.get_future().wait();
+  EXPECT_EQ(harness.Invoke(R"({"small": 1})").status, 200u);
+  const std::string large = "\"" + filler + "\"";
+  const auto refused = harness.Invoke(large);
+  EXPECT_EQ(refused.status, 429u);
+  EXPECT_THAT(refused.headers.Get("x-amzn-errortype"), StartsWith("TooManyRequestsException"));
+  EXPECT_THAT(refused.body, HasSubstr("too much is being uploaded; try again"));
+  const auto event = harness.Invoke(large, With({{"X-Amz-Invocation-Type", "Event"}}));
+  EXPECT_EQ(event.status, 429u) << event.body;
+  const auto inference = harness.Post("/v2/models/echo/infer", large);
+  EXPECT_EQ(inference.status, 503u);
+  EXPECT_THAT(inference.body, HasSubstr(R"("error":"too much is being uploaded)"));
+  harness.Run([&]() -> Task<void> {
+    harness.Invoker().Release();
+    co_return;
+  });
+  EXPECT_EQ(first.get().status, 200u);
+  EXPECT_EQ(harness.Invoke(large).status, 200u);
+}
+
 TEST(Gateway, AnswersInvokeAsAwsDoes) {
   GatewayHarness harness;
   ASSERT_EQ(harness.Create("echo").status, 201u);

@@ -84,6 +84,10 @@ Task<InferenceApi::Answer> InferenceApi::Route(HttpRequest& request, const Infer
     co_return Empty(id);
   }
   CO_TRY(auto signature, core_.access.CheckKeyed(request));
+  BodyRoom::Lease room;
+  if (const auto needs = BodyRooms::Needs(*request.body, core_.parts.options.max_inference)) {
+    CO_TRY(room, co_await core_.events.Take(*needs));
+  }
   CO_TRY(auto body, co_await request.body->ReadAll(core_.parts.options.max_inference));
   CO_TRY(FinishWithBody(signature, body));
   switch (route.action) {
@@ -101,7 +105,7 @@ Task<InferenceApi::Answer> InferenceApi::Route(HttpRequest& request, const Infer
       CO_TRY(co_await door_.Ready(route.model, route.version));
       co_return Empty(id);
     case Action::kInfer:
-      co_return co_await Infer(request, route, std::move(body), id);
+      co_return co_await Infer(request, route, std::move(body), std::move(room).Shared(), id);
     case Action::kRepositoryIndex:
       co_return co_await Index(std::move(body), id);
     case Action::kRepositoryLoad:
@@ -119,10 +123,13 @@ Task<InferenceApi::Answer> InferenceApi::Route(HttpRequest& request, const Infer
 }
 
 Task<InferenceApi::Answer> InferenceApi::Infer(HttpRequest& request, const InferenceRoute& route,
-                                               std::string body, const std::string& id) {
+                                               std::string body, std::shared_ptr<const void> room,
+                                               const std::string& id) {
   CO_TRY(auto type, InferenceBodyType(request.headers.All(), body.size()));
   InferBody asked{std::move(type), std::move(body)};
-  CO_TRY(auto answer, co_await door_.Infer(RequestFor(route, request, id), std::move(asked)));
+  ModelRequest caller = RequestFor(route, request, id);
+  caller.room = std::move(room);
+  CO_TRY(auto answer, co_await door_.Infer(std::move(caller), std::move(asked)));
   HttpResponse response;
   response.headers.Add(kRequestIdField, id);
   if (auto header = BinaryHeaderLength(answer.content_type)) {

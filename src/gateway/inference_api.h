@@ -22,7 +22,7 @@ class InferenceApi {
 
   Task<Answer> Route(HttpRequest& request, const InferenceRoute& route, const std::string& id);
   Task<Answer> Infer(HttpRequest& request, const InferenceRoute& route, std::string body,
-                     const std::string& id);
+                     std::shared_ptr<const void> room, const std::string& id);
   Task<Answer> Index(std::string body, const std::string& id);
 
   GatewayCore& core_;

@@ -116,7 +116,12 @@ Task<Result<HttpResponse>> InvokeApi::Answer(HttpRequest& request, const RouteMa
   CO_TRY(auto asked,
          ReadInvokeRequest(core_.model, route, request.RawQuery(), request.headers.All()));
   Invocation invocation;
+  BodyRoom::Lease room;
+  if (const auto needs = BodyRooms::Needs(*request.body, parts.options.max_event)) {
+    CO_TRY(room, co_await core_.events.Take(*needs));
+  }
   CO_TRY(invocation.payload, co_await ReadEvent(request, asked));
+  invocation.room = std::move(room).Shared();
   CO_TRY(FinishWithBody(signature, invocation.payload));
   CO_TRY(CheckInvokePayload(invocation.payload));
   if (invocation.payload.empty()) invocation.payload = "{}";  // as Lambda hands on no payload

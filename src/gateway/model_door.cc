@@ -117,6 +117,7 @@ Task<Result<InferBody>> ModelDoor::Infer(ModelRequest request, InferBody body) {
     CO_TRY(body, EncodeJsonRequest(message));
   }
   auto invocation = Prepare(request, std::move(resolved), std::move(body.body));
+  invocation.room = std::move(request.room);
   if (model) invocation.content_type = std::move(body.content_type);
   CO_TRY(auto result, co_await Ask(std::move(invocation)));
   co_return InferBody{model ? std::move(result.content_type) : "", std::move(result.payload)};

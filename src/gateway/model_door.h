@@ -43,6 +43,7 @@ struct ModelRequest {
   std::string request_id;
   std::string trace_id;  // as sent, or ""
   Deadline deadline;
+  std::shared_ptr<const void> room = {};  // as Invocation's
 };
 
 class ModelDoor {

@@ -98,10 +98,15 @@ Task<Result<HttpResponse>> SageMakerApi::Control(HttpRequest& request, const std
 Task<Result<HttpResponse>> SageMakerApi::Runtime(HttpRequest& request, EndpointCall call,
                                                  const std::string& id) {
   CO_TRY(auto signature, core_.access.Check(request));
+  BodyRoom::Lease room;
+  if (const auto needs = BodyRooms::Needs(*request.body, core_.parts.options.max_event)) {
+    CO_TRY(room, co_await core_.events.Take(*needs));
+  }
   CO_TRY(auto body, co_await request.body->ReadAll(core_.parts.options.max_event));
   CO_TRY(FinishWithBody(signature, body));
   bool json = IsJsonType(call.content_type);
   CO_TRY(auto prepared, co_await Prepare(request, std::move(call), std::move(body), id));
+  prepared.invocation.room = std::move(room).Shared();
   if (json && !IsModel(*prepared.invocation.version)) {
     if (auto valid = CheckInvokePayload(prepared.invocation.payload); !valid) {
       co_return ModelFailed({"", valid.error().message, 400}, *prepared.invocation.version, id);

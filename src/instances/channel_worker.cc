@@ -107,6 +107,7 @@ Task<WorkerReply> ChannelWorker::Invoke(Invocation& invocation, WallTime deadlin
   bool whole = invocation.payload.size() <= kCopied;
   frame.payload = whole ? invocation.payload : std::move(invocation.payload);
   auto written = co_await channel_.Write(std::move(frame));
+  invocation.room = nullptr;
   if (!written) {
     WorkerReply reply = Gone(written.error().message);
     if (whole && written.error().code != Code::kTooLarge) reply.ending = Ending::kNotBegun;

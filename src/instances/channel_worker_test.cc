@@ -81,6 +81,22 @@ TEST_F(ChannelWorkerTest, SendsTheEventWithAllThatBelongsToIt) {
   });
 }
 
+TEST_F(ChannelWorkerTest, GivesRoomBackOnceTheRuntimeHasTheEvent) {
+  call_.payload = std::string(200'000, 'x');
+  auto room = std::make_shared<int>();
+  call_.room = room;
+  Run([&]() -> Task<void> {
+    Invocation call = std::exchange(call_, {});
+    auto reply = Beside(worker_->Invoke(call, kDeadline, nullptr));
+    const auto event = co_await runtime_->Read();
+    CHECK(event.has_value());
+    EXPECT_TRUE(co_await Until([&] { return room.use_count() == 1; }));
+    EXPECT_FALSE(reply->has_value());
+    co_await Send({{FrameType::kResponse, "", "1"}});
+    CHECK(co_await Until([&] { return reply->has_value(); }));
+  });
+}
+
 TEST_F(ChannelWorkerTest, KeepsOutsideTextFromPartingAField) {
   call_.trace_id = std::string("Root=1\0evil", 11);
   call_.client_context = std::string(60'000, 'x');

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -20,11 +21,12 @@ struct Invocation {
   VersionPtr version;
   std::string invoked_arn;
   std::optional<int> reserved_concurrency;
-  int provisioned_concurrency = 0;  // of the function, all its configurations together
-  std::string payload;              // the event
-  std::string content_type;         // of the payload; "" is application/json
-  std::string accept;               // what the caller wants back; "" is the same kind as came
-  std::string client_context;       // JSON, decoded from base64
+  int provisioned_concurrency = 0;   // of the function, all its configurations together
+  std::string payload;               // the event
+  std::shared_ptr<const void> room;  // taken for the payload, until the runtime has it; or null
+  std::string content_type;          // of the payload; "" is application/json
+  std::string accept;                // what the caller wants back; "" is the same kind as came
+  std::string client_context;        // JSON, decoded from base64
   std::string cognito_identity;
   std::string trace_id;     // X-Amzn-Trace-Id form
   Deadline queue_deadline;  // how long it may wait for an instance

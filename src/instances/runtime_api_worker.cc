@@ -159,6 +159,7 @@ HttpResponse RuntimeApiWorker::EventResponse() {
   add(runtime_header::kClientContext, call.client_context);
   add(runtime_header::kCognitoIdentity, call.cognito_identity);
   response.body = std::move(call.payload);
+  call.room = nullptr;
   return response;
 }
 

@@ -112,8 +112,11 @@ TEST_F(RuntimeApiWorkerTest, HoldsNextUntilThereIsAnEventAndTakesItsAnswer) {
     auto next = Beside(client.Get("invocation/next"));
     EXPECT_EQ((co_await Done(init)).ending, Ending::kAnswered);
     EXPECT_FALSE(next->has_value());
+    const auto room = std::make_shared<int>();  // taken for the event, until the runtime has it
+    call_.room = room;
     auto reply = Offer();
     CHECK(co_await Until([&] { return next->has_value(); }));
+    EXPECT_EQ(room.use_count(), 1);
     std::string event = **next;
     EXPECT_THAT(event, HasSubstr("HTTP/1.1 200 "));
     EXPECT_THAT(event, HasSubstr("Lambda-Runtime-Aws-Request-Id: id-1\r\n"));

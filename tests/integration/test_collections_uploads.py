@@ -14,7 +14,10 @@ MIB = 1024  # of the KiB that /proc tells
 def private_memory(server):
     """KiB that the largest of the server's processes has for itself."""
     def of(pid):
-        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        except OSError:  # it has ended meanwhile
+            return 0
         return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
     return max(of(pid) for pid in [server.process.pid, *descendants(server.process.pid)])
 

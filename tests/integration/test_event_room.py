@@ -1,0 +1,30 @@
+"""Large events that many clients send at once, to a function that is busy: what the server has in memory for them."""
+
+import concurrent.futures
+import json
+
+from harness import unique
+from test_collections_uploads import MIB, private_memory
+
+SLOW = """
+import time
+def handler(event, context):
+    time.sleep(0.5)
+    return len(event["text"])
+"""
+
+
+def test_the_memory_of_events_that_wait_is_bounded(fresh):
+    server = fresh("limits.memory_budget=256MB")
+    name = unique("slow")
+    server.create(SLOW, name=name)
+    assert server.invoke(name, {"text": ""}).payload == 0
+    before, peak = private_memory(server), 0
+    body = json.dumps({"text": "x" * 5_900_000}).encode()
+    with concurrent.futures.ThreadPoolExecutor(80) as clients:
+        sent = [clients.submit(server.raw, "POST", f"/2015-03-31/functions/{name}/invocations", body) for _ in range(80)]
+        while not all(one.done() for one in sent):
+            peak = max(peak, private_memory(server))
+            concurrent.futures.wait(sent, 0.02, concurrent.futures.FIRST_COMPLETED)
+    assert [one.result().data for one in sent] == [b"5900000"] * 80
+    assert peak - before < 300 * MIB, f"{(peak - before) // MIB} MiB"
