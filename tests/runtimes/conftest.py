@@ -12,6 +12,7 @@ import time
 import pytest
 
 from channel import ROOT, Process
+from once import once
 from spawner import Template
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -54,13 +55,9 @@ def node():
 def awslambdaric():
     """A folder with AWS's client. Its C module fits one Python only, and none is needed here."""
     wanted = (HERE / "requirements.txt").read_bytes() + sys.version.encode()
-    folder = BUILD / f"awslambdaric-{hashlib.sha256(wanted).hexdigest()[:12]}"
-    if not folder.exists():
-        part = folder.with_suffix(f".{os.getpid()}")
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", part,
-                        "-r", HERE / "requirements.txt"], check=True)
-        part.rename(folder)
-    return folder
+    return once(BUILD / f"awslambdaric-{hashlib.sha256(wanted).hexdigest()[:12]}", lambda part: subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", part, "-r", HERE / "requirements.txt"],
+        check=True))
 
 
 @pytest.fixture
@@ -144,10 +141,7 @@ def template(place):
 def libraries():
     """A folder with numpy and others, for the Python that runs the tests."""
     wanted = HERE / "template-requirements.txt"
-    folder = BUILD / f"libraries-{hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]}"
-    if not folder.exists():
-        part = folder.with_suffix(f".{os.getpid()}")
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:",
-                        "--target", part, "-r", wanted], check=True)
-        part.rename(folder)
-    return folder
+    version = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return once(BUILD / f"libraries-{version}", lambda part: subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:", "--target", part, "-r", wanted],
+        check=True))
