@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import threading
 
 import pytest
 
@@ -35,3 +36,24 @@ def test_the_client_works_unmodified(server, lam, name, client):
     assert ERRORS[client] in (None, failed.payload["errorType"]), failed.payload
     text = "ü😀" * 100_000
     assert server.invoke(name, text).payload["event"] == text
+
+
+def test_one_client_is_not_kept_waiting_while_another_is_built(tmp_path, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(out):
+        begun.set()
+        assert go_on.wait(240)
+        return {}
+
+    monkeypatch.setattr(build, "cpp", slow)
+    monkeypatch.setattr(build, "python", lambda out: {})
+    cpp, python = (threading.Thread(target=build.build, args=(tmp_path, name), daemon=True) for name in ("cpp", "python"))
+    cpp.start()
+    assert begun.wait(60)
+    python.start()
+    python.join(60)
+    waits = python.is_alive()
+    go_on.set()
+    cpp.join(60)
+    assert not waits and (tmp_path / "cpp.zip").exists()

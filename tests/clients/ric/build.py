@@ -128,12 +128,16 @@ def sources(name):
     return digest.hexdigest()
 
 
+# Those that are made of the same parts: while one of them is built, which may take minutes, the others wait.
+SHARED = {"node": "node", "cpp": "node"}
+
+
 def build(out, name):
-    """The zip of NAME, built if need be; another process that builds in OUT is waited for."""
+    """The zip of NAME, built if need be; another process that builds it, or what it is made of, is waited for."""
     out = pathlib.Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     target, stamp = out / f"{name}.zip", out / f"{name}.stamp"
-    with open(out / "lock", "w") as lock:
+    with open(out / f"{SHARED.get(name, name)}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists() or not stamp.exists() or stamp.read_text() != sources(name):
             pack(target, {"python": python, "node": node, "cpp": cpp, "rust": rust}[name](out))
