@@ -64,16 +64,4 @@ class CodeQuery {
   float square_ = 0;
 };
 
-// Rows that a walk compares with one query.
-struct NearCodes {
-  const CodeQuery* query;
-  RowCodes rows;
-
-  float One(std::uint32_t row) const {
-    float rank = 0;
-    query->Rank(rows, &row, 1, &rank);
-    return rank;
-  }
-};
-
 }  // namespace samovar

@@ -165,6 +165,34 @@ TEST_F(CollectionGraphTest, BetweenClustersOfASmallCollectionWithoutAGraphNothin
   }
 }
 
+// Codes of one byte would not tell them apart: walks compare the rows.
+TEST_F(CollectionGraphTest, RowsOfVeryTightClustersAreFoundWithoutComparingAll) {
+  std::normal_distribution<float> normal;
+  Batch batch(kSchema);
+  for (int i = 0; i < 4000; ++i) {
+    std::mt19937 cluster(i % 4);
+    std::vector<float> vector(8);
+    for (float& value : vector) value = normal(cluster);
+    normal.reset();
+    for (float& value : vector) value += 0.01F * normal(random_);
+    ASSERT_TRUE(batch.Put(std::to_string(i), vector));
+  }
+  auto films = Opened();
+  ASSERT_TRUE(CommitOne(*films, batch));
+  ASSERT_TRUE(films->Flush());
+  MakeGraphs(*films);
+  const Snapshot snapshot = films->Latest();
+  const Segment& sealed = *snapshot.Parts().segments.front();
+  ASSERT_NE(sealed.NearGraph(), nullptr);
+  EXPECT_EQ(sealed.NearGraph()->Codes(), nullptr);
+  EXPECT_GE(MeasureRecall(snapshot, 100, 10).value().found, 0.95);
+  EXPECT_GE(MeasureRecall(snapshot, 100, 10, {.candidates = 64}).value().found, 0.95);
+  // As long as 3,000 rows are said to take.
+  const auto within = std::chrono::microseconds(72);
+  EXPECT_TRUE(snapshot.SearchWithin(within, snapshot.Vector({0, 7}), 10, {}).value());
+  EXPECT_FALSE(snapshot.SearchWithin(within, snapshot.Vector({0, 7}), 10, {.exact = true}).value());
+}
+
 TEST_F(CollectionGraphTest, AFilterThatLeavesFewRowsFindsThemAll) {
   auto films = Opened();
   ASSERT_TRUE(CommitOne(*films, RandomRows(2000, 1'000'000)));

@@ -15,8 +15,12 @@ std::string GraphPath(const std::string& folder, std::uint64_t number) {
 
 namespace {
 
-// Whether there are codes of every row, where the header says.
+// Whether there are codes of every row, where the header says, or none.
 bool CodesFit(const GraphHeader& h, const layout::SegmentHeader& segment) {
+  if (h.code_bytes == 0) {
+    return h.codes_at == 0 && h.facts_at == layout::kPage && h.links_at >= layout::kPage &&
+           h.links_at % layout::kPage == 0;
+  }
   const bool own = segment.storage == static_cast<std::uint8_t>(Storage::kI8);
   const std::uint64_t bytes = own ? segment.row_bytes : CodeBytes({.dimension = segment.dimension});
   if (h.code_bytes != bytes || h.codes_at != (own ? 0 : layout::kPage)) return false;

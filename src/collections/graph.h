@@ -6,7 +6,8 @@
 //          every process reads in place. A walk keeps the `width` best rows that it met and goes
 //          on from the best of them that it has not looked around; rows that may not be answered
 //          (dead, filtered out) are walked over but not kept. It compares codes of the rows
-//          (codes.h), so its ranks are nearly theirs.
+//          (codes.h), so its ranks are nearly theirs; where these do not tell rows apart (of
+//          clusters that are very tight), the rows.
 // Errors   Open, Verify: kInternal for a file that is not in its format, kNotFound for none.
 // Threads  Immutable.
 // Source   Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using
@@ -36,7 +37,8 @@ class Graph {
   const layout::GraphHeader& Header() const { return *header_; }
   std::uint64_t Rows() const { return header_->rows; }
   const layout::GraphAdvice& Advice() const { return header_->advice; }
-  const RowCodes& Codes() const { return codes_; }
+  // nullptr: they do not tell these rows apart, and there are none.
+  const RowCodes* Codes() const { return codes_.bytes > 0 ? &codes_ : nullptr; }
   const std::uint32_t* Links(std::uint64_t row) const { return links_ + row * layout::kLinks; }
   int File() const { return file_.File(); }
   std::size_t Bytes() const { return file_.Size(); }
@@ -44,7 +46,7 @@ class Graph {
   // Leaves the best in `scratch.best`, in no order; `guide` as for Walk. Ends early past `limit`
   // rows looked at: false.
   template <class Guide>
-  bool Search(const NearCodes& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
+  bool Search(const ComparedRows& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
               Guide&& guide) const {
     std::uint32_t node = 0;
     for (std::uint32_t level = header_->levels; level > 0; --level) {
@@ -62,8 +64,8 @@ class Graph {
   }
   // A wider walk, or one with another guide, from where a Search ended that left the scratch.
   template <class Guide>
-  bool SearchOn(const NearCodes& near, std::size_t width, std::size_t limit, WalkScratch& scratch,
-                Guide&& guide) const {
+  bool SearchOn(const ComparedRows& near, std::size_t width, std::size_t limit,
+                WalkScratch& scratch, Guide&& guide) const {
     scratch.Widen(width, guide);
     return Walk(Lowest{this}, near, width, limit, scratch, guide);
   }

@@ -23,11 +23,18 @@ constexpr std::size_t kWeighed = 100;    // of what it met, so many are weighed 
 constexpr std::uint32_t kScattered = 4;  // one of so many rows is inserted in no order
 constexpr std::size_t kPart = 64;        // nodes that a thread takes at once
 
+// A row that others are compared with.
+struct BuildQuery {
+  explicit BuildQuery(const Schema& schema) : code(schema), vector(schema) {}
+  CodeQuery code;
+  QueryVector vector;  // where there are no codes
+};
+
 // What one thread works with.
 struct Hand {
   explicit Hand(const Schema& schema) : row(schema), other(schema) {}
-  CodeQuery row;
-  CodeQuery other;
+  BuildQuery row;
+  BuildQuery other;
   WalkScratch scratch;
   std::vector<RankedNode> found;
   std::vector<RankedNode> chosen;
@@ -61,6 +68,13 @@ class Builder {
 
   void Build(const GraphSeed& seed) {
     Each(rows_, [this](Hand&, std::size_t row) { codes_.Encode(row); });
+    const auto stopped = [this, turn = Turn()]() mutable {
+      turn.Check();
+      return options_.stopped();
+    };
+    GraphTrial trial(segment_, schema_, rows_);
+    trial.Ask(stopped);
+    if (!trial.CodesTell(codes_.Rows(), stopped)) codes_.Drop();
     if (seed.graph) Inherit(seed);
     // The roads first, from the topmost; in no order, and so in that of a hash.
     auto key = [](std::uint32_t row) {
@@ -81,15 +95,9 @@ class Builder {
       if (options_.stopped()) return;
       Connect(hand, *level);
     }
-    advice_ = FindAdvice(
-        segment_, schema_, rows_,
-        [this](const CodeQuery& query, std::size_t width, WalkScratch& scratch) {
-          Find(Near(query), width, scratch);
-        },
-        [this, turn = Turn()]() mutable {
-          turn.Check();
-          return options_.stopped();
-        });
+    advice_ = trial.Judge([this](const CodeQuery& code, const QueryVector& query, std::size_t width,
+                                 WalkScratch& scratch) { Find(Near(code, query), width, scratch); },
+                          stopped);
   }
   const layout::GraphAdvice& Advice() const { return advice_; }
 
@@ -99,8 +107,18 @@ class Builder {
   }
 
  private:
-  NearCodes Near(const CodeQuery& query) const { return {&query, codes_.Rows()}; }
-  void Become(CodeQuery& query, std::uint32_t row) const { query.Become(codes_.Rows(), row); }
+  ComparedRows Near(const CodeQuery& code, const QueryVector& query) const {
+    if (!codes_.Dropped()) return {code, codes_.Rows()};
+    return {query, segment_.Vectors(), segment_.Facts()};
+  }
+  ComparedRows Near(const BuildQuery& query) const { return Near(query.code, query.vector); }
+  void Become(BuildQuery& query, std::uint32_t row) const {
+    if (codes_.Dropped()) {
+      query.vector.Become(segment_.Vector(row).data(), segment_.Facts()[row]);
+    } else {
+      query.code.Become(codes_.Rows(), row);
+    }
+  }
 
   // `work` for each number below `count`, by all threads.
   template <class Work>
@@ -141,7 +159,7 @@ class Builder {
       if (hand.chosen.size() == most) return;
       const std::size_t left = candidates.size() - i - 1;
       Become(hand.other, hand.rows[i]);
-      hand.other.Rank(codes_.Rows(), hand.rows.data() + i + 1, left, hand.ranks.data());
+      Near(hand.other).Rank(hand.rows.data() + i + 1, left, hand.ranks.data());
       for (std::size_t j = 0; j < left; ++j) {
         hand.nearest[i + 1 + j] = std::max(hand.nearest[i + 1 + j], hand.ranks[j]);
       }
@@ -173,13 +191,14 @@ class Builder {
     hand.rows.clear();
     for (const RankedNode& each : nodes) hand.rows.push_back(level.RowOf(each.node));
     hand.ranks.resize(nodes.size());
-    for (const std::uint32_t row : hand.rows) codes_.Rows().Ahead(row);
-    hand.row.Rank(codes_.Rows(), hand.rows.data(), nodes.size(), hand.ranks.data());
+    const ComparedRows near = Near(hand.row);
+    for (const std::uint32_t row : hand.rows) near.Ahead(row);
+    near.Rank(hand.rows.data(), nodes.size(), hand.ranks.data());
     for (std::size_t i = 0; i < nodes.size(); ++i) nodes[i].rank = hand.ranks[i];
   }
 
   std::vector<std::uint32_t> Order() const;
-  void Find(const NearCodes& near, std::size_t width, WalkScratch& scratch) const;
+  void Find(const ComparedRows& near, std::size_t width, WalkScratch& scratch) const;
   void Insert(Hand& hand, std::uint32_t row);
   void Connect(Hand& hand, GraphLevel& level);
   void Inherit(const GraphSeed& seed);
@@ -213,7 +232,7 @@ std::vector<std::uint32_t> Builder::Order() const {
 }
 
 // As Graph::Search.
-void Builder::Find(const NearCodes& near, std::size_t width, WalkScratch& scratch) const {
+void Builder::Find(const ComparedRows& near, std::size_t width, WalkScratch& scratch) const {
   const KeepThose all{[](std::uint32_t) { return true; }};
   std::uint32_t at = 0;
   for (std::size_t l = levels_.size(); l-- > 0;) {

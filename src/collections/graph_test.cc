@@ -87,7 +87,7 @@ class Rows {
     CodeQuery code(schema_);
     code.Become(values);
     const Graph& graph = *segment_->NearGraph();
-    return graph.Search({&code, graph.Codes()}, width, ~std::size_t{0}, scratch, guide);
+    return graph.Search({code, *graph.Codes()}, width, ~std::size_t{0}, scratch, guide);
   }
 
   // How many rows there is a way to from the first of level 0.
@@ -148,6 +148,7 @@ TEST(Graph, AWalkFindsNearlyAllOfTheNearestInEachMetricAndStorage) {
       rows.Build();
       EXPECT_GE(rows.Recall(random, 80, kAll), 0.95)
           << MetricName(metric) << " " << StorageName(storage);
+      EXPECT_NE(rows.Its().NearGraph()->Codes(), nullptr);
     }
   }
 }
@@ -178,7 +179,7 @@ TEST(Graph, AWalkThatIsWidenedFindsWhatAWideOneFinds) {
     WalkScratch scratch;
     ASSERT_TRUE(rows.Walk(point, 10, scratch, odd));
     const std::size_t before = scratch.visited.Count();
-    ASSERT_TRUE(graph.SearchOn({&code, graph.Codes()}, 100, ~std::size_t{0}, scratch, odd));
+    ASSERT_TRUE(graph.SearchOn({code, *graph.Codes()}, 100, ~std::size_t{0}, scratch, odd));
     ASSERT_EQ(scratch.best.size(), 100U);
     met += scratch.visited.Count() > before ? 1 : 0;
     std::vector<std::uint32_t> nodes;

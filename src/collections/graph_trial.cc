@@ -1,12 +1,7 @@
 #include "collections/graph_trial.h"
 
-#include <algorithm>
-#include <array>
 #include <limits>
-#include <random>
-
-#include "collections/graph_advice.h"
-#include "collections/panels.h"
+#include <numeric>
 
 namespace samovar {
 namespace {
@@ -19,46 +14,14 @@ constexpr std::size_t kMoved = 64;     // queries near a row
 constexpr std::size_t kBetween = 96;   // queries between several
 constexpr std::size_t kTogether = 16;  // queries of which kWanted must hold
 
-struct Asked {
-  QueryVector query;
-  CodeQuery code;
-  bool between;
-  float nearness = 0;
-  float last = 0;  // rank of the last of the nearest
-  std::array<std::size_t, kWidths.size()> found{};
-};
+// Codes are of use where what is wanted of the nearest is among twice as many by codes.
+constexpr std::size_t kFirstByCode = 2 * kAdvisedHits;
+constexpr std::size_t kSparse = 5;    // one query of so many tells that
+constexpr std::size_t kBlock = 1024;  // rows
 
-class Trial {
- public:
-  Trial(const Segment& segment, const Schema& schema, std::uint64_t rows)
-      : segment_(segment),
-        schema_(schema),
-        rows_(rows),
-        nearest_(std::min(kAdvisedHits, rows)),
-        values_(schema.dimension) {}
+}  // namespace
 
-  void Ask();
-  void SearchAll(const std::function<bool()>& stopped);
-  GraphAdvice Judge(const SampleWalk& walk, const std::function<bool()>& stopped);
-
- private:
-  void AddRow(std::vector<float>& sum, float part);
-  std::vector<float> Ranks(const Asked& asked, const std::vector<std::uint32_t>& rows) const;
-  void WalkAll(std::size_t step, const SampleWalk& walk);
-  float Border(std::size_t step) const;
-  float Found(const GraphAdvice& advice) const;
-
-  const Segment& segment_;
-  const Schema& schema_;
-  const std::uint64_t rows_;
-  const std::size_t nearest_;
-  std::mt19937 random_{1};
-  std::vector<Asked> asked_;
-  FloatRows values_;  // of the queries
-  WalkScratch scratch_;
-};
-
-void Trial::AddRow(std::vector<float>& sum, float part) {
+void GraphTrial::AddRow(std::vector<float>& sum, float part) {
   const std::uint64_t row = random_() % rows_;
   const layout::Facts& facts = segment_.Facts()[row];
   const auto values = DecodeVector(schema_, segment_.Vector(row).data(), facts.scale);
@@ -66,7 +29,7 @@ void Trial::AddRow(std::vector<float>& sum, float part) {
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part * values[i];
 }
 
-void Trial::Ask() {
+void GraphTrial::MakeQueries() {
   std::uniform_real_distribution<float> moved(0, 0.3F);
   for (std::size_t i = 0; i < kMoved + kBetween; ++i) {
     std::vector<float> values(schema_.dimension);
@@ -88,20 +51,49 @@ void Trial::Ask() {
   }
 }
 
-void Trial::SearchAll(const std::function<bool()>& stopped) {
+void GraphTrial::Ask(const std::function<bool()>& stopped) {
+  MakeQueries();
   auto row = [&](std::uint64_t i) -> StoredVector {
     return {segment_.Vector(i).data(), segment_.Facts()[i]};
   };
   const auto nearest = FindNearRows(schema_, values_, rows_, row, nearest_, stopped);
   for (std::size_t i = 0; i < asked_.size(); ++i) {
     // To the last bit as those of walks are ranked.
-    std::vector<std::uint32_t> rows;
+    std::vector<std::uint32_t>& rows = asked_[i].rows;
     for (const NearRow& near : nearest[i]) rows.push_back(near.row);
     if (!rows.empty()) asked_[i].last = std::ranges::min(Ranks(asked_[i], rows));
   }
 }
 
-std::vector<float> Trial::Ranks(const Asked& asked, const std::vector<std::uint32_t>& rows) const {
+// How many of the nearest are among the first by their codes.
+std::size_t GraphTrial::AmongFirst(const Asked& asked, const std::vector<float>& by_code) const {
+  std::vector<float> ranks = by_code;
+  const auto last = ranks.begin() + static_cast<std::ptrdiff_t>(kFirstByCode - 1);
+  std::ranges::nth_element(ranks, last, std::greater());
+  return static_cast<std::size_t>(
+      std::ranges::count_if(asked.rows, [&](std::uint32_t row) { return by_code[row] >= *last; }));
+}
+
+bool GraphTrial::CodesTell(const RowCodes& codes, const std::function<bool()>& stopped) const {
+  if (rows_ <= kFirstByCode) return true;
+  std::vector<std::uint32_t> all(rows_);
+  std::iota(all.begin(), all.end(), 0U);
+  std::vector<float> by_code(rows_);
+  std::size_t found = 0;
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < asked_.size() && !stopped(); i += kSparse) {
+    for (std::size_t from = 0; from < rows_ && !stopped(); from += kBlock) {
+      const std::size_t count = std::min<std::size_t>(kBlock, rows_ - from);
+      asked_[i].code.Rank(codes, all.data() + from, count, by_code.data() + from);
+    }
+    found += AmongFirst(asked_[i], by_code);
+    wanted += asked_[i].rows.size();
+  }
+  return static_cast<double>(found) >= kWanted * static_cast<double>(wanted);
+}
+
+std::vector<float> GraphTrial::Ranks(const Asked& asked,
+                                     const std::vector<std::uint32_t>& rows) const {
   std::vector<float> ranks(rows.size());
   asked.query.RankRows(segment_.Vectors(), rows.data(), rows.size(), segment_.Facts(),
                        ranks.data());
@@ -109,13 +101,13 @@ std::vector<float> Trial::Ranks(const Asked& asked, const std::vector<std::uint3
 }
 
 // Who has found all with fewer is not asked again.
-void Trial::WalkAll(std::size_t step, const SampleWalk& walk) {
+void GraphTrial::WalkAll(std::size_t step, const SampleWalk& walk) {
   for (Asked& asked : asked_) {
     if (step > 0 && asked.found[step - 1] == nearest_) {
       asked.found[step] = nearest_;
       continue;
     }
-    walk(asked.code, kWidths[step], scratch_);
+    walk(asked.code, asked.query, kWidths[step], scratch_);
     std::vector<std::uint32_t> rows;
     for (const RankedNode& each : scratch_.best) rows.push_back(each.node);
     const auto found =
@@ -126,7 +118,7 @@ void Trial::WalkAll(std::size_t step, const SampleWalk& walk) {
 }
 
 // REQUIRES: the nearest first.
-float Trial::Border(std::size_t step) const {
+float GraphTrial::Border(std::size_t step) const {
   const std::size_t together = std::min(kTogether, asked_.size());
   std::size_t found = 0;
   for (std::size_t i = 0; i < asked_.size(); ++i) {
@@ -141,7 +133,7 @@ float Trial::Border(std::size_t step) const {
 }
 
 // Of the kind of which less is.
-float Trial::Found(const GraphAdvice& advice) const {
+float GraphTrial::Found(const GraphAdvice& advice) const {
   std::array<std::size_t, 2> found{};
   std::array<std::size_t, 2> wanted{};
   for (const Asked& asked : asked_) {
@@ -159,7 +151,7 @@ float Trial::Found(const GraphAdvice& advice) const {
   return least;
 }
 
-GraphAdvice Trial::Judge(const SampleWalk& walk, const std::function<bool()>& stopped) {
+GraphAdvice GraphTrial::Judge(const SampleWalk& walk, const std::function<bool()>& stopped) {
   GraphAdvice advice{};
   for (std::size_t step = 0; step < kWidths.size() && !stopped(); ++step) {
     WalkAll(step, walk);
@@ -175,16 +167,6 @@ GraphAdvice Trial::Judge(const SampleWalk& walk, const std::function<bool()>& st
   advice.found = Found(advice);
   advice.hash = AdviceHash(advice);
   return advice;
-}
-
-}  // namespace
-
-GraphAdvice FindAdvice(const Segment& segment, const Schema& schema, std::uint64_t rows,
-                       const SampleWalk& walk, const std::function<bool()>& stopped) {
-  Trial trial(segment, schema, rows);
-  trial.Ask();
-  trial.SearchAll(stopped);
-  return trial.Judge(walk, stopped);
 }
 
 }  // namespace samovar

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "collections/codes.h"
+#include "collections/compared_rows.h"
 #include "collections/layout.h"
 
 namespace samovar {
@@ -160,7 +160,7 @@ KeepThose(Its) -> KeepThose<Its>;
 // The guide says of a node whether it is one of the `width` best (Keep), and of a rank whether to
 // go on for it although so many are better (Wants).
 template <class Level, class Guide>
-bool Walk(const Level& level, const NearCodes& near, std::size_t width, std::size_t limit,
+bool Walk(const Level& level, const ComparedRows& near, std::size_t width, std::size_t limit,
           WalkScratch& scratch, Guide&& guide) {
   auto& visited = scratch.visited;
   auto& candidates = scratch.candidates;
@@ -183,9 +183,9 @@ bool Walk(const Level& level, const NearCodes& near, std::size_t width, std::siz
       if (!visited.Add(nodes[i])) continue;
       nodes[fresh] = nodes[i];
       rows[fresh] = level.RowOf(nodes[i]);
-      near.rows.Ahead(rows[fresh++]);  // all at once: memory answers many as soon as one
+      near.Ahead(rows[fresh++]);  // all at once: memory answers many as soon as one
     }
-    near.query->Rank(near.rows, rows, fresh, ranks);
+    near.Rank(rows, fresh, ranks);
     for (std::size_t i = 0; i < fresh; ++i) {
       if (!scratch.Offer({ranks[i], nodes[i]}, width, guide)) continue;
       if (candidates.front().node == nodes[i]) level.Ahead(nodes[i]);

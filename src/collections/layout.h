@@ -179,7 +179,7 @@ struct GraphHeader {
   std::uint64_t segment;
   std::uint64_t rows;
   std::uint64_t codes_at;    // code_bytes for each row; 0: the segment's rows are their codes (i8)
-  std::uint64_t code_bytes;  // from one code to the next
+  std::uint64_t code_bytes;  // from one code to the next; 0: there are no codes and no facts
   std::uint64_t facts_at;    // CodeFacts for each row; behind the codes
   std::uint64_t codes_hash;  // of all from kPage to facts_at
   std::uint64_t facts_hash;  // from there to links_at

@@ -26,4 +26,10 @@ void BuiltCodes::Encode(std::uint64_t row) {
   facts_[row] = EncodeRow(schema_, values, made_.get() + row * bytes_);
 }
 
+void BuiltCodes::Drop() {
+  made_.reset();
+  facts_ = {};
+  bytes_ = 0;
+}
+
 }  // namespace samovar

@@ -19,10 +19,13 @@ class BuiltCodes {
   BuiltCodes(const Segment& segment, const Schema& schema, std::uint64_t rows);
 
   void Encode(std::uint64_t row);
+  // There are none from now on.
+  void Drop();
   RowCodes Rows() const {
     return {made_ ? made_.get() : segment_.Vectors(), facts_.data(), bytes_};
   }
   std::string_view Made() const { return {made_.get(), made_ ? facts_.size() * bytes_ : 0}; }
+  bool Dropped() const { return bytes_ == 0; }
   const std::vector<layout::CodeFacts>& Facts() const { return facts_; }
 
  private:

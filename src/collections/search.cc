@@ -180,7 +180,9 @@ class Search {
     const Graph& graph = *segment.NearGraph();
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
     if (!Affords(width_ * kMetACandidate)) return true;
-    const NearCodes near{&Code(), graph.Codes()};
+    const RowCodes* codes = graph.Codes();
+    const auto near = codes ? ComparedRows(Code(), *codes)
+                            : ComparedRows(query_, segment.Vectors(), segment.Facts());
     auto limit = [&](std::size_t width) {
       return std::max<std::size_t>(graph.Rows() / 4, width * kWalkACandidate);
     };
