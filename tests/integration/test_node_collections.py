@@ -44,6 +44,13 @@ const doings = {
   async late(films) { return (await films.snapshot({ minGeneration: 1e9, wait: 20 })).generation; },
   async nan(films) { return films.put('nan', new Array(8).fill(1), { x: [NaN] }); },
   async big(films) { return films.update('r0', { x: 1n }); },
+  async odd(films, { of }) {
+    const circle = {};
+    circle.own = circle;
+    const attributes = { map: { tags: new Map([[1, 2]]) }, whole: new Map(), set: { tags: [1, new Set([1])] }, circle,
+      typed: { tags: new Float32Array(2) }, promise: { tags: films.get('r0') }, call: { tags: () => 1 } };
+    return films.update('r0', attributes[of]);
+  },
   async nanFilter(films, { vector }) { return films.search(vector, { filter: { eq: { x: NaN } } }); },
   async forever(films) { return films.snapshot({ minGeneration: 1e9, wait: 'x' }); },
   async rowBefore(films) { return (await films.snapshot()).matrix().row(-1); },
@@ -160,6 +167,13 @@ def test_a_snapshot_stays_and_reads_of_it_agree(films):
     ("nanFilter", {"vector": [1] * DIMENSION}, "Invalid", "filter: x: NaN is not JSON"),
     ("nan", {}, "Invalid", "changes[0]: attributes: 0: NaN is not JSON"),
     ("big", {}, "Invalid", "changes[0]: attributes: x: a BigInt is not JSON"),
+    ("odd", {"of": "map"}, "Invalid", "changes[0]: attributes: tags: a Map is not JSON"),
+    ("odd", {"of": "whole"}, "Invalid", "changes[0]: attributes: a Map is not JSON"),
+    ("odd", {"of": "set"}, "Invalid", "changes[0]: attributes: 1: a Set is not JSON"),
+    ("odd", {"of": "typed"}, "Invalid", "changes[0]: attributes: tags: a Float32Array is not JSON"),
+    ("odd", {"of": "promise"}, "Invalid", "changes[0]: attributes: tags: a Promise is not JSON"),
+    ("odd", {"of": "call"}, "Invalid", "changes[0]: attributes: tags: a function is not JSON"),
+    ("odd", {"of": "circle"}, "Invalid", "changes[0]: attributes: Converting circular structure to JSON"),
     ("forever", {}, "Invalid", "wait: expected a number from 0"),
     ("rowBefore", {}, "Invalid", "row: expected a number from 0 to "),
     ("noBatch", {}, "Invalid", "changes: expected an array"),

@@ -46,11 +46,28 @@ exports.plain = function plain(value) {
   return value;
 };
 
-// As JSON, which has no NaN and no BigInt.
+const PLAIN = ['Object', 'Array', 'String', 'Number', 'Boolean'];
+
+// What JSON has no form for, and JSON.stringify leaves out or makes {} of; undefined where it has one.
+function unfit(value) {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : String(value);
+  if (typeof value === 'bigint') return 'a BigInt';
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+  if (typeof value !== 'object' || value === null) return undefined;
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  return PLAIN.includes(kind) ? undefined : `a ${kind}`;
+}
+
+// As JSON.
 exports.json = function json(value, what) {
-  return JSON.stringify(value, (key, inner) => {
-    if (typeof inner === 'number' && !Number.isFinite(inner)) throw wrong(`${what}: ${key}: ${inner} is not JSON`);
-    if (typeof inner === 'bigint') throw wrong(`${what}: ${key}: a BigInt is not JSON`);
-    return inner;
-  });
+  try {
+    return JSON.stringify(value, (key, inner) => {
+      const found = unfit(inner);
+      if (found) throw wrong(`${what}: ${key}${key === '' ? '' : ': '}${found} is not JSON`);
+      return inner;
+    });
+  } catch (error) {
+    if (error instanceof CollectionError) throw error;
+    throw wrong(`${what}: ${error.message.split('\n')[0]}`); // it holds itself, or its toJSON threw
+  }
 };
