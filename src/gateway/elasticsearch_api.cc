@@ -47,6 +47,19 @@ es::Similarity SimilarityOf(Metric metric) {
   return metric == Metric::kL2 ? es::Similarity::kL2Norm : es::Similarity::kMaxInnerProduct;
 }
 
+// Of no index.
+json::object NoHits(std::string_view what) {
+  json::object shards{{"total", 0}, {"successful", 0}, {"skipped", 0}, {"failed", 0}};
+  if (what == "_count") return {{"count", 0}, {"_shards", std::move(shards)}};
+  return {{"took", 0},
+          {"timed_out", false},
+          {"_shards", std::move(shards)},
+          {"hits",
+           {{"total", {{"value", 0}, {"relation", "eq"}}},
+            {"max_score", nullptr},
+            {"hits", json::array()}}}};
+}
+
 HttpResponse InItsForm(unsigned status, const json::object& body, const std::string& id) {
   HttpResponse response = JsonReply(status, body, id);
   response.headers.Set("X-elastic-product", "Elasticsearch");  // its clients refuse others
@@ -79,6 +92,8 @@ Result<ElasticsearchApi::Asked> ElasticsearchApi::Read(const HttpRequest& reques
   }
   TRY(es::CheckParameters(es::OperationOf(asked.method, asked.path), request.Path(),
                           request.RawQuery()));
+  const auto may_lack = request.Query("ignore_unavailable").value_or("false");
+  asked.may_lack = may_lack == "true" || may_lack.empty();
   if (const auto type = request.Query("op_type")) asked.create = *type == "create";
   const auto said = request.Query("_source");
   const auto includes = request.Query("_source_includes");
@@ -132,8 +147,10 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::RouteIndex(Asked& asked) {
   const std::string& method = asked.method;
   const std::string what = asked.path.size() > 1 ? asked.path[1] : "";
   if (what.empty() && method == "PUT") co_return co_await MakeIndex(asked);
-  if (what.empty() && method == "DELETE") co_return co_await DropIndex(name);
+  if (what.empty() && method == "DELETE") co_return co_await DropIndex(asked);
   if (what == "_bulk") co_return co_await Bulk(asked, name);
+  const bool counts = what == "_search" || what == "_count";
+  if (asked.may_lack && counts && !collections_.Describe(name)) co_return Reply{200, NoHits(what)};
   CO_TRY(auto index, FindIndex(name));
   if ((what.empty() || what == "_mapping") && (method == "GET" || method == "HEAD")) {
     co_return ShowIndex(index);
@@ -226,8 +243,12 @@ Task<ElasticsearchApi::Answer> ElasticsearchApi::MakeIndex(Asked& asked) {
   co_return Reply{200, {{"acknowledged", true}, {"shards_acknowledged", true}, {"index", name}}};
 }
 
-Task<ElasticsearchApi::Answer> ElasticsearchApi::DropIndex(std::string name) {
-  if (!collections_.Describe(name)) co_return NoSuchIndex(name);
+Task<ElasticsearchApi::Answer> ElasticsearchApi::DropIndex(Asked& asked) {
+  const std::string name = asked.path[0];
+  if (!collections_.Describe(name)) {
+    if (asked.may_lack) co_return Reply{200, {{"acknowledged", true}}};
+    co_return NoSuchIndex(name);
+  }
   auto remove = [this, name] { return collections_.Delete(name); };
   CO_TRY(co_await RunBlocking(core_.parts.pool, std::move(remove)));
   co_return Reply{200, {{"acknowledged", true}}};

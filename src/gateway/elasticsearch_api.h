@@ -69,7 +69,8 @@ class ElasticsearchApi {
     std::vector<std::string> path;  // "movies", "_doc", "7"
     std::string body;
     EsChoice choice;
-    bool create = false;  // op_type=create
+    bool create = false;    // op_type=create
+    bool may_lack = false;  // ignore_unavailable: an index that is not there has nothing
   };
 
   Result<Asked> Read(const HttpRequest& request, std::string body) const;
@@ -80,7 +81,7 @@ class ElasticsearchApi {
 
   Reply Info() const;
   Task<Answer> MakeIndex(Asked& asked);
-  Task<Answer> DropIndex(std::string name);
+  Task<Answer> DropIndex(Asked& asked);
   Answer ShowIndex(const EsIndex& index) const;
   Task<Answer> Put(Asked& asked, EsIndex index, std::string id, bool create);
   Answer Get(const Asked& asked, const EsIndex& index, const std::string& id) const;

@@ -136,10 +136,10 @@ Result<Part> Bool(const json::value& body, const Mapping& mapping, int depth) {
   for (const auto& [name, clause] : body.get_object()) {
     if (name == "boost") continue;
     if (name == "minimum_should_match") {
-      if (!clause.is_int64() || clause.get_int64() < 0 || clause.get_int64() > 1) {
-        return Wrong("[minimum_should_match] can be 0 or 1");
-      }
-      least = clause.get_int64();
+      const auto said =
+          clause.is_string() ? std::string(clause.get_string()) : json::serialize(clause);
+      if (said != "0" && said != "1") return Wrong("[minimum_should_match] can be 0 or 1");
+      least = said == "1" ? 1 : 0;
       continue;
     }
     TRY(auto parts, All(clause, mapping, depth + 1));

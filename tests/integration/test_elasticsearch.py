@@ -291,6 +291,17 @@ def test_parameters_that_are_served_are_heeded(server, client, index):
     client.indices.delete(index=name)
 
 
+def test_an_index_that_is_not_there_may_be_left_out(client):
+    lost = unique("lost")
+    assert client.indices.delete(index=lost, ignore_unavailable=True)["acknowledged"]
+    found = client.search(index=lost, knn=KNN, ignore_unavailable=True)
+    assert found["hits"]["total"]["value"] == 0 and found["hits"]["hits"] == [] and found["_shards"]["total"] == 0
+    assert client.count(index=lost, ignore_unavailable=True)["count"] == 0
+    for ask in (lambda: client.indices.delete(index=lost), lambda: client.search(index=lost, knn=KNN, ignore_unavailable=False)):
+        with pytest.raises(NotFoundError, match="index_not_found_exception"):
+            ask()
+
+
 def test_an_index_is_a_collection_and_survives_a_restart(fresh):
     server = fresh()
     client = Elasticsearch(server.endpoint + "/elasticsearch")

@@ -44,6 +44,7 @@ def found(client, index, query):
     ({"term": {"year": "1990"}}, "a"),
     ({"term": {"year": {"value": "1995"}}}, "b"),
     ({"terms": {"year": ["1990", 2001]}}, "ac"),
+    ({"bool": {"must": {"match_all": {}}, "should": {"term": {"year": 1990}}, "minimum_should_match": "1"}}, "a"),
     ({"bool": {"must_not": {"term": {"year": "1995"}}}}, "ac"),
     # text that looks like a number stays text
     ({"term": {"code": 1995}}, "b"),
