@@ -9,7 +9,8 @@
 namespace samovar {
 namespace {
 
-constexpr std::string_view kMagic = "SMVCHK01";
+constexpr std::string_view kMagic = "SMVCHK02";
+constexpr std::string_view kMagicWithoutFiles = "SMVCHK01";
 
 void PutNumber(std::string& out, std::uint64_t value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof(value));
@@ -46,10 +47,16 @@ class Cursor {
 
 }  // namespace
 
+std::string AttributesPath(const std::string& folder, std::uint64_t number) {
+  return folder + "/attributes-" + std::to_string(number);
+}
+
 std::string EncodeCheckpoint(const CheckpointData& checkpoint) {
   std::string out(kMagic);
   PutNumber(out, checkpoint.generation);
   PutNumber(out, checkpoint.next_number);
+  PutNumber(out, checkpoint.files.size());
+  for (const std::uint64_t file : checkpoint.files) PutNumber(out, file);
   PutNumber(out, checkpoint.segments.size());
   for (const SegmentState& segment : checkpoint.segments) {
     PutNumber(out, segment.number);
@@ -70,8 +77,9 @@ Result<CheckpointData> DecodeCheckpoint(std::string_view bytes, const std::strin
   auto damaged = [&](std::string_view what) {
     return Fail(Code::kInternal, name + " is damaged at offset 0: " + std::string(what));
   };
-  if (bytes.size() < kMagic.size() + 8 || !bytes.starts_with(kMagic)) {
-    return damaged("it is no checkpoint of format 1");
+  const bool files = bytes.starts_with(kMagic);
+  if (bytes.size() < kMagic.size() + 8 || (!files && !bytes.starts_with(kMagicWithoutFiles))) {
+    return damaged("it is no checkpoint of format 1 or 2");
   }
   const std::string_view hashed = bytes.substr(0, bytes.size() - 8);
   if (Cursor(bytes.substr(hashed.size())).Number() != Checksum(hashed)) {
@@ -81,6 +89,9 @@ Result<CheckpointData> DecodeCheckpoint(std::string_view bytes, const std::strin
   CheckpointData checkpoint;
   checkpoint.generation = in.Number();
   checkpoint.next_number = in.Number();
+  for (std::uint64_t left = files ? in.Count(8) : 0; left > 0; --left) {
+    checkpoint.files.push_back(in.Number());
+  }
   for (std::uint64_t left = in.Count(24); left > 0; --left) {
     SegmentState segment;
     segment.number = in.Number();

@@ -34,6 +34,8 @@
 namespace samovar {
 
 struct CellCentres;
+struct CheckpointData;
+struct SegmentState;
 inline constexpr std::uint64_t kHeapARow = 256;  // bytes of an open segment, for ids and attributes
 
 struct CollectionOptions {
@@ -45,7 +47,8 @@ struct CollectionOptions {
   // A log larger than that asks for a flush, and so many new patches do.
   std::uint64_t log_bytes = 64 << 20;
   std::uint64_t patch_bytes = 128 << 20;
-  std::size_t most_open = 16;  // segments that wait for a flush before writers wait too
+  std::uint64_t inline_bytes = 1 << 20;  // newer attributes in a checkpoint; more get a file
+  std::size_t most_open = 16;            // segments that wait for a flush before writers wait too
   std::chrono::nanoseconds keep_views = std::chrono::minutes(15);
   std::uint64_t graph_rows = 10'000;  // a sealed segment with so many gets a graph
   unsigned graph_threads = std::max(1U, std::thread::hardware_concurrency());
@@ -138,6 +141,20 @@ class Collection {
     bool updates = false;
   };
   struct Group;
+  // Which patches files beside the checkpoint have: those below `end` of such segments.
+  struct Covered {
+    std::uint64_t end = 0;
+    std::set<std::uint64_t> segments;
+  };
+  struct AttributesFile {
+    std::uint64_t number = 0;
+    std::uint64_t bytes = 0;
+    Covered before;  // by the files before it
+  };
+  struct AttributesFiles {
+    std::vector<AttributesFile> files;
+    Covered covered;
+  };
 
   Collection(Disk& disk, const Clock& clock, CollectionPaths paths, const Schema& schema,
              std::uint64_t hash_seed, CollectionOptions options);
@@ -146,6 +163,9 @@ class Collection {
   Result<void> Recover();
   Result<void> OpenControl();
   Result<std::vector<SegmentPtr>> OpenSealed();
+  Result<SegmentPtr> OpenSealedOne(const SegmentState& state, const std::string& checkpoint);
+  Result<void> Patch(const std::vector<SegmentPtr>& segments, const CheckpointData& checkpoint,
+                     const std::string& path);
   Result<void> Replay();
   void Sweep() const;
 
@@ -173,7 +193,9 @@ class Collection {
   Result<Job> BeginNow(const SegmentPtr& spare, CollectionLog& log);
   std::vector<std::uint32_t> ChooseSources(Job& job);
   Result<void> Build(Job& job);
-  Result<void> WriteCheckpoint(const Job& job) const;
+  Result<void> WriteCheckpoint(const Job& job);
+  Result<CheckpointData> Describe(const Job& job, const Covered& covered) const;
+  Result<void> MoveToFile(const Job& job, CheckpointData& checkpoint, AttributesFiles& files) const;
   Result<void> Install(Job& job);
   void DropOld(const Job& job);
   Result<void> MovePatches();
@@ -230,6 +252,8 @@ class Collection {
   std::vector<Touched> touched_;  // since the running flush began
   std::vector<Retired> retired_;
   std::vector<std::uint64_t> orphans_;  // segments of flushes that failed at their end
+  AttributesFiles attributes_;
+  std::vector<std::uint64_t> stray_attributes_;  // files that no checkpoint names any more
   std::uint64_t flushes_ = 0;
   std::unique_ptr<CellCentres> centres_;  // of what flushes make
   std::uint64_t learned_rows_ = 0;        // that they were found with

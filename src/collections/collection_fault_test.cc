@@ -11,6 +11,7 @@
 #include <set>
 
 #include "collections/cells.h"
+#include "collections/checkpoint.h"
 #include "collections/collection_model.h"
 #include "collections/collections.h"
 #include "collections/graph.h"
@@ -30,6 +31,7 @@ CollectionOptions SmallSegments() {
   options.most_rows = 64;
   options.small_rows = 64;
   options.graph_rows = 50;
+  options.inline_bytes = 40;
   return options;
 }
 
@@ -48,7 +50,12 @@ std::set<std::string> Strays(const CollectionPaths& paths, const Snapshot& now) 
       strays.insert(entry.path().string());
     }
   }
-  strays.erase(paths.kept + "/checkpoint");
+  const std::string checkpoint = paths.kept + "/checkpoint";
+  strays.erase(checkpoint);
+  for (const std::uint64_t file :
+       DecodeCheckpoint(ReadFile(checkpoint).value(), checkpoint).value().files) {
+    strays.erase(AttributesPath(paths.kept, file));
+  }
   strays.erase(LogFiles(paths.kept).value().back().path);
   strays.erase(paths.live + "/control");
   strays.erase(ManifestPath(paths.live, now.Parts().manifest));

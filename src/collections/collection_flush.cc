@@ -9,7 +9,6 @@
 #include <functional>
 #include <iterator>
 
-#include "collections/checkpoint.h"
 #include "collections/collection_job.h"
 #include "collections/segment_build.h"
 #include "os/priority.h"
@@ -125,6 +124,7 @@ Result<Collection::Job> Collection::BeginNow(const SegmentPtr& spare, Collection
   if (idle_turns_ == 0) job.fresh[0]->pages = Pages::kSmall;
   if (merged_) job.fresh.push_back(std::move(merged_));
   job.next_number = next_number_;
+  job.patches_end = view_->patches->End();
   patch_file_ = view_->patches->Number();
   touched_.clear();
   flushing_ = true;
@@ -186,33 +186,6 @@ Result<void> Collection::Build(Job& job) {
   TRY(disk_.SyncFolder(paths_.kept));  // the log's name
   job.checkpointed = true;
   return WriteCheckpoint(job);
-}
-
-Result<void> Collection::WriteCheckpoint(const Job& job) const {
-  const std::uint64_t generation = job.at.Generation();
-  CheckpointData checkpoint{
-      .generation = generation, .next_number = job.next_number, .segments = {}};
-  std::vector<SegmentPtr> segments = job.kept;
-  for (const auto& fresh : job.fresh) {
-    if (fresh->segment) segments.push_back(fresh->segment);
-  }
-  Turn turn;
-  for (const auto& segment : segments) {
-    SegmentState state{.number = segment->Name().number, .dead = {}, .patched = {}};
-    for (std::uint64_t row = 0; row < segment->Capacity(); ++row) {
-      if (row % kRowsATurn == 0) turn.Check();
-      const std::uint64_t dead = segment->Live(row).dead.load(std::memory_order_acquire);
-      const std::uint64_t patch = segment->Live(row).patch.load(std::memory_order_acquire);
-      if (dead != 0 && dead <= generation) {
-        state.dead.push_back(row);
-      } else if (patch != 0) {
-        TRY(const auto attributes, job.at.Parts().patches->Read(patch, generation));
-        if (attributes) state.patched.emplace_back(row, *attributes);
-      }
-    }
-    checkpoint.segments.push_back(std::move(state));
-  }
-  return disk_.Replace(paths_.kept + "/checkpoint", EncodeCheckpoint(checkpoint));
 }
 
 Result<void> Collection::Install(Job& job) {

@@ -52,6 +52,9 @@ Result<std::uint64_t> Collection::Freeze(const Places& where) {
     if (cells)
       (void)Link(CellsPath(paths_.live, segment.number), CellsPath(to->live, segment.number));
   }
+  for (const std::uint64_t number : checkpoint.files) {
+    TRY(Link(AttributesPath(paths_.kept, number), AttributesPath(to->kept, number)));
+  }
   TRY(disk_.SyncFolder(to->live));
   TRY(CollectionLog::Create(disk_, to->kept, checkpoint.generation + 1));
   TRY(disk_.Replace(to->kept + "/checkpoint", bytes));

@@ -31,6 +31,7 @@ struct Collection::Fresh {
 struct Collection::Job {
   Snapshot at;
   std::uint64_t next_number = 0;              // for the checkpoint
+  std::uint64_t patches_end = 0;              // those below are of `at`
   std::vector<SegmentPtr> kept;               // sealed ones that stay
   std::vector<std::unique_ptr<Fresh>> fresh;  // the first is what was collected
   bool checkpointed = false;                  // perhaps: a checkpoint may name the fresh ones

@@ -90,44 +90,71 @@ Result<std::vector<SegmentPtr>> Collection::OpenSealed() {
   TRY(const auto checkpoint, DecodeCheckpoint(bytes, path));
   generation_ = checkpoint.generation;
   next_number_ = std::max(checkpoint.next_number, LargestNumber(paths_.live, "segment") + 1);
-  const std::uint64_t epoch = view_->manifest + 1;
   std::vector<SegmentPtr> segments;
+  Covered covered;
   for (const SegmentState& state : checkpoint.segments) {
-    const SegmentName name{state.number, epoch};
-    TRY(auto file, MappedFile::Open(SegmentPath(paths_.live, state.number),
-                                    MappedFile::Access::kRead, layout::kPage));
-    // Open() finds a header that is damaged; until then this is a number that may be anything.
-    const std::uint64_t rows =
-        std::min<std::uint64_t>(reinterpret_cast<const layout::SegmentHeader*>(file.Data())->rows,
-                                file.Size() / sizeof(layout::Row));
-    TRY(MakeLiveFile(disk_, paths_.live, name, rows));
-    TRY(auto segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
-    TRY(segment->Verify());
-    // Cells and graphs can be made again from the rows; what is damaged is left
-    // to that.
-    auto graph = segment->OpenGraph(paths_.live, MappedFile::Access::kWrite);
-    if (graph) graph = segment->NearGraph()->Verify();
-    auto cells = segment->OpenCells(paths_.live, schema_, MappedFile::Access::kWrite);
-    if (cells) cells = segment->RowCells()->Verify();
-    if (!graph) ::unlink(GraphPath(paths_.live, state.number).c_str());
-    if (!cells) ::unlink(CellsPath(paths_.live, state.number).c_str());
-    if (!graph || !cells) {
-      TRY(segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
-      if (graph) TRY(segment->OpenGraph(paths_.live, MappedFile::Access::kWrite));
-      if (cells) TRY(segment->OpenCells(paths_.live, schema_, MappedFile::Access::kWrite));
-    }
-    for (std::uint64_t row : state.dead) {
-      if (row >= segment->Capacity()) return Fail(Code::kInternal, path + " is damaged");
-      segment->Kill(row, generation_);
-    }
-    for (const auto& [row, attributes] : state.patched) {
-      if (row >= segment->Capacity()) return Fail(Code::kInternal, path + " is damaged");
-      TRY(const auto patch, view_->patches->Append(disk_, generation_, 0, attributes));
-      segment->Patch(row, patch);
-    }
-    segments.push_back(std::move(segment));
+    TRY(segments.emplace_back(), OpenSealedOne(state, path));
+    covered.segments.insert(state.number);
   }
+  for (const std::uint64_t number : checkpoint.files) {
+    const std::string its = AttributesPath(paths_.kept, number);
+    TRY(const std::string text, ReadFile(its));
+    TRY(const auto attributes, DecodeCheckpoint(text, its));
+    attributes_.files.push_back({number, text.size(), covered});
+    TRY(Patch(segments, attributes, its));
+    covered.end = view_->patches->End();
+  }
+  if (!attributes_.files.empty()) attributes_.covered = std::move(covered);
+  TRY(Patch(segments, checkpoint, path));
   return segments;
+}
+
+Result<SegmentPtr> Collection::OpenSealedOne(const SegmentState& state,
+                                             const std::string& checkpoint) {
+  const SegmentName name{state.number, view_->manifest + 1};
+  TRY(auto file, MappedFile::Open(SegmentPath(paths_.live, state.number), MappedFile::Access::kRead,
+                                  layout::kPage));
+  // Open() finds a header that is damaged; until then this is a number that may be anything.
+  const std::uint64_t rows =
+      std::min<std::uint64_t>(reinterpret_cast<const layout::SegmentHeader*>(file.Data())->rows,
+                              file.Size() / sizeof(layout::Row));
+  TRY(MakeLiveFile(disk_, paths_.live, name, rows));
+  TRY(auto segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
+  TRY(segment->Verify());
+  // Cells and graphs can be made again from the rows; what is damaged is left to that.
+  auto graph = segment->OpenGraph(paths_.live, MappedFile::Access::kWrite);
+  if (graph) graph = segment->NearGraph()->Verify();
+  auto cells = segment->OpenCells(paths_.live, schema_, MappedFile::Access::kWrite);
+  if (cells) cells = segment->RowCells()->Verify();
+  if (!graph) ::unlink(GraphPath(paths_.live, state.number).c_str());
+  if (!cells) ::unlink(CellsPath(paths_.live, state.number).c_str());
+  if (!graph || !cells) {
+    TRY(segment, Segment::Open(paths_.live, name, schema_, MappedFile::Access::kWrite));
+    if (graph) TRY(segment->OpenGraph(paths_.live, MappedFile::Access::kWrite));
+    if (cells) TRY(segment->OpenCells(paths_.live, schema_, MappedFile::Access::kWrite));
+  }
+  for (const std::uint64_t row : state.dead) {
+    if (row >= segment->Capacity()) return Fail(Code::kInternal, checkpoint + " is damaged");
+    segment->Kill(row, generation_);
+  }
+  return segment;
+}
+
+// The attributes that the checkpoint, or a file that it names, has of rows that are there.
+Result<void> Collection::Patch(const std::vector<SegmentPtr>& segments,
+                               const CheckpointData& checkpoint, const std::string& path) {
+  for (const SegmentState& state : checkpoint.segments) {
+    const auto found = std::ranges::find(
+        segments, state.number, [](const auto& segment) { return segment->Name().number; });
+    if (found == segments.end()) continue;  // its rows went into another
+    for (const auto& [row, attributes] : state.patched) {
+      if (row >= (*found)->Capacity()) return Fail(Code::kInternal, path + " is damaged");
+      if ((*found)->Live(row).dead.load(std::memory_order_relaxed) != 0) continue;
+      TRY(const auto patch, view_->patches->Append(disk_, generation_, 0, attributes));
+      (*found)->Patch(row, patch);
+    }
+  }
+  return {};
 }
 
 Result<void> Collection::Replay() {
@@ -166,6 +193,13 @@ void Collection::Sweep() const {
     if (segment->RowCells()) named.insert(CellsPath(paths_.live, segment->Name().number));
   }
   std::error_code error;
+  for (const AttributesFile& file : attributes_.files) {
+    named.insert(AttributesPath(paths_.kept, file.number));
+  }
+  for (const auto& entry : fs::directory_iterator(paths_.kept, error)) {
+    const bool attributes = NumberIn(entry.path().filename().string(), "attributes") != 0;
+    if (attributes && !named.contains(entry.path().string())) ::unlink(entry.path().c_str());
+  }
   for (const auto& entry : fs::directory_iterator(paths_.live, error)) {
     const std::string name = entry.path().filename().string();
     const bool patches = NumberIn(name, "patch") >= view_->patches->First();

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -20,6 +19,7 @@ CollectionOptions SmallSegments() {
   CollectionOptions options;
   options.first_rows = 16;
   options.most_rows = 64;
+  options.inline_bytes = 300;
   return options;
 }
 
@@ -183,99 +183,6 @@ TEST_F(CollectionTest, AnUpdateRewritesNoSegment) {
   EXPECT_EQ(ReadFile(path).value(), before);
   const auto row = films->Latest().Find("a");
   EXPECT_EQ(films->Latest().Attributes(*row).value(), R"({"n":20})");
-}
-
-// The segment of `quiet` and `busy` is too large for flushes to write it again.
-class CollectionPatchesTest : public CollectionTest {
- protected:
-  void Open() {
-    auto options = SmallSegments();
-    options.small_rows = 1;
-    options.patch_bytes = layout::kPatchFile;
-    auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, kSeed, options);
-    ASSERT_TRUE(opened) << opened.error().message;
-    films_ = *opened;
-  }
-  void SetUp() override {
-    Make();
-    Open();
-    Batch batch(kSchema);
-    ASSERT_TRUE(batch.Put("quiet", std::vector<float>(6), R"({"n":0})"));
-    ASSERT_TRUE(batch.Put("busy", std::vector<float>(6), "{\"text\":\"" + kLong + "\"}"));
-    ASSERT_TRUE(CommitOne(*films_, batch));
-    ASSERT_TRUE(films_->Flush());
-  }
-  void Update(std::string_view id, int n) {
-    Batch batch(kSchema);
-    ASSERT_TRUE(batch.Update(id, "{\"n\":" + std::to_string(n) + "}"));
-    ASSERT_TRUE(CommitOne(*films_, batch));
-  }
-  // Fills more than one file, with a log of a few bytes.
-  void UpdateBusy(int last) {
-    Batch batch(kSchema);
-    for (int i = 299; i >= 0; --i) {
-      ASSERT_TRUE(batch.Update("busy", "{\"n\":" + std::to_string(last - i) + "}"));
-    }
-    ASSERT_TRUE(CommitOne(*films_, batch));
-  }
-  static std::string Attributes(const Snapshot& at, std::string_view id) {
-    return std::string(at.Attributes(*at.Find(id)).value());
-  }
-  bool BusyHas(const Snapshot& at, int n) const {
-    return Attributes(at, "busy") == "{\"text\":\"" + kLong + "\",\"n\":" + std::to_string(n) + "}";
-  }
-  std::size_t Files() const {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        std::filesystem::directory_iterator(Paths().live),
-        [](const auto& each) { return each.path().filename().string().starts_with("patch-"); }));
-  }
-  const std::string kLong = std::string(60'000, 'x');
-  std::shared_ptr<Collection> films_;
-};
-
-TEST_F(CollectionPatchesTest, AFlushIsWantedByUpdatesWhoseLogIsSmall) {
-  EXPECT_FALSE(films_->WantsFlush());
-  UpdateBusy(300);
-  EXPECT_TRUE(films_->WantsFlush());
-  ASSERT_TRUE(films_->Flush());
-  EXPECT_FALSE(films_->WantsFlush());
-}
-
-TEST_F(CollectionPatchesTest, ARowThatChangedOnceKeepsNotWhatOthersBrought) {
-  Update("quiet", 1);
-  Update("quiet", 2);
-  const Snapshot before = films_->Latest();
-  for (int round = 1; round <= 6; ++round) {
-    UpdateBusy(round * 300);
-    ASSERT_TRUE(films_->Flush());
-    EXPECT_EQ(Attributes(before, "quiet"), R"({"n":2})");
-    clock_.Advance(std::chrono::minutes(16));
-    films_->Expire();
-    EXPECT_LE(Files(), 3U) << "round " << round;
-    EXPECT_EQ(films_->Stats().shared_bytes / layout::kPatchFile, Files());
-    EXPECT_EQ(Attributes(films_->Latest(), "quiet"), R"({"n":2})");
-    EXPECT_TRUE(BusyHas(films_->Latest(), round * 300));
-  }
-  EXPECT_EQ(before.Check().error().code, Code::kConflict);
-  const Model then = Contents(films_->Latest());
-  Open();
-  EXPECT_EQ(Contents(films_->Latest()), then);
-}
-
-TEST_F(CollectionPatchesTest, WhatIsWrittenAnewIsTheSameForReadersOfOldGenerations) {
-  Update("quiet", 1);
-  auto reader = CollectionReader::Open(Paths().live);
-  ASSERT_TRUE(reader);
-  const Snapshot first = (*reader)->Latest().value();
-  Update("quiet", 2);
-  const Snapshot second = (*reader)->Latest().value();
-  UpdateBusy(300);
-  ASSERT_TRUE(films_->Flush());
-  Update("quiet", 3);
-  EXPECT_EQ(Attributes(first, "quiet"), R"({"n":1})");
-  EXPECT_EQ(Attributes(second, "quiet"), R"({"n":2})");
-  EXPECT_EQ(Attributes((*reader)->Latest().value(), "quiet"), R"({"n":3})");
-  EXPECT_TRUE(BusyHas((*reader)->Latest().value(), 300));
 }
 
 TEST_F(CollectionTest, AnUpdateThatWouldBeTooLargeRefusesItsBatchAlone) {

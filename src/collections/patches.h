@@ -52,6 +52,8 @@ class Patches {
   // The file that is written to, and the first that there is.
   std::uint64_t Number() const { return number_; }
   std::uint64_t First() const { return first_; }
+  // Later records are at it or above.
+  std::uint64_t End() const { return (number_ << layout::kPatchBits) + used_; }
   std::uint64_t Bytes() const { return (made_ + 1 - first_) * layout::kPatchFile; }
   void RemoveBelow(std::uint64_t number);
   static std::uint64_t FileOf(std::uint64_t patch) { return patch >> layout::kPatchBits; }

@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (whole > 0) CHECK(ReadAll(rest.substr(0, whole), false) == whole);
   } else if (kind == 2) {
     auto checkpoint = DecodeCheckpoint(rest, "checkpoint");
-    if (checkpoint) CHECK(EncodeCheckpoint(*checkpoint) == rest);
+    // One of the format before comes back in this one.
+    if (checkpoint && rest.starts_with("SMVCHK02")) CHECK(EncodeCheckpoint(*checkpoint) == rest);
   } else {
     auto ignored = ReadBatch(kSchema, rest, [](const Change&) -> Result<void> { return {}; });
     (void)ignored;

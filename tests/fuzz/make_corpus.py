@@ -42,7 +42,7 @@ def collections():
     put = struct.pack("<BBHIff", 1, 0, 2, 9, 1.0, 0.5) + bytes(32) + b'{"a":"b"}' + b"id"
     change = struct.pack("<BBHIff", 2, 0, 2, 0, 0, 0) + b"id"
     seed("collection_log", "batch", b"\3" + put + change)
-    seed("collection_log", "checkpoint", b"\2SMVCHK01" + struct.pack("<QQQQQQQQ", 5, 3, 1, 2, 1, 0, 0, 0))
+    seed("collection_log", "checkpoint", b"\2SMVCHK02" + struct.pack("<10Q", 5, 3, 1, 4, 1, 2, 1, 0, 0, 0))
     seed("collection_log", "manifest", b"\3SMVMAN01" + struct.pack("<QQQQQQ", 1, 1, 1, 1, 0, 0))
     row = json.dumps({"title": "a \"b\"", "year": 1999, "genres": ["x", "y"], "n": None, "deep": {"a": [1]}})
     for i, asked in enumerate([{"eq": {"year": 1999}}, {"in": {"genres": ["y", 1.5]}}, {"not": {"eq": {"n": None}}},
