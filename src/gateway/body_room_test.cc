@@ -67,18 +67,26 @@ TEST_F(BodyRoomTest, OneThatIsLargerThanAllRoomGetsItAlone) {
   has_.clear();
 }
 
+TEST_F(BodyRoomTest, WhoFindsTheLineFullIsRefused) {
+  BodyRoom room(loop_.get_executor(), pool_, tasks_,
+                {.most = {100}, .most_waiting = 2, .patience = std::chrono::hours(1)});
+  for (const char* name : {"first", "second", "third", "fourth"}) Ask(room, name, 100);
+  EXPECT_EQ(refused_, (std::map<std::string, Code>{{"fourth", Code::kOverloaded}}));
+  for (const char* name : {"first", "second", "third"}) {
+    EXPECT_TRUE(Has(name)) << name;
+    GiveBack(name);
+  }
+  EXPECT_EQ(room.Used(), 0U);
+}
+
 TEST_F(BodyRoomTest, WhoWaitedTooLongIsRefusedAndLeavesTheLine) {
   BodyRoom room(loop_.get_executor(), pool_, tasks_,
-                {.most = {100}, .most_waiting = 2, .patience = std::chrono::milliseconds(1)});
-  Ask(room, "first", 100);
-  Ask(room, "second", 100);
-  Ask(room, "third", 100);
-  Ask(room, "fourth", 100);
-  EXPECT_EQ(refused_.at("fourth"), Code::kOverloaded);  // the line is full
+                {.most = {100}, .patience = std::chrono::milliseconds(1)});
+  for (const char* name : {"first", "second", "third"}) Ask(room, name, 100);
   loop_.restart();
   loop_.run();
-  EXPECT_EQ(refused_.at("second"), Code::kOverloaded);
-  EXPECT_EQ(refused_.at("third"), Code::kOverloaded);
+  EXPECT_EQ(refused_, (std::map<std::string, Code>{{"second", Code::kOverloaded},
+                                                   {"third", Code::kOverloaded}}));
   EXPECT_EQ(room.Waiting(), 0U);
   GiveBack("first");
   Ask(room, "fifth", 100);
