@@ -159,7 +159,8 @@ Task<Result<void>> FrameChannel::ReadRest(std::string& text, std::size_t size) {
 }
 
 Task<Result<void>> FrameChannel::Write(ChannelFrame frame) {
-  if (frame.meta.size() > 0xffff || 4 + frame.meta.size() + frame.payload.size() > max_frame_) {
+  if (frame.meta.size() > 0xffff ||
+      4 + frame.meta.size() + frame.payload.size() > kMaxFrame.count) {
     co_return Fail(Code::kTooLarge, "the frame is larger than the channel allows");
   }
   auto head = EncodeHead(frame, frame.payload.size());
@@ -192,7 +193,7 @@ Task<Result<void>> FrameChannel::Write(ChannelFrame frame) {
 
 Result<void> FrameChannel::Append(std::string& bytes, const ChannelFrame& frame,
                                   std::string_view payload) {
-  if (frame.meta.size() > 0xffff || 4 + frame.meta.size() + payload.size() > max_frame_) {
+  if (frame.meta.size() > 0xffff || 4 + frame.meta.size() + payload.size() > kMaxFrame.count) {
     return Fail(Code::kTooLarge, "the frame is larger than the channel allows");
   }
   auto head = EncodeHead(frame, payload.size());

@@ -8,7 +8,8 @@
 //          and its memory grows with what arrived, never with what was promised.
 // Errors   kUnavailable when the other end closed or the channel was closed here; kInvalid for a
 //          frame that the format does not allow (the channel is of no use then); kTooLarge past
-//          `max_frame`; kTimeout when the waiting coroutine was cancelled.
+//          `max_frame`, which bounds what comes, or kMaxFrame; kTimeout when the waiting coroutine
+//          was cancelled.
 // Threads  The event loop only. One Read and one Write at a time may wait.
 
 #include <array>

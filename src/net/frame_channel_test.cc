@@ -153,6 +153,22 @@ TEST(FrameChannel, WritingToAClosedPeerIsAnError) {
   EXPECT_EQ(wrote.error().code, Code::kUnavailable);
 }
 
+TEST(FrameChannel, BoundsWhatComesAndNotWhatIsSent) {
+  Pair pair;
+  FrameChannel left(pair.loop.get_executor(), std::move(pair.left), {100});
+  auto right = pair.Right();
+  ASSERT_TRUE(pair.Run(left.Write({1, 0, "", std::string(1000, 'x')})));
+  const auto came = pair.Run(right.Read());
+  ASSERT_TRUE(came);
+  EXPECT_EQ(came->payload.size(), 1000U);
+  std::string bytes;
+  EXPECT_TRUE(left.Append(bytes, {1, 0, "", ""}, std::string(1000, 'x')));
+  ASSERT_TRUE(pair.Run(right.Write({1, 0, "", std::string(1000, 'x')})));
+  const auto refused = pair.Run(left.Read());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kTooLarge);
+}
+
 TEST(FrameChannel, RefusesAMetaThatHasNoRoom) {
   Pair pair;
   auto left = pair.Left();

@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from tritonclient.utils import InferenceServerException
 
 from harness import pack, unique
-from models import STRING, ask, column, deploy, files_of, identity, publish, scaled, trees_with_zipmap
+from models import FLOAT, STRING, ask, build, column, deploy, files_of, identity, node, publish, scaled, trees_with_zipmap
 
 X = numpy.array([[1, 2, 3, 4], [0.5, 0, -1, 1e3]], numpy.float32)
 SUM = numpy.array([[10], [999.5]], numpy.float32)
@@ -200,6 +200,12 @@ def test_what_cannot_be_loaded_is_not_ready(server, door):
     server.updated(function)
     assert client.is_model_ready(function) and listed()["$LATEST"] == ("READY", "")
     numpy.testing.assert_array_equal(door.infer(function, data).as_numpy("y"), [[2, 2]])
+
+
+def test_a_request_of_nearly_64_mebibytes_is_answered(server, door):
+    function = deploy(server, build([node("ReduceSum", ["x"], ["y"], keepdims=1)], [("x", FLOAT, ["N"])], [("y", FLOAT, [1])]),
+                      MemorySize=1024)
+    assert door.infer(function, {"x": numpy.ones(16_500_000, numpy.float32)}).as_numpy("y") == [16_500_000]
 
 
 def test_versions_and_aliases_are_versions_of_the_protocol(server, door):
