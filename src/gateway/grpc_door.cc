@@ -132,9 +132,14 @@ ModelRequest GrpcDoor::State::Ask(std::string model, std::string version,
 
 Task<Result<void>> GrpcDoor::State::Infer(inference::ModelInferRequest* request,
                                           inference::ModelInferResponse* response, Caller caller) {
+  auto asked = Ask(request->model_name(), request->model_version(), caller);
+  if (const auto size = request->ByteSizeLong(); size > BodyRooms::kSmall) {
+    CO_TRY(asked.room, co_await models.TakeRoom(size));
+  }
   CO_TRY(auto message, FromProto(*request));
-  auto asked = Ask(message.model_name, message.model_version, caller);
-  CO_TRY(auto answer, co_await models.Infer(std::move(asked), EncodeBinaryRequest(message)));
+  auto body = EncodeBinaryRequest(message);
+  message.inputs.clear();  // they are in the body now
+  CO_TRY(auto answer, co_await models.Infer(std::move(asked), std::move(body)));
   auto read = DecodeInferBody(answer.content_type, answer.body);
   if (!read) {
     co_return Fail(Code::kInternal,

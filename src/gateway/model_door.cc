@@ -109,6 +109,11 @@ Task<Result<InvocationResult>> ModelDoor::Ask(Invocation invocation) {
                  std::move(failure.message));
 }
 
+Task<Result<std::shared_ptr<const void>>> ModelDoor::TakeRoom(std::uint64_t bytes) {
+  CO_TRY(auto lease, co_await core_.events.Take(bytes));
+  co_return std::move(lease).Shared();
+}
+
 Task<Result<InferBody>> ModelDoor::Infer(ModelRequest request, InferBody body) {
   CO_TRY(auto resolved, co_await Resolve(request.model, request.version));
   bool model = IsModel(*resolved.version);

@@ -56,6 +56,8 @@ class ModelDoor {
   Task<Result<Resolved>> Resolve(std::string model, std::string version);
   Invocation Prepare(const ModelRequest& request, Resolved resolved, std::string payload) const;
 
+  // Room for a message of that size (Invocation's); kOverloaded where there is none in time.
+  Task<Result<std::shared_ptr<const void>>> TakeRoom(std::uint64_t bytes);
   // An inference of the protocol v2, in either form of body.
   Task<Result<InferBody>> Infer(ModelRequest request, InferBody body);
   // v2 metadata, with the versions that the registry has.

@@ -3,7 +3,11 @@
 import concurrent.futures
 import json
 
-from harness import unique
+import numpy
+import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
+
+from harness import unique, until
 from test_collections_uploads import MIB, private_memory
 
 SLOW = """
@@ -28,3 +32,24 @@ def test_the_memory_of_events_that_wait_is_bounded(fresh):
             concurrent.futures.wait(sent, 0.02, concurrent.futures.FIRST_COMPLETED)
     assert [one.result().data for one in sent] == [b"5900000"] * 80
     assert peak - before < 300 * MIB, f"{(peak - before) // MIB} MiB"
+
+
+def test_the_memory_of_large_messages_by_grpc_is_given_back(fresh):
+    server = fresh("grpc_listen=127.0.0.1:0")
+    address = server.get("/samovar/v1/config")["grpc_listen"]
+    large = numpy.ones(15_000_000, numpy.float32)
+
+    def ask(_):
+        one = tritonclient.grpc.InferInput("x", list(large.shape), "FP32")
+        one.set_data_from_numpy(large)
+        client = tritonclient.grpc.InferenceServerClient(address)
+        try:
+            client.infer("nobody", [one])
+        except InferenceServerException as refused:
+            return refused.status()
+        finally:
+            client.close()
+
+    with concurrent.futures.ThreadPoolExecutor(12) as clients:
+        assert set(clients.map(ask, range(12))) == {"StatusCode.NOT_FOUND"}
+    until(lambda: private_memory(server) < 150 * MIB, 60, "memory that is given back")
