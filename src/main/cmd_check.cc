@@ -94,7 +94,8 @@ Result<int> Run(const Session& session, const Options& options) {
                     SafeText(finding.Text()) + "\n");
     }
     if (report.left_out > 0) session.Print(fmt::format("... and {} more\n", report.left_out));
-    session.Say(fmt::format("{} files, {} of them native: {}", report.files, report.native_files,
+    session.Say(fmt::format("{} file{}, {} of them native: {}", report.files,
+                            report.files == 1 ? "" : "s", report.native_files,
                             report.Hopeless()         ? "it cannot run as it is"
                             : report.findings.empty() ? "nothing found"
                                                       : "it may run"));

@@ -26,7 +26,7 @@ struct Options {
   std::string name, metric = "cosine", storage = "f32", id, vector, attributes, filter;
   RowFile file;
   std::uint64_t dimension = 0;
-  std::uint64_t k = 10;
+  std::uint64_t k = 10, candidates = 0;
   bool exact = false;
   bool recall = false;
 };
@@ -88,17 +88,31 @@ Result<json::value> Send(const ApiClient& client, const std::string& name, json:
   return client.Json("POST", PathOf(name, "/batch"), json::object{{"changes", std::move(changes)}});
 }
 
-// The server names a change of the batch ("changes[3]: ..."); people count rows of the file.
+// Which change of a batch the server refused, and what it said of it ("changes[3]: ...").
+struct RefusedChange {
+  std::uint64_t index = 0;
+  std::string why;
+};
+
+std::optional<RefusedChange> RefusedChangeOf(const std::string& text) {
+  constexpr std::string_view kStart = "changes[";
+  const auto end = text.find("]: ");
+  RefusedChange refused;
+  if (!text.starts_with(kStart) || end == text.npos) return std::nullopt;
+  const auto [_, bad] =
+      std::from_chars(text.data() + kStart.size(), text.data() + end, refused.index);
+  if (bad != std::errc()) return std::nullopt;
+  refused.why = text.substr(end + 3);
+  return refused;
+}
+
+// The server counts changes of the batch, people count rows of the file.
 std::unexpected<Error> Refused(const Error& error, const std::string& file, std::uint64_t before,
                                std::size_t sent) {
   const std::string& text = error.message;
-  constexpr std::string_view kStart = "changes[";
-  const auto end = text.find("]: ");
-  std::uint64_t index = 0;
-  if (text.starts_with(kStart) && end != text.npos &&
-      std::from_chars(text.data() + kStart.size(), text.data() + end, index).ec == std::errc()) {
+  if (const auto change = RefusedChangeOf(text)) {
     return Fail(error.code,
-                fmt::format("{}: row {}: {}", file, before + index + 1, text.substr(end + 3)));
+                fmt::format("{}: row {}: {}", file, before + change->index + 1, change->why));
   }
   return Fail(error.code,
               fmt::format("rows {} to {} of {}: {}", before + 1, before + sent, file, text));
@@ -162,7 +176,12 @@ Result<int> Put(const Session& session, const Options& options) {
     return Fail(Code::kInvalid, "give --vector, --attributes or both");
   }
   TRY(const ApiClient client, session.Client());
-  TRY(const json::value ack, Send(client, options.name, {std::move(change)}));
+  const auto sent = Send(client, options.name, {std::move(change)});
+  if (!sent) {
+    const auto refused = RefusedChangeOf(sent.error().message);
+    return Fail(sent.error().code, refused ? refused->why : sent.error().message);
+  }
+  const json::value& ack = *sent;
   if (!JsonMember(ack, "missing").as_array().empty()) {
     return Fail(Code::kNotFound, "there is no row " + options.id + " in " + options.name);
   }
@@ -202,6 +221,7 @@ Result<int> Search(const Session& session, const Options& options) {
     TRY(asked["filter"], JsonOption("--filter", options.filter));
   }
   if (options.exact) asked["exact"] = true;
+  if (options.candidates > 0) asked["candidates"] = options.candidates;
   TRY(const json::value answer, client.Json("POST", PathOf(options.name, "/search"), asked));
   if (session.json) {
     session.PrintJson(answer);
@@ -283,21 +303,15 @@ Result<int> Stats(const Session& session, const Options& options) {
   return kExitOk;
 }
 
-using Work = std::function<Result<int>(const Session&, const Options&)>;
-
-// "samovar collections create" and its like; they share the options of all commands.
-CLI::App* AddVerb(CLI::App* parent, Commands& commands, const std::shared_ptr<Options>& options,
-                  const std::string& name, const std::string& summary, Work work) {
-  CLI::App* sub = parent->add_subcommand(name, summary);
-  sub->add_flag("--json", commands.session.json, "Print JSON")->group("Common");
-  sub->add_option("--endpoint", commands.session.endpoint, "The server")->group("Common");
-  if (name != "list") sub->add_option("NAME", options->name, "The collection")->required();
-  sub->callback([&commands, options, work = std::move(work)] {
-    commands.run = [&commands, options, work] {
-      return Finish(commands.session, work(commands.session, *options));
-    };
-  });
-  return sub;
+void AddSearchOptions(CLI::App* search, Options& options) {
+  search->add_option("--vector", options.vector, "An array of numbers")->type_name("JSON");
+  search->add_option("--id", options.id, "The vector of this row")->type_name("ID");
+  search->add_option("-k", options.k, "How many (10)");
+  search->add_option("--filter", options.filter, "E.g. {\"eq\": {\"year\": 1995}}")
+      ->type_name("JSON");
+  search->add_flag("--exact", options.exact, "Compare every vector");
+  search->add_option("--candidates", options.candidates,
+                     "Rows that a walk keeps on its way (as many as suit k)");
 }
 
 void AddLoadOptions(CLI::App* load, RowFile& file) {
@@ -330,29 +344,32 @@ void AddCollectionsCommand(Commands& commands) {
                                "Live state that every instance sees: rows with vectors", kExamples);
   sub->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  auto verb = [&](const std::string& name, const std::string& summary, Work work) {
-    return AddVerb(sub, commands, options, name, summary, std::move(work));
+  auto verb = [&](const std::string& name, const std::string& summary,
+                  Result<int> (*work)(const Session&, const Options&)) {
+    CLI::App* made = commands.AddVerb(sub, name, summary, [options, work](const Session& session) {
+      return work(session, *options);
+    });
+    made->add_option("NAME", options->name, "The collection")->required();
+    return made;
   };
   CLI::App* create = verb("create", "Make one", Create);
   create->add_option("--dimension", options->dimension, "Components of a vector")->required();
   create->add_option("--metric", options->metric, "cosine, dot or l2 (cosine)");
-  create->add_option("--storage", options->storage, "f32, f16 or i8 (f32)");
-  verb("list", "List them", [](const Session& session, const Options&) { return List(session); });
+  create->add_option("--storage", options->storage, "f32, f16 (half the memory) or i8 (a quarter)");
+  commands.AddVerb(sub, "list", "List them", List);
   CLI::App* load = verb("load", "Put the rows of a file", Load);
   AddLoadOptions(load, options->file);
   CLI::App* put = verb("put", "Put a row, or change attributes of one", Put);
   put->add_option("ID", options->id, "The row")->required();
-  put->add_option("--vector", options->vector, "JSON array");
-  put->add_option("--attributes", options->attributes, "JSON object");
+  put->add_option("--vector", options->vector, "An array of numbers; without it attributes change")
+      ->type_name("JSON");
+  put->add_option("--attributes", options->attributes,
+                  "An object; without --vector null removes one")
+      ->type_name("JSON");
   CLI::App* remove = verb("delete", "Delete a row, or without ID all of the collection", Delete);
   remove->add_option("ID", options->id, "The row");
-  CLI::App* search = verb("search", "The rows that are nearest to a vector", Search);
-  search->add_option("--vector", options->vector, "JSON array");
-  search->add_option("--id", options->id, "The vector of this row");
-  search->add_option("-k", options->k, "How many (10)");
-  search->add_option("--filter", options->filter, "JSON, e.g. {\"eq\": {\"year\": 1995}}");
+  AddSearchOptions(verb("search", "The rows that are nearest to a vector", Search), *options);
   verb("export", "Print all rows, one JSON object a line", Export);
-  search->add_flag("--exact", options->exact, "Compare every vector");
   CLI::App* stats = verb("stats", "Rows, generation, memory", Stats);
   stats->add_flag("--recall", options->recall,
                   "Compare searches with exact ones, on what is there");

@@ -66,7 +66,11 @@ Result<int> List(const Session& session) {
                  fmt::format("{}", layers.is_array() ? layers.as_array().size() : 0), Size(image)});
     }
   }
-  session.Print(table.Render(session.out));
+  if (table.Empty()) {
+    session.Say("no images; bring one: samovar image import FILE");
+  } else {
+    session.Print(table.Render(session.out));
+  }
   return kExitOk;
 }
 
@@ -110,16 +114,6 @@ Result<int> Delete(const Session& session, const std::vector<std::string>& names
   return kExitOk;
 }
 
-CLI::App* AddPart(CLI::App* image, Commands& commands, const char* name, const char* summary,
-                  std::function<Result<int>()> work) {
-  CLI::App* sub = image->add_subcommand(name, summary);
-  sub->add_flag("--json", commands.session.json, "Print JSON")->group("Common");
-  sub->callback([&commands, work] {
-    commands.run = [&commands, work] { return Finish(commands.session, work()); };
-  });
-  return sub;
-}
-
 }  // namespace
 
 void AddImageCommand(Commands& commands) {
@@ -128,32 +122,36 @@ void AddImageCommand(Commands& commands) {
       "  samovar image import shop.tar --name shop:1   # an OCI layout, or docker save's archive\n"
       "  samovar image pull registry:5000/team/shop:1  # by skopeo, with its credentials\n"
       "  samovar image list\n"
+      "  samovar image show shop:1\n"
+      "  samovar image delete shop:1\n"
       "  samovar deploy --image shop:1 --http 8080 --name shop\n\n"
       "Layers are sent once, and shared by all images that have them (docs/images.md).");
   image->require_subcommand(1);
-  const Session& session = commands.session;
   auto asked = std::make_shared<ImageImport>();
-  CLI::App* import = AddPart(image, commands, "import", "An image from a file or an OCI layout",
-                             [&session, asked] { return Import(session, *asked, false); });
+  CLI::App* import =
+      commands.AddVerb(image, "import", "An image from a file or an OCI layout",
+                       [asked](const Session& session) { return Import(session, *asked, false); });
   import->add_option("FILE", asked->source, "OCI layout (folder or tar) or docker save's archive")
       ->required();
   import->add_option("--name,-n", asked->name, "As the server shall know it, with a tag");
   import->add_option("--tag", asked->tag, "Which one, where a layout has several");
-  CLI::App* pull = AddPart(image, commands, "pull", "An image from a registry, by skopeo",
-                           [&session, asked] { return Import(session, *asked, true); });
+  CLI::App* pull =
+      commands.AddVerb(image, "pull", "An image from a registry, by skopeo",
+                       [asked](const Session& session) { return Import(session, *asked, true); });
   pull->add_option("REFERENCE", asked->source, "E.g. registry:5000/team/shop:1")->required();
   pull->add_option("--name,-n", asked->name, "As the server shall know it (default: the same)");
   pull->add_flag("--insecure", asked->insecure, "The registry speaks plain HTTP");
-  AddPart(image, commands, "list", "The images that the server has",
-          [&session] { return List(session); });
+  commands.AddVerb(image, "list", "The images that the server has", List);
   auto names = std::make_shared<std::vector<std::string>>();
-  AddPart(image, commands, "show", "One image: how it starts, and its layers",
-          [&session, names] { return Show(session, names->front()); })
+  commands
+      .AddVerb(image, "show", "One image: how it starts, and its layers",
+               [names](const Session& session) { return Show(session, names->front()); })
       ->add_option("NAME", *names, "Name or digest")
       ->required()
       ->expected(1);
-  AddPart(image, commands, "delete", "Take names away; functions that use the image keep it",
-          [&session, names] { return Delete(session, *names); })
+  commands
+      .AddVerb(image, "delete", "Take names away; functions that use the image keep it",
+               [names](const Session& session) { return Delete(session, *names); })
       ->add_option("NAME", *names, "Names")
       ->required();
 }

@@ -78,15 +78,6 @@ Result<int> Delete(const Session& session, const Options& options) {
   return kExitOk;
 }
 
-// "samovar keys create" and its like; they share the options of all commands.
-CLI::App* AddVerb(CLI::App* parent, Session& session, const std::string& name,
-                  const std::string& summary) {
-  CLI::App* sub = parent->add_subcommand(name, summary);
-  sub->add_flag("--json", session.json, "Print JSON")->group("Common");
-  sub->add_option("--endpoint", session.endpoint, "The server")->group("Common");
-  return sub;
-}
-
 }  // namespace
 
 void AddKeysCommand(Commands& commands) {
@@ -99,26 +90,17 @@ void AddKeysCommand(Commands& commands) {
                    "Once a key exists, every request must be signed with one.");
   sub->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  Session& session = commands.session;
-  CLI::App* create = AddVerb(sub, session, "create", "Make a key; its secret is shown once");
+  CLI::App* create =
+      commands.AddVerb(sub, "create", "Make a key; its secret is shown once",
+                       [options](const Session& session) { return Create(session, *options); });
   create->add_option("--description", options->description, "What it is for");
   create->add_option("--data-dir", options->data_dir, "Write into a stopped server's data");
-  create->callback([&commands, options] {
-    commands.run = [&commands, options] {
-      return Finish(commands.session, Create(commands.session, *options));
-    };
-  });
-  CLI::App* list = AddVerb(sub, session, "list", "List the keys, without secrets");
-  list->callback([&commands] {
-    commands.run = [&commands] { return Finish(commands.session, List(commands.session)); };
-  });
-  CLI::App* remove = AddVerb(sub, session, "delete", "Delete a key; its requests are refused");
-  remove->add_option("ID", options->id, "Access key id")->required();
-  remove->callback([&commands, options] {
-    commands.run = [&commands, options] {
-      return Finish(commands.session, Delete(commands.session, *options));
-    };
-  });
+  commands.AddVerb(sub, "list", "List the keys, without secrets", List);
+  commands
+      .AddVerb(sub, "delete", "Delete a key; its requests are refused",
+               [options](const Session& session) { return Delete(session, *options); })
+      ->add_option("ID", options->id, "Access key id")
+      ->required();
 }
 
 }  // namespace samovar

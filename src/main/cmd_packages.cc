@@ -105,13 +105,9 @@ void AddPackagesCommand(Commands& commands) {
                    "  samovar packages --json | jq .libraries\n"
                    "  samovar packages prune     # remove at once what nobody uses");
   sub->require_subcommand(0, 1);
-  CLI::App* prune = sub->add_subcommand(
-      "prune", "Remove at once what no function uses; else it goes when it is an hour old");
-  prune->add_flag("--json", commands.session.json, "Print JSON")->group("Common");
-  prune->add_option("--endpoint", commands.session.endpoint, "The server")->group("Common");
-  prune->callback([&commands] {
-    commands.run = [&commands] { return Finish(commands.session, Prune(commands.session)); };
-  });
+  CLI::App* prune = commands.AddVerb(
+      sub, "prune", "Remove at once what no function uses; else it goes when it is an hour old",
+      Prune);
   sub->callback([&commands, prune] {
     if (prune->parsed()) return;
     commands.run = [&commands] { return Finish(commands.session, List(commands.session)); };

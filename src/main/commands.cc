@@ -26,17 +26,31 @@ constexpr const char* kFooter =
 
 // What was wrong with a command line, in the form of all errors.
 int ReportUsage(const CLI::App& app, Session& session, const std::vector<std::string>& words,
-                const std::string& what) {
+                std::string what) {
   // Flags of a command line that was refused have not been read.
   session.json = session.json || std::ranges::find(words, "--json") != words.end();
-  const std::string first = words.empty() || words[0].starts_with("-") ? "" : words[0];
-  const auto named =
-      app.get_subcommands([&](const CLI::App* sub) { return sub->check_name(first); });
-  const bool unknown = !first.empty() && named.empty();
-  const int code =
-      session.Report({Code::kInvalid, unknown ? "there is no command " + first : what, {}});
-  const std::string help = unknown || first.empty() ? "" : first + " ";
-  if (!session.json) session.Say("`samovar " + help + "--help` says more");
+  auto every = [](const CLI::App*) { return true; };
+  auto verbs = [&](const CLI::App& command) {
+    std::string out;
+    for (const CLI::App* sub : command.get_subcommands(every)) out += " " + sub->get_name();
+    return out;
+  };
+  std::string named;  // as far as the words are commands: "collections create "
+  const CLI::App* at = &app;
+  for (const std::string& word : words) {
+    if (word.starts_with("-") || at->get_subcommands(every).empty()) break;
+    const auto its =
+        at->get_subcommands([&](const CLI::App* sub) { return sub->check_name(word); });
+    if (its.empty()) {
+      what = "there is no command " + named + word;
+      break;
+    }
+    at = its.front();
+    named += word + " ";
+  }
+  if (what == CLI::RequiredError::Subcommand(1).what()) what = "say what:" + verbs(*at);
+  const int code = session.Report({Code::kInvalid, what, {}});
+  if (!session.json) session.Say("`samovar " + named + "--help` says more");
   return code;
 }
 

@@ -84,14 +84,18 @@ Result<BuiltPackage> Deployer::Build(const BuildOrder& order) {
   return package;
 }
 
-Result<HttpReply> Deployer::Put(Progress& progress, const std::string& path,
+Result<HttpReply> Deployer::Put(Progress* progress, const std::string& path,
                                 const std::string& file, const std::string& sha256) {
   HttpCall call;
   call.method = "PUT";
   call.target = path;
   call.headers.Set("Content-Type", "application/octet-stream");
   call.body_file = file;
-  call.on_progress = [&](std::uint64_t sent, std::uint64_t total) { progress.Bytes(sent, total); };
+  if (progress != nullptr) {
+    call.on_progress = [=](std::uint64_t sent, std::uint64_t total) {
+      progress->Bytes(sent, total);
+    };
+  }
   return client_.Call(std::move(call), sha256);
 }
 
@@ -103,7 +107,7 @@ Result<void> Deployer::Upload(const std::string& id, const BuiltPackage& package
     progress.Done(fmt::format("{}: uploaded {}", id, sent));
     return {};
   }
-  TRY(Put(progress, "/samovar/v1/uploads", package.file, package.sha256));
+  TRY(Put(&progress, "/samovar/v1/uploads", package.file, package.sha256));
   progress.Done(fmt::format("{}: uploaded {}", id, HumanSize(package.size)));
   return {};
 }
@@ -113,8 +117,7 @@ Result<std::string> Deployer::UploadByManifest(Progress& progress, const BuiltPa
   std::uint64_t sent = 0;
   std::size_t files = 0;
   for (int turn = 0; turn < kManifestTurns; ++turn) {
-    TRY(const HttpReply reply,
-        Put(progress, "/samovar/v1/manifests", package.file, package.sha256));
+    TRY(const HttpReply reply, Put(nullptr, "/samovar/v1/manifests", package.file, package.sha256));
     boost::system::error_code bad;
     const auto answer = boost::json::parse(reply.body, bad);
     if (bad) return Fail(Code::kInternal, "the server's answer is no JSON");
@@ -130,7 +133,7 @@ Result<std::string> Deployer::UploadByManifest(Progress& progress, const BuiltPa
     const bool near = client_.Address().find("//127.") != std::string::npos ||
                       client_.Address().find("//localhost") != std::string::npos;
     TRY(const ZipResult written, WriteZip(listing, zip, nullptr, near ? 0 : 1));
-    const auto put = Put(progress, "/samovar/v1/files", zip, written.sha256);
+    const auto put = Put(&progress, "/samovar/v1/files", zip, written.sha256);
     std::error_code ignored;
     std::filesystem::remove(zip, ignored);
     if (!put) return std::unexpected(put.error());

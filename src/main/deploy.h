@@ -42,7 +42,7 @@ class Deployer {
  private:
   // deploy.cc
   Result<void> Upload(const std::string& id, const BuiltPackage& package);
-  Result<HttpReply> Put(Progress& progress, const std::string& path, const std::string& file,
+  Result<HttpReply> Put(Progress* progress, const std::string& path, const std::string& file,
                         const std::string& sha256);
   Result<std::string> UploadByManifest(Progress& progress, const BuiltPackage& package);
   bool ServerHas(const std::string& sha256) const;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "main/json_text.h"
 
@@ -73,15 +74,48 @@ int Session::Report(const Error& error) const {
   return ExitCodeOf(error.code);
 }
 
+namespace {
+
+// Of examples the lines that begin with `call`, and what is said below all of them.
+std::string ExamplesOf(const std::string& examples, const std::string& call) {
+  std::string out;
+  std::istringstream lines(examples);
+  for (std::string line; std::getline(lines, line);) {
+    const bool example = line.starts_with("  samovar ");
+    if (!example || (line + " ").starts_with("  samovar " + call + " ")) out += line + "\n";
+    if (line.empty() && out == "\n") out.clear();
+  }
+  if (out.ends_with('\n')) out.pop_back();
+  return out.starts_with("  samovar ") ? "\nExamples:\n" + out : out.empty() ? "" : "\n" + out;
+}
+
+}  // namespace
+
 CLI::App* Commands::Add(const std::string& name, const std::string& summary,
-                        const std::string& examples) {
+                        const std::string& text) {
   CLI::App* sub = app.add_subcommand(name, summary);
+  AddCommonOptions(sub);
+  sub->footer("\nExamples:\n" + text);
+  examples[sub] = text;
+  return sub;
+}
+
+CLI::App* Commands::AddVerb(CLI::App* command, const std::string& name, const std::string& summary,
+                            Work work) {
+  CLI::App* sub = command->add_subcommand(name, summary);
+  AddCommonOptions(sub);
+  sub->footer(ExamplesOf(examples[command], command->get_name() + " " + name));
+  sub->callback([this, work = std::move(work)] {
+    run = [this, work] { return Finish(session, work(session)); };
+  });
+  return sub;
+}
+
+void Commands::AddCommonOptions(CLI::App* sub) {
   sub->add_flag("--json", session.json, "Print JSON")->group("Common");
   sub->add_option("--endpoint", session.endpoint,
                   "The server (default: $AWS_ENDPOINT_URL, else http://127.0.0.1:4566)")
       ->group("Common");
-  sub->footer("\nExamples:\n" + examples);
-  return sub;
 }
 
 int Finish(const Session& session, const Result<int>& result) {

@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <boost/json/value.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -47,12 +48,21 @@ struct Session {
 
 // One subcommand: parsed options in `options`, run by `run`.
 struct Commands {
+  using Work = std::function<Result<int>(const Session&)>;
+
   CLI::App& app;
   Session& session;
   std::function<int()> run;  // set by the subcommand that was given
+  std::map<const CLI::App*, std::string> examples = {};
 
   // A subcommand with the common options; `examples` ends its help.
   CLI::App* Add(const std::string& name, const std::string& summary, const std::string& examples);
+  // One of its own, as "create" of "collections": the same options, its part of the examples.
+  CLI::App* AddVerb(CLI::App* command, const std::string& name, const std::string& summary,
+                    Work work);
+
+ private:
+  void AddCommonOptions(CLI::App* sub);
 };
 
 // Runs `work`, reporting its error.

@@ -199,12 +199,24 @@ def test_wrong_command_lines_are_told_as_all_errors_are(server, tmp_path):
     (tmp_path / "notes.txt").write_text("no template")
     for args, words in ((["nonsense"], "samovar: there is no command nonsense"),
                         (["invoke"], "samovar: NAME is required\n`samovar invoke --help` says more"),
+                        (["collections", "grow"], "samovar: there is no command collections grow\n`samovar collections --help`"),
+                        (["keys", "delete"], "samovar: ID is required\n`samovar keys delete --help` says more"),
                         (["list", "--wrong"], "--wrong"),
                         (["deploy", tmp_path / "notes.txt"], "notes.txt: expected a folder, a template")):
         assert words in server.samovar(*args, check=False).err
     told = json.loads(server.samovar("list", "--wrong", "--json", check=False).err)
     assert "--wrong" in told["error"] and told["code"]
     assert "no calls of absent since" in server.samovar("usage", "absent").err
+
+
+def test_each_verb_has_the_common_options_and_its_own_examples(server):
+    for command, verbs in (("collections", ["create", "load", "search", "stats"]), ("keys", ["create", "delete"]),
+                           ("image", ["import", "show", "delete"]), ("packages", ["prune"])):
+        for verb in verbs:
+            told = server.samovar(command, verb, "--help").out
+            examples = [line for line in told.splitlines() if line.startswith("  samovar ")]
+            assert "--json" in told and "--endpoint" in told, told
+            assert examples and all(line.startswith(f"  samovar {command} {verb}") for line in examples), told
 
 
 def test_exit_codes_of_failing_functions_and_absent_servers(server, name):

@@ -91,3 +91,8 @@ def test_rows_with_much_beside_the_vector_go_in_smaller_batches(server, films, l
     about = {"text": "x" * 60_000}
     load("heavy.jsonl", "".join(json.dumps({"id": str(i), "vector": [1, 2, i], "attributes": about}) + "\n" for i in range(1500)))
     assert len(server.rows(films)) == 1500
+
+
+def test_what_is_wrong_with_one_row_is_told_of_that_row(server, films):
+    done = server.samovar("collections", "put", films, "a", "--vector", "[1, 2]", check=False)
+    assert done.err.strip() == "samovar: vector: expected 3 numbers, got 2"
