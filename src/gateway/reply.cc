@@ -3,6 +3,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "wire/aws_error.h"
+#include "wire/utf8.h"
 
 namespace samovar {
 namespace {
@@ -117,7 +118,7 @@ HttpResponse LambdaError(const Error& error, std::string_view request_id) {
 }
 
 HttpResponse OwnError(const Error& error, std::string_view request_id) {
-  json::object body{{"error", error.message}, {"code", OwnCode(error)}};
+  json::object body{{"error", AsUtf8(error.message)}, {"code", OwnCode(error)}};
   auto reply = JsonReply(OwnStatus(error), body, request_id);
   if (error.code == Code::kOverloaded) reply.headers.Add("Retry-After", "1");
   return reply;

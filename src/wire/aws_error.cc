@@ -5,6 +5,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "wire/utf8.h"
+
 namespace samovar {
 namespace {
 
@@ -145,7 +147,7 @@ std::string LambdaErrorBody(const Error& error) {
   boost::json::object body;
   if (!error.reason.empty()) body["Reason"] = error.reason;
   if (named.typed == Typed::kYes) body["Type"] = named.status >= 500 ? "Service" : "User";
-  body[named.key == kUpper ? "Message" : "message"] = error.message;
+  body[named.key == kUpper ? "Message" : "message"] = AsUtf8(error.message);
   return boost::json::serialize(body);
 }
 

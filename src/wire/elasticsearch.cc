@@ -6,6 +6,8 @@
 #include <boost/json/serialize.hpp>
 #include <cmath>
 
+#include "wire/utf8.h"
+
 namespace samovar::es {
 
 namespace json = boost::json;
@@ -190,7 +192,7 @@ json::object ErrorBody(const Error& error) {
         type = error.code == Code::kInternal ? "exception" : "illegal_argument_exception";
     }
   }
-  json::object cause{{"type", type}, {"reason", error.message}};
+  json::object cause{{"type", type}, {"reason", AsUtf8(error.message)}};
   json::object body = cause;
   body["root_cause"] = json::array{cause};
   return {{"error", std::move(body)}, {"status", StatusOf(error)}};

@@ -52,6 +52,19 @@ bool IsUtf8(std::string_view bytes) {
   return true;
 }
 
+std::string AsUtf8(std::string bytes) {
+  if (IsUtf8(bytes)) return bytes;
+  std::string text;
+  for (char c : bytes) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      text += c;
+    } else {
+      text += "\uFFFD";
+    }
+  }
+  return text;
+}
+
 std::size_t Utf8Length(std::string_view text) {
   std::size_t n = 0;
   for (char c : text) n += (static_cast<unsigned char>(c) & 0xC0) != 0x80;

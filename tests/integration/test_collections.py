@@ -126,6 +126,12 @@ def test_a_body_that_is_no_json_says_why(server, films, body, message):
     assert reply.status == 400 and message in json.loads(reply.data)["error"], reply.data
 
 
+@pytest.mark.parametrize("path", ["/samovar/v1/collections/%ff/search", "/samovar/v1/logs/%ff", "/elasticsearch/%ff/_search"])
+def test_an_error_is_json_whatever_it_quotes(server, path):
+    reply = server.raw("GET" if "logs" in path else "POST", path, b"{}")
+    assert reply.status in (400, 404) and "error" in json.loads(reply.data.decode()), reply.data
+
+
 def test_a_name_is_there_once(api, films):
     answer = api("POST", body={"name": films, "dimension": 3}, status=409)
     assert answer["code"] == "CollectionExists"
