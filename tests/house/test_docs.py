@@ -1,5 +1,6 @@
-"""Links of the Markdown pages lead somewhere."""
+"""Links of the Markdown pages lead somewhere, and what functions import says of itself what it does."""
 
+import ast
 import re
 from urllib.parse import unquote
 
@@ -41,3 +42,17 @@ def test_pages_that_the_code_names_are_there():
     wrong = [f"{path}: {page}" for path in tracked(".cc", ".h", ".py", ".js", ".mjs", ".sh") if path.parts[0] != "tests" and "_test" not in path.name
              for page in named.findall(text(path) or "") if not (ROOT / page).exists()]
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_python_functions_import_has_docstrings():
+    folder = ROOT / "runtimes/python/compat/samovar"
+    given = set(ast.literal_eval(text(folder / "__init__.py").split("__all__ = ")[1]))
+    wrong = []
+    for path in sorted(folder.glob("*.py")):
+        for part in ast.parse(text(path)).body:
+            if getattr(part, "name", None) not in given:
+                continue
+            methods = [m for m in part.body if isinstance(m, ast.FunctionDef) and not m.name.startswith("_")]
+            wrong += [f"{path.name}: {part.name} {each.name}" for each in [part, *methods] if not ast.get_docstring(each)]
+            given.remove(part.name)
+    assert not wrong and not given, (wrong, given)

@@ -39,6 +39,8 @@ class Hit(NamedTuple):
 
 
 class Row(NamedTuple):
+    """One row; vector has `dimension` floats, also where it is stored as f16 or i8."""
+
     id: str
     vector: list
     attributes: dict
@@ -118,6 +120,7 @@ class Snapshot:
         self.generation = _c().samovar_snapshot_generation(handle)
 
     def close(self):
+        """Lets go of the generation; an array that matrix() gave stays good."""
         self._held = None
 
     def __enter__(self):
@@ -228,6 +231,7 @@ class Batch:
         self._add({"op": "update", "id": _name(id), "attributes": attributes})
 
     def delete(self, id):
+        """Takes the row away; one that is not there is counted in the Ack's `missing`."""
         self._add({"op": "delete", "id": _name(id)})
 
     def _add(self, change):  # as text already: what is wrong is said where it is said, and later changes to it are not ours
@@ -318,20 +322,28 @@ class Collection:
         return one.ack
 
     def delete(self, id):
+        """Takes the row away; where there is none, the Ack's `missing` is 1."""
         with self.batch() as one:
             one.delete(id)
         return one.ack
 
     @property
     def generation(self):
+        """The newest generation: how many batches there were."""
         with self.snapshot() as now:
             return now.generation
 
     def search(self, vector, k=10, filter=None, min_generation=0, exact=False, candidates=0):
+        """The k nearest rows (1 to 10,000), best first: [Hit(id, score, attributes)].
+
+        vector: `dimension` numbers, a list or an array. filter: on attributes, e.g. {"range": {"year": {"gte": 1990}}}.
+        min_generation: of a write whose effect must be seen; waits 5 seconds for it. exact: every vector is compared.
+        candidates: rows that a search keeps on its way; more find more, 0 is what suits k."""
         with self.snapshot(min_generation) as now:
             return now.search(vector, k, filter, exact, candidates)
 
     def get(self, id, default=None, min_generation=0):
+        """Row(id, vector, attributes), or the default where there is none; min_generation as search() has it."""
         with self.snapshot(min_generation) as now:
             return now.get(id, default)
 
@@ -349,6 +361,7 @@ class Collection:
 
     @property
     def ids(self):
+        """Ids in the order of the rows of matrix(), as it was asked last; None where the row is gone."""
         return (self._last or self.snapshot()).ids
 
 
@@ -356,7 +369,8 @@ _opened = {}
 
 
 def collection(name):
-    """The collection of that name, opened once a process."""
+    """The collection of that name, opened once a process: microseconds at any size. NotFound where there is none, or the
+    function's tag does not name it."""
     found = _opened.get(name)
     if found is None:
         found = _opened[name] = Collection(name)

@@ -6,19 +6,22 @@ from ctypes import POINTER, c_char, c_char_p, c_float, c_int, c_int32, c_size_t,
 
 
 class CollectionError(Exception):
-    pass
+    """Base of these errors. By itself: the server did not answer; a batch may have been made, and making it again does
+    no harm."""
 
 
 class NotFound(CollectionError, KeyError):
+    """There is no such collection, or the function may not see it."""
+
     __str__ = Exception.__str__
 
 
 class Expired(CollectionError):
-    pass
+    """The snapshot was held for more than 15 minutes: take another."""
 
 
 class ReadOnly(CollectionError):
-    pass
+    """The function's tag gives it no writes to this collection; nothing was done."""
 
 
 class Error(ctypes.Structure):
