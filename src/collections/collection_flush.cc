@@ -38,6 +38,10 @@ Health Examine(const Snapshot& snapshot, std::uint32_t index) {
   return health;
 }
 
+bool MostlyGone(const Health& health, std::uint64_t filled, std::uint64_t small_rows) {
+  return health.alive * 4 < filled && health.alive <= small_rows;
+}
+
 // Whether a generation that is kept has it too (Freeze).
 bool Kept(const Segment& segment) {
   struct stat file{};
@@ -133,7 +137,8 @@ Result<Collection::Job> Collection::BeginNow(const SegmentPtr& spare, Collection
 
 // What was collected, and small sealed segments that are not much larger than what comes to them:
 // then each row is written again only log(n) times. And small ones of which a quarter has changed.
-// The large ones are for Merge.
+// The large ones are for Merge, but for those of which little is left: it waits while others want
+// the processors, and what is gone must not pile up so long.
 std::vector<std::uint32_t> Collection::ChooseSources(Job& job) {
   const auto& segments = job.at.Parts().segments;
   std::vector<std::uint32_t> sources;
@@ -154,10 +159,14 @@ std::vector<std::uint32_t> Collection::ChooseSources(Job& job) {
       if (job.fresh.size() < 2 || !Contains(job.fresh[1]->sources, number)) {
         job.kept.push_back(segments[i]);
       }
-    } else if (segments[i]->Capacity() > options_.small_rows) {
-      job.kept.push_back(segments[i]);
     } else {
-      sealed.push_back({i, Examine(job.at, i)});
+      const Health health = Examine(job.at, i);
+      const bool large = segments[i]->Capacity() > options_.small_rows;
+      if (large && !MostlyGone(health, segments[i]->Filled(), options_.small_rows)) {
+        job.kept.push_back(segments[i]);
+      } else {
+        sealed.push_back({i, health});
+      }
     }
   }
   std::ranges::sort(sealed, {}, [](const Candidate& c) { return c.health.alive; });

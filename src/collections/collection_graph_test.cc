@@ -332,6 +332,21 @@ TEST_F(CollectionGraphTest, AMergeCarriesOverWhatHappenedMeanwhile) {
   EXPECT_EQ(Contents(films->Latest()), model);
 }
 
+// As where others want the processors all the time: a merge never begins.
+TEST_F(CollectionGraphTest, RowsThatAreWrittenAgainDoNotPileUpWithoutMerges) {
+  auto films = Opened();
+  for (int round = 0; round < 12; ++round) {
+    Batch batch(kSchema);
+    for (int id = round; id < round + 600; ++id) {
+      ASSERT_TRUE(batch.Put(std::to_string(id % 700), std::vector<float>(8, 1)));
+    }
+    ASSERT_TRUE(CommitOne(*films, batch));
+    ASSERT_TRUE(films->Flush());
+    EXPECT_LE(films->Stats().stored_rows, 1300U) << "round " << round;
+  }
+  EXPECT_EQ(films->Latest().Count(), 611U);
+}
+
 TEST_F(CollectionGraphTest, AStopEndsAMergeWhereverItIsAndLosesNothing) {
   int ended = 0;
   bool reached = true;
