@@ -91,7 +91,7 @@ def test_a_disk_that_fills_up_leaves_the_model_that_was_there(trained, small_dis
 
 
 @pytest.mark.parametrize("args, words", [
-    (["model"], "A subcommand is required"), (["model", "export", "x.joblib"], "--out is required"),
+    (["model"], "say what: export"), (["model", "export", "x.joblib"], "--out is required"),
     (["model", "export", "x.joblib", "-o", "y.onnx", "--wrong"], "--wrong"),
     (["model", "export", "x.joblib", "-o", "y.onnx", "--features", "many"], "--features")])
 def test_wrong_command_lines(args, words):
