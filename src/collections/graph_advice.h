@@ -13,7 +13,11 @@
 namespace samovar {
 
 inline constexpr std::size_t kAdvisedHits = 10;
-inline constexpr float kExpected = 0.95F;  // of them a search has to find
+
+// A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
+inline std::uint64_t NanosecondsARow(const Schema& schema) { return 20 + schema.RowBytes() / 8; }
+// What a search in so many rows has to find of them, or else all are compared.
+float Expected(const Schema& schema, std::uint64_t rows);
 
 bool IsAdvice(const layout::GraphAdvice& advice);
 std::uint64_t AdviceHash(const layout::GraphAdvice& advice);
@@ -27,7 +31,7 @@ float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best
 // REQUIRES: advice.steps > 0; hits > 0.
 std::size_t AdvisedWidth(const layout::GraphAdvice& advice, const QueryVector& query,
                          const std::vector<RankedNode>& best, std::size_t hits = kAdvisedHits);
-// Whether no advised width finds what is expected where that one is needed.
-bool IsTooLittle(const layout::GraphAdvice& advice, std::size_t width);
+// Whether no advised width finds `expected` where that one is needed.
+bool IsTooLittle(const layout::GraphAdvice& advice, std::size_t width, float expected);
 
 }  // namespace samovar

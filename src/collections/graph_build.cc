@@ -362,7 +362,7 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
   if (options.stopped()) return Stopping();
   const std::string path = GraphPath(folder, segment.Name().number);
   const layout::GraphAdvice& advice = builder.Advice();
-  if (advice.steps > 0 && advice.found < kExpected) {
+  if (advice.steps > 0 && advice.found < Expected(schema, rows)) {
     LogWarn("{}: {} candidates find {:.3f} of the ten nearest: who names none has all compared",
             path, advice.width[advice.steps - 1], advice.found);
   }

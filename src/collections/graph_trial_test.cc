@@ -178,5 +178,20 @@ TEST(GraphAdvice, WhatIsNearNeedsLessAndNonsenseIsNone) {
   EXPECT_FALSE(IsAdvice(advice));
 }
 
+// To compare all rows is worth more where it takes long.
+TEST(GraphAdvice, AWalkThatFindsNearlyEnoughIsPreferredToComparingManyRows) {
+  layout::GraphAdvice advice{};
+  advice.steps = 2;
+  advice.width[0] = 64;
+  advice.width[1] = 512;
+  advice.found = 0.94F;
+  const Schema schema{128, Metric::kCosine, Storage::kF32};
+  EXPECT_TRUE(IsTooLittle(advice, 512, Expected(schema, 100'000)));
+  EXPECT_FALSE(IsTooLittle(advice, 64, Expected(schema, 100'000)));
+  EXPECT_FALSE(IsTooLittle(advice, 512, Expected(schema, 1'000'000)));
+  advice.found = 0.5F;
+  EXPECT_TRUE(IsTooLittle(advice, 512, Expected(schema, 1'000'000)));
+}
+
 }  // namespace
 }  // namespace samovar

@@ -27,9 +27,6 @@ constexpr std::uint64_t kComparedWhole = 1'000'000;  // ns
 constexpr std::uint64_t kMetACandidate = 14;  // rows that a walk compares for each that it keeps
 constexpr std::uint64_t kFewMatches = 4;      // of those: then every vector is compared
 
-// A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
-std::uint64_t NanosecondsARow(const Schema& schema) { return 20 + schema.RowBytes() / 8; }
-
 struct Ranked {
   float rank;
   RowRef row;
@@ -194,7 +191,8 @@ class Search {
           scratch_.best, [&](const RankedNode& each) { return best_.Wants(each.rank); });
       const std::size_t hits = std::clamp<std::size_t>(count, 1, kAdvisedHits);
       const std::size_t advised = AdvisedWidth(graph.Advice(), query_, scratch_.best, hits);
-      if (IsTooLittle(graph.Advice(), advised)) return false;
+      if (IsTooLittle(graph.Advice(), advised, Expected(snapshot_.Of(), graph.Rows())))
+        return false;
       const std::size_t wider = advised + more_;
       if (wider > width) {
         if (!Affords(wider * kMetACandidate)) return true;
