@@ -33,6 +33,12 @@ class CollectionsTest : public ::testing::Test {
     EXPECT_TRUE(batch.Put(id, std::vector<float>{1, 2, 3}));
     return batch;
   }
+  // "c0", "c1" and so on; answers how many.
+  int CreateUntilRefused() {
+    int made = 0;
+    while (made < 256 && all_->Create("c" + std::to_string(made), kSchema)) ++made;
+    return made;
+  }
   TestFolder folder_;
   FailingDisk disk_;
   SystemClock clock_;
@@ -137,37 +143,44 @@ TEST_F(CollectionsTest, RefusesWhatIsWrongAndLeavesNothing) {
             Code::kConflict);
 }
 
+// This process may have so many, until it goes.
+class FewFiles {
+ public:
+  static constexpr int kMost = 256;
+  FewFiles() {
+    CHECK(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit few{.rlim_cur = kMost, .rlim_max = before_.rlim_max};
+    CHECK(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  }
+  ~FewFiles() { CHECK(::setrlimit(RLIMIT_NOFILE, &before_) == 0); }
+  FewFiles(const FewFiles&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
 TEST_F(CollectionsTest, LeavesDescriptorsForAllElse) {
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const FewFiles few;
   Open();
-  int made = 0;
-  while (made < 256 && all_->Create("c" + std::to_string(made), kSchema)) ++made;
+  const int made = CreateUntilRefused();
   EXPECT_GT(made, 10);
   const auto refused = all_->Create("more", kSchema);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().name, "TooManyCollections");
   EXPECT_FALSE(all_->Describe("more"));
   EXPECT_EQ(all_->Pin("c0").error().name, "TooManyCollections");
-  EXPECT_LT(CountDescriptors().open, 256U * 7 / 8);
+  EXPECT_LT(CountDescriptors().open, FewFiles::kMost * 7U / 8);
   for (int i = 0; i < made; ++i) EXPECT_TRUE(all_->Write("c" + std::to_string(i), PutOne("a")));
   EXPECT_TRUE(all_->Delete("c0"));
   EXPECT_TRUE(all_->Create("more", kSchema));
   Open();
   EXPECT_TRUE(all_->Find("c" + std::to_string(made - 1)));
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST_F(CollectionsTest, OneThatIsDeletedMakesRoomAsSoonAsWhoeverHasItLetsGo) {
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const FewFiles few;
   Open();
-  int made = 0;
-  while (made < 256 && all_->Create("c" + std::to_string(made), kSchema)) ++made;
+  CreateUntilRefused();
   auto held = all_->Find("c0").value();
   ASSERT_TRUE(all_->Delete("c0"));
   std::thread holder([held = std::move(held)]() mutable {
@@ -176,7 +189,6 @@ TEST_F(CollectionsTest, OneThatIsDeletedMakesRoomAsSoonAsWhoeverHasItLetsGo) {
   });
   EXPECT_TRUE(all_->Create("more", kSchema));
   holder.join();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // Keeps whoever writes a graph until it is let go.
