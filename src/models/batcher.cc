@@ -99,6 +99,9 @@ std::vector<Batcher::Outcome> Batcher::Run(const std::vector<ModelCall*>& calls)
   std::vector<Outcome> outcomes;
   if (calls.size() > 1) {
     auto together = RunTogether(calls);
+    if (!together && together.error().code == Code::kTimeout) {
+      return {calls.size(), Outcome(std::unexpected(together.error()))};
+    }
     std::size_t rows = 0;
     for (const ModelCall* call : calls) rows += RowsOf(*call);
     const bool apart = together && std::ranges::all_of(*together, [rows](const Value& output) {

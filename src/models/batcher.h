@@ -6,7 +6,8 @@
 //          to `max_rows`, and the outputs are cut apart again. When a batch fails, its calls are
 //          run one by one, so that each gets its own answer. A model whose outputs do not come
 //          apart by rows is never batched again.
-// Errors   As OnnxModel::Run, for each call by itself.
+// Errors   As OnnxModel::Run, for each call by itself; kTimeout for all of a batch whose run was
+//          interrupted.
 // Threads  One at a time.
 
 #include <vector>

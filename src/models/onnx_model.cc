@@ -223,9 +223,8 @@ Result<std::vector<Value>> OnnxModel::Run(std::vector<Value>& inputs,
                                raw.data()));
   std::vector<OrtOwned<OrtValue>> outputs;
   for (OrtValue* value : raw) outputs.emplace_back(value);
-  if (session_->interrupted.exchange(false)) {
-    TRY(Checked(Ort().RunOptionsUnsetTerminate(session_->run_options.get())));
-    if (!ran) return Fail(Code::kTimeout, "the run was ended: its time was up");
+  if (!ran && session_->interrupted) {
+    return Fail(Code::kTimeout, "the run was ended: its time was up");
   }
   if (!ran) return std::unexpected(std::move(ran.error()));
   std::vector<Value> results;
@@ -239,6 +238,11 @@ void OnnxModel::Interrupt() {
   session_->interrupted = true;
   // Sets one flag, and allocates nothing: safe in a signal handler.
   static_cast<void>(Ort().RunOptionsSetTerminate(session_->run_options.get()));
+}
+
+void OnnxModel::Resume() {
+  if (!session_->interrupted.exchange(false)) return;
+  static_cast<void>(Ort().RunOptionsUnsetTerminate(session_->run_options.get()));
 }
 
 }  // namespace samovar

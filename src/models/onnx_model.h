@@ -47,8 +47,9 @@ class OnnxModel {
   Result<std::vector<Value>> Run(std::vector<Value>& inputs,
                                  const std::vector<std::size_t>& wanted);
 
-  // Ends the run that is under way, at its next operator.
+  // Ends the run that is under way, at its next operator, and every later one until Resume.
   void Interrupt();
+  void Resume();
 
  private:
   struct Session;

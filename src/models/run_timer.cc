@@ -8,18 +8,16 @@
 namespace samovar {
 namespace {
 
-using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
 
 // A signal handler has no other way to its data.
 std::atomic<OnnxModel*> running_model = nullptr;
-std::atomic<std::int64_t> run_deadline = 0;  // ns of the wall clock; 0: no run
+std::atomic<std::int64_t> run_deadline = 0;  // ns of the steady clock; 0: no run
 std::atomic<std::int64_t> armed_for = 0;     // 0: not armed
 timer_t timer_id;
 
-std::int64_t WallNow() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+std::int64_t Nanoseconds(steady_clock::time_point at) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
 }
 
 void Arm(std::int64_t when) {
@@ -33,7 +31,7 @@ void OnAlarm(int) {
   armed_for = 0;
   const std::int64_t deadline = run_deadline;
   if (deadline == 0) return;
-  if (WallNow() >= deadline) {
+  if (Nanoseconds(steady_clock::now()) >= deadline) {
     if (OnnxModel* model = running_model) model->Interrupt();
   } else {
     Arm(deadline);
@@ -51,7 +49,7 @@ RunTimer::RunTimer(OnnxModel& model) {
   sigevent event{};
   event.sigev_notify = SIGEV_SIGNAL;
   event.sigev_signo = SIGALRM;
-  CHECK(::timer_create(CLOCK_REALTIME, &event, &timer_id) == 0);
+  CHECK(::timer_create(CLOCK_MONOTONIC, &event, &timer_id) == 0);
 }
 
 RunTimer::~RunTimer() {
@@ -59,14 +57,17 @@ RunTimer::~RunTimer() {
   ::timer_delete(timer_id);
 }
 
-void RunTimer::Begin(std::chrono::system_clock::time_point deadline) {
-  const std::int64_t when =
-      std::chrono::duration_cast<nanoseconds>(deadline.time_since_epoch()).count();
+void RunTimer::Begin(steady_clock::time_point deadline) {
+  const std::int64_t when = Nanoseconds(deadline);
   run_deadline = when;
   const std::int64_t armed = armed_for;
   if (armed == 0 || when < armed) Arm(when);
 }
 
-void RunTimer::End() { run_deadline = 0; }
+void RunTimer::End() {
+  run_deadline = 0;
+  // An alarm between the end of the run and here would end the next one.
+  if (OnnxModel* model = running_model) model->Resume();
+}
 
 }  // namespace samovar

@@ -20,7 +20,7 @@ class RunTimer {
   ~RunTimer();
   RunTimer(const RunTimer&) = delete;
 
-  void Begin(std::chrono::system_clock::time_point deadline);
+  void Begin(std::chrono::steady_clock::time_point deadline);
   void End();
 };
 

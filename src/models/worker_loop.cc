@@ -12,11 +12,12 @@ namespace samovar {
 namespace {
 
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
 // An answer that says that the time is up must come before the server ends the worker for it.
-constexpr std::chrono::milliseconds kLead{25};
+constexpr milliseconds kLead{25};
 
 std::string AnswerMeta(std::string_view first, const std::string& request_id) {
   std::string meta(first);
@@ -104,13 +105,15 @@ void WorkerLoop::Take(const FrameView& invoke) {
       package_.codec->Decode(MetaField(invoke.meta, 8), MetaField(invoke.meta, 9), invoke.payload);
   if (!call) return AnswerError(request_id, call.error());
   if (NoRun(call->answer)) return Answer(request_id, *call, {});
-  const system_clock::time_point deadline{std::chrono::milliseconds(meta->deadline_ms)};
-  pending_.push_back(
-      {std::move(request_id), deadline - kLead, steady_clock::now(), std::move(*call)});
+  // From here on by the steady clock: a wall clock that is set ends no run.
+  const auto now = steady_clock::now();
+  const auto left =
+      system_clock::time_point(milliseconds(meta->deadline_ms)) - system_clock::now() - kLead;
+  pending_.push_back({std::move(request_id), now + left, now, std::move(*call)});
 }
 
 void WorkerLoop::RunBatch() {
-  const auto now = system_clock::now();
+  const auto now = steady_clock::now();
   if (pending_.front().deadline <= now) {
     AnswerError(pending_.front().request_id, TimeIsUp());
     pending_.pop_front();
@@ -120,7 +123,7 @@ void WorkerLoop::RunBatch() {
   for (const Pending& one : pending_) waiting.push_back(&one.call);
   const std::size_t count = package_.batcher->NextBatch(waiting);
   std::vector<ModelCall*> batch;
-  auto deadline = system_clock::time_point::max();
+  auto deadline = steady_clock::time_point::max();
   for (std::size_t i = 0; i < count; ++i) {
     batch.push_back(&pending_[i].call);
     if (pending_[i].deadline > now) deadline = std::min(deadline, pending_[i].deadline);
@@ -128,13 +131,22 @@ void WorkerLoop::RunBatch() {
   timer_.Begin(deadline);
   auto outcomes = package_.batcher->Run(batch);
   timer_.End();
+  // A batch ends at the first deadline in it; the others' time is not up, and they run again.
+  std::deque<Pending> again;
   for (std::size_t i = 0; i < count; ++i) {
     Pending& one = pending_[i];
-    if (!outcomes[i] && outcomes[i].error().code == Code::kTimeout)
+    if (!outcomes[i] && outcomes[i].error().code == Code::kTimeout) {
+      if (one.deadline > deadline) {
+        again.push_back(std::move(one));
+        continue;
+      }
       outcomes[i] = std::unexpected(TimeIsUp());
+    }
     Answer(one.request_id, one.call, std::move(outcomes[i]));
   }
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
+  pending_.insert(pending_.begin(), std::make_move_iterator(again.begin()),
+                  std::make_move_iterator(again.end()));
 }
 
 void WorkerLoop::Answer(const std::string& request_id, const ModelCall& call,

@@ -34,7 +34,7 @@ class WorkerLoop {
  private:
   struct Pending {
     std::string request_id;
-    std::chrono::system_clock::time_point deadline;
+    std::chrono::steady_clock::time_point deadline;
     std::chrono::steady_clock::time_point arrived;
     ModelCall call;
   };
