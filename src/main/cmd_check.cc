@@ -41,7 +41,7 @@ class Workspace {
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat about{};
     if (!file || ::fstat(file.Get(), &about) != 0) {
-      return Fail(Code::kNotFound, ErrnoError("cannot read " + path).message);
+      return Fail(Code::kInvalid, ErrnoError("cannot read " + path).message);
     }
     TRY(CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size),
                  {bounds_.max_files, bounds_.max_unpacked}));

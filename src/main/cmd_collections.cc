@@ -127,9 +127,11 @@ std::unexpected<Error> SoFar(Error error, std::uint64_t count) {
 Result<int> Load(const Session& session, const Options& options) {
   TRY(auto rows, OpenRowSource(options.file, session.err, session.clock));
   TRY(const ApiClient client, session.Client());
+  // Before the first batch is read, and also where the file turns out to have no rows.
+  TRY(const json::value found, client.Json("GET", PathOf(options.name)));
   Progress progress(session.err, session.clock, "loading " + options.file.path);
   std::uint64_t count = 0;
-  json::value last = json::object();
+  json::value last = JsonMember(found, "stats");
   json::array changes;
   std::size_t bytes = 0;
   while (true) {
@@ -266,9 +268,11 @@ Result<int> Stats(const Session& session, const Options& options) {
   std::string recall;
   if (options.recall) {
     TRY(json::value measured, client.Json("POST", PathOf(options.name, "/recall"), json::object()));
-    recall = fmt::format("recall@{}    {:.4f} of {} searches against exact ones\n",
-                         JsonNumber(measured, "k"), JsonNumber(measured, "recall"),
-                         JsonNumber(measured, "queries"));
+    const double queries = JsonNumber(measured, "queries");
+    recall = queries == 0
+                 ? "recall       not measured: there are no rows\n"
+                 : fmt::format("recall@{}    {:.4f} of {} searches against exact ones\n",
+                               JsonNumber(measured, "k"), JsonNumber(measured, "recall"), queries);
     answer.as_object()["recall"] = std::move(measured);
   }
   if (session.json) {

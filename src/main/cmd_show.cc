@@ -24,7 +24,8 @@ const boost::json::array& ListIn(const std::optional<boost::json::value>& answer
 
 struct Facts {
   boost::json::value function;
-  std::optional<boost::json::value> versions, aliases, urls, retries, policy, warnings, lock;
+  boost::json::array versions, aliases, urls;
+  std::optional<boost::json::value> retries, policy, warnings, lock;
   boost::json::array templates;             // of its versions
   std::map<std::string, std::string> pins;  // by version: the generations that it keeps
 };
@@ -32,9 +33,9 @@ struct Facts {
 Result<Facts> Ask(const ApiClient& client, const std::string& name) {
   Facts facts;
   TRY(facts.function, client.Json("GET", FunctionPath(name)));
-  TRY(facts.versions, client.JsonIfThere(FunctionPath(name, "/versions")));
-  TRY(facts.aliases, client.JsonIfThere(FunctionPath(name, "/aliases")));
-  TRY(facts.urls, client.JsonIfThere(FunctionPath(name, "/urls", "2021-10-31")));
+  TRY(facts.versions, client.AllPages(FunctionPath(name, "/versions"), "Versions"));
+  TRY(facts.aliases, client.AllPages(FunctionPath(name, "/aliases"), "Aliases"));
+  TRY(facts.urls, client.AllPages(FunctionPath(name, "/urls", "2021-10-31"), "FunctionUrlConfigs"));
   TRY(facts.retries, client.JsonIfThere(FunctionPath(name, "/event-invoke-config", "2019-09-25")));
   TRY(facts.policy, client.JsonIfThere(FunctionPath(name, "/policy")));
   TRY(facts.warnings, client.JsonIfThere("/samovar/v1/warnings/" + name));
@@ -60,9 +61,9 @@ Result<Facts> Ask(const ApiClient& client, const std::string& name) {
 
 boost::json::object AsJson(const Facts& facts) {
   boost::json::object out{{"function", facts.function},
-                          {"versions", ListIn(facts.versions, "Versions")},
-                          {"aliases", ListIn(facts.aliases, "Aliases")},
-                          {"urls", ListIn(facts.urls, "FunctionUrlConfigs")}};
+                          {"versions", facts.versions},
+                          {"aliases", facts.aliases},
+                          {"urls", facts.urls}};
   if (facts.retries) out["event_invoke_config"] = *facts.retries;
   if (facts.policy) out["policy"] = *facts.policy;
   out["templates"] = facts.templates;
@@ -148,7 +149,7 @@ std::string Settings(const Terminal& t, const Facts& facts) {
   AddFact(out, t, "variables", Names(JsonMember(JsonMember(c, "Environment"), "Variables")));
   for (const auto& layer : ListIn(c, "Layers")) AddFact(out, t, "layer", JsonText(layer, "Arn"));
   AddFact(out, t, "tags", Pairs(JsonMember(facts.function, "Tags")));
-  for (const auto& url : ListIn(facts.urls, "FunctionUrlConfigs")) {
+  for (const auto& url : facts.urls) {
     AddFact(out, t, "url",
             fmt::format("{} ({}, {})", JsonText(url, "FunctionUrl"), JsonText(url, "AuthType"),
                         JsonText(url, "InvokeMode")));
@@ -199,7 +200,7 @@ std::string WeightsText(const boost::json::value& weights) {
 std::string VersionsAndAliases(const Terminal& t, const Facts& facts) {
   std::string out;
   Table aliases({{"ALIAS"}, {"VERSION"}, {"ALSO"}});
-  for (const auto& alias : ListIn(facts.aliases, "Aliases")) {
+  for (const auto& alias : facts.aliases) {
     const boost::json::value& weights =
         JsonMember(JsonMember(alias, "RoutingConfig"), "AdditionalVersionWeights");
     aliases.Add(
@@ -210,7 +211,7 @@ std::string VersionsAndAliases(const Terminal& t, const Facts& facts) {
   if (!facts.pins.empty()) columns.push_back({"COLLECTIONS"});
   columns.push_back({"DESCRIPTION"});
   Table versions(std::move(columns));
-  for (const auto& version : ListIn(facts.versions, "Versions")) {
+  for (const auto& version : facts.versions) {
     const std::string number = JsonText(version, "Version");
     std::vector<Cell> cells{number, JsonText(version, "LastModified").substr(0, 19),
                             JsonText(version, "Runtime"),

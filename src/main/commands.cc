@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <sstream>
 
 #include "main/build_bounds.h"
 #include "main/build_sandbox.h"
@@ -23,6 +24,14 @@ constexpr const char* kFooter =
     "AWS's own tools work too: export AWS_ENDPOINT_URL=http://127.0.0.1:4566\n"
     "Exit codes: 0 ok, 1 the function failed, 2 wrong input, 3 no server, 4 not found,\n"
     "5 refused, 6 the server failed.   `samovar COMMAND --help` says more.";
+
+// What commands print in vain is an error. Who reads no further, as `head` does, has what it
+// wanted.
+int Printed(const Session& session, int code) {
+  if (code != kExitOk || session.Unprinted() == 0 || session.Unprinted() == EPIPE) return code;
+  const auto failed = ErrnoError("write to standard output", session.Unprinted());
+  return session.Report({Code::kInvalid, failed.message});
+}
 
 // What was wrong with a command line, in the form of all errors.
 int ReportUsage(const CLI::App& app, Session& session, const std::vector<std::string>& words,
@@ -95,7 +104,10 @@ int RunCli(int argc, char** argv, Serve serve) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
-    return app.exit(e);
+    std::ostringstream text;
+    app.exit(e, text, text);
+    session.Print(text.str());
+    return Printed(session, kExitOk);
   } catch (const CLI::ParseError& e) {
     return ReportUsage(app, session, {argv + std::min(argc, 1), argv + argc}, e.what());
   }
@@ -103,11 +115,7 @@ int RunCli(int argc, char** argv, Serve serve) {
     session.Print(app.help());
     return kExitUsage;
   }
-  const int code = commands.run();
-  // Who reads no further, as `head` does, has what it wanted.
-  if (code != kExitOk || session.Unprinted() == 0 || session.Unprinted() == EPIPE) return code;
-  const auto failed = ErrnoError("write to standard output", session.Unprinted());
-  return session.Report({Code::kInvalid, failed.message});
+  return Printed(session, commands.run());
 }
 
 }  // namespace samovar

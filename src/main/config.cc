@@ -182,7 +182,7 @@ Result<std::string> ReadWhole(const std::string& path) {
   if (!in || !(out << in.rdbuf())) {
     // An empty file sets failbit on <<; that is fine.
     if (in.is_open() && in.peek() == std::ifstream::traits_type::eof()) return std::string();
-    return std::unexpected(ErrnoError("cannot read " + path));
+    return Fail(Code::kInvalid, ErrnoError("cannot read " + path).message);
   }
   return out.str();
 }

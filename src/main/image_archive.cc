@@ -31,7 +31,7 @@ constexpr int kMaxIndexes = 4;
 
 Result<std::string> ReadDocument(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) return std::unexpected(ErrnoError("read " + path));
+  if (!in) return Fail(Code::kInvalid, ErrnoError("read " + path).message);
   std::ostringstream out;
   out << in.rdbuf();
   if (out.str().size() > kMaxDocument) return Fail(Code::kInvalid, path + " is no image document");

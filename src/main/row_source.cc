@@ -85,7 +85,6 @@ class MatrixRows final : public RowSource {
     return Fail(Code::kInvalid, fmt::format("{}: it has {} lines, {} has {} rows", ids_, count,
                                             path_, rows_.Rows()));
   }
-  std::optional<std::uint64_t> Dimension() const override { return rows_.Columns(); }
   Result<std::optional<json::object>> Next() override {
     if (index_ == rows_.Rows()) return std::optional<json::object>();
     std::string id = std::to_string(index_);
@@ -119,7 +118,7 @@ Result<std::unique_ptr<RowSource>> OpenRowSource(const RowFile& file, const Term
   for (const std::string& name : {path, ids}) {
     std::error_code error;
     if (!name.empty() && !std::filesystem::is_regular_file(name, error)) {
-      return Fail(Code::kNotFound, "there is no file " + name);
+      return Fail(Code::kInvalid, "there is no file " + name);
     }
   }
   if (!ids.empty() && !path.ends_with(".npy")) {

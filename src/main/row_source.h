@@ -31,9 +31,6 @@ class RowSource {
   virtual Result<std::optional<boost::json::object>> Next() = 0;
   std::uint64_t Done() const { return done_; }  // bytes of the file
   std::uint64_t Total() const { return total_; }
-  virtual std::optional<std::uint64_t> Dimension() const {
-    return std::nullopt;
-  }  // where it says so
 
  protected:
   std::uint64_t done_ = 0;

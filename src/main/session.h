@@ -14,7 +14,8 @@
 
 namespace samovar {
 
-// Exit codes, as docs/cli.md promises them to scripts.
+// Exit codes, as docs/cli.md promises them to scripts. A file of this machine that is not there is
+// kExitUsage; kExitNotFound is for what the server has not got.
 enum ExitCode : int {
   kExitOk = 0,
   kExitFunctionFailed = 1,

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import zipfile
 
+import numpy
 import pytest
 
 from harness import BINARY, ROOT, clean_environment, unique, until
@@ -195,6 +196,36 @@ def test_exit_codes(server, args, code):
     assert done.returncode == code, (done.out, done.err)
 
 
+@pytest.mark.parametrize("args", [
+    ["deploy", "FILE"], ["deploy", ".", "--template", "FILE"], ["build", "FILE"], ["model", "export", "FILE", "-o", "x"],
+    ["collections", "load", "x", "FILE.csv"], ["collections", "load", "x", "made.npy", "--ids", "FILE"],
+    ["check", "FILE", "--runtime", "python3.11"], ["image", "import", "FILE"], ["invoke", "x", "--payload-file", "FILE"],
+    ["serve", "--config", "FILE"], ["config", "--config", "FILE"]], ids=" ".join)
+def test_a_file_that_is_not_there_is_wrong_input_of_every_command(server, tmp_path, args):
+    numpy.save(tmp_path / "made.npy", numpy.zeros((1, 3), numpy.float32))
+    absent = str(tmp_path / "absent")
+    args = [str(tmp_path / arg) if arg == "made.npy" else arg.replace("FILE", absent) for arg in args]
+    done = server.samovar(*args, check=False)
+    assert done.returncode == 2 and "samovar: " in done.err and absent in done.err, (done.out, done.err)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["list", "--help"], ["--version"], ["version"], ["completion", "bash"], ["config"]],
+                         ids=" ".join)
+def test_what_cannot_be_printed_is_an_error(args):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BINARY, *args], stdout=full, stderr=subprocess.PIPE, text=True, env=clean_environment(), timeout=120)
+    assert done.returncode == 2 and "write to standard output: No space left on device" in done.stderr
+
+
+def test_show_lists_all_pages_of_aliases(server, name):
+    server.create("def handler(e, c):\n    return 1\n", name=name)
+    client, aliases = server.client(), [f"a{number:02}" for number in range(55)]
+    for alias in aliases:
+        client.create_alias(FunctionName=name, Name=alias, FunctionVersion="$LATEST")
+    assert [alias["Name"] for alias in json.loads(server.samovar("show", name, "--json").out)["aliases"]] == aliases
+    assert "a54" in server.samovar("show", name).out
+
+
 def test_wrong_command_lines_are_told_as_all_errors_are(server, tmp_path):
     (tmp_path / "notes.txt").write_text("no template")
     for args, words in ((["nonsense"], "samovar: there is no command nonsense"),
@@ -227,6 +258,14 @@ def test_exit_codes_of_failing_functions_and_absent_servers(server, name):
                           env=clean_environment(), timeout=120)
     assert away.returncode == 3 and "127.0.0.1:1" in away.stderr
     assert json.loads(server.samovar("show", "absent", "--json", check=False).err)["error"]
+
+
+def test_the_recall_of_no_rows_is_not_measured(server, films):
+    assert "recall       not measured: there are no rows" in server.samovar("collections", "stats", films, "--recall").out
+
+
+def test_the_recall_of_no_rows_is_not_measured(server, films):
+    assert "recall       not measured: there are no rows" in server.samovar("collections", "stats", films, "--recall").out
 
 
 def test_no_colours_outside_a_terminal(server):

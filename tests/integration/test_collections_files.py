@@ -48,6 +48,17 @@ def test_what_is_wrong_is_named_with_its_line(server, films, load, name, content
     assert server.rows(films) == {}
 
 
+@pytest.mark.parametrize("file", ["none.jsonl", "none.csv", "none.npy"])
+def test_a_file_without_rows_loads_none_into_a_collection_that_is_there(server, films, load, tmp_path, file):
+    load("one.csv", "id,vector\na,1 2 3\n")
+    generation = json.loads(server.samovar("collections", "stats", films, "--json").out)["stats"]["generation"]
+    numpy.save(tmp_path / "rows.npy", numpy.zeros((0, 3), numpy.float32))
+    content = {"none.jsonl": "\n", "none.csv": "id,vector\n", "none.npy": (tmp_path / "rows.npy").read_bytes()}[file]
+    assert json.loads(load(file, content, "--json").out) == {"rows": 0, "generation": generation}
+    done = server.samovar("collections", "load", "absent", tmp_path / file, check=False)
+    assert done.returncode == 4 and "there is no collection absent" in done.err
+
+
 @pytest.mark.parametrize("last, words", [
     ('{"id": "x", "vector": [1, 2]}', "row 5001: vector: expected 3 numbers, got 2 (rows 1 to 4000 are loaded)"),
     ("[]", "x.jsonl:5001: expected a JSON object (rows 1 to 4000 are loaded)")])
