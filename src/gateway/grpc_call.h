@@ -7,6 +7,8 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -82,6 +84,46 @@ inline Caller CallerOf(const grpc::ServerContextBase& context) {
           context.deadline()};
 }
 
+// A call while gRPC has it: by this it may be broken off from any thread.
+class OpenCall {
+ public:
+  explicit OpenCall(grpc::CallbackServerContext& context) : context_(&context) {}
+  void BreakOff() {
+    std::lock_guard lock(mutex_);
+    if (context_) context_->TryCancel();
+  }
+  void Over() {
+    std::lock_guard lock(mutex_);
+    context_ = nullptr;
+  }
+
+  std::uint64_t held = 0;  // its answer's number in GrpcAnswers; set before that is sent
+
+ private:
+  std::recursive_mutex mutex_;  // TryCancel may end the call in the same thread
+  grpc::CallbackServerContext* context_;
+};
+
+using Release = std::function<void(std::uint64_t held)>;  // from any thread
+
+// A call with one answer.
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(grpc::CallbackServerContext& context, Release release)
+      : open(std::make_shared<OpenCall>(context)), release_(std::move(release)) {}
+
+  void OnDone() override {
+    open->Over();
+    release_(open->held);
+    delete this;
+  }
+
+  const std::shared_ptr<OpenCall> open;
+
+ private:
+  Release release_;
+};
+
 // Triton's: whoever asks for the end of a request's answers gets it with the only one.
 inline constexpr const char* kWantsFinal = "triton_enable_empty_final_response";
 inline constexpr const char* kFinal = "triton_final_response";
@@ -92,7 +134,12 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
  public:
   using Infer = std::function<void(InferStream& stream)>;  // ends with Answered
 
-  explicit InferStream(Infer infer) : infer_(std::move(infer)) { StartRead(&request); }
+  InferStream(grpc::CallbackServerContext& context, Infer infer, Release release)
+      : open(std::make_shared<OpenCall>(context)),
+        infer_(std::move(infer)),
+        release_(std::move(release)) {
+    StartRead(&request);
+  }
 
   void Answered(grpc::Status status) {
     if (!status.ok()) {
@@ -114,6 +161,7 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
     infer_(*this);
   }
   void OnWriteDone(bool ok) override {
+    release_(std::exchange(open->held, 0));
     if (!ok) {
       Finish(grpc::Status::OK);
       return;
@@ -121,13 +169,18 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
     request.Clear();
     StartRead(&request);
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    open->Over();
+    delete this;
+  }
 
   inference::ModelInferRequest request;
   inference::ModelStreamInferResponse response;
+  const std::shared_ptr<OpenCall> open;
 
  private:
   Infer infer_;
+  Release release_;
 };
 
 }  // namespace samovar

@@ -8,19 +8,24 @@
 // Errors   Listen: kUnavailable where the address is taken. Calls: status codes of gRPC.
 // Threads  The event loop; gRPC's own threads touch only what a call brings.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "gateway/access.h"
 #include "gateway/model_door.h"
+#include "os/memory.h"
 
 namespace samovar {
 
 struct GrpcOptions {
   std::string version = "0.1.0";
   Bytes max_message = Bytes::MiB(64);
-  std::size_t max_running = 10'000;  // more answer RESOURCE_EXHAUSTED
+  std::size_t max_running = 10'000;  // or with an answer to be taken; more: RESOURCE_EXHAUSTED
+  // Of messages that come, and again of those that have come and wait for room; what is more is
+  // broken off with RESOURCE_EXHAUSTED.
+  Bytes receiving = std::clamp(Bytes{HostMemory().count / 16}, Bytes::MiB(256), Bytes::GiB(1));
 };
 
 class GrpcDoor {

@@ -20,15 +20,20 @@ Bytes HostMemory() {
   return {static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size)};
 }
 
+Bytes FreeMemoryKept() {
+  std::size_t bytes = 0;
+  if (!MallocExtension_GetNumericProperty) return {};
+  if (!MallocExtension_GetNumericProperty("tcmalloc.pageheap_free_bytes", &bytes)) return {};
+  return {bytes};
+}
+
 void GiveBackFreeMemory() {
   constexpr std::size_t kStep = 4 << 20;
-  constexpr const char* kFree = "tcmalloc.pageheap_free_bytes";
   if (!MallocExtension_ReleaseToSystem || !MallocExtension_GetNumericProperty) {
     ::malloc_trim(0);
     return;
   }
-  std::size_t left = 0;
-  if (!MallocExtension_GetNumericProperty(kFree, &left)) return;
+  std::size_t left = FreeMemoryKept().count;
   // What a step frees beyond what it was asked for counts for the next ones.
   for (; left >= kStep; left -= kStep) MallocExtension_ReleaseToSystem(kStep);
 }

@@ -7,6 +7,7 @@
 namespace samovar {
 
 Bytes HostMemory();
+Bytes FreeMemoryKept();  // what was freed and malloc keeps; 0 where it does not tell
 // What was freed and malloc keeps goes back to the system, in short steps: others who allocate wait
 // for one. Takes some 0.1 s for 1 GiB.
 void GiveBackFreeMemory();

@@ -288,3 +288,10 @@ def test_many_at_a_time_over_one_grpc_connection(server, rows):
         assert error is None, error
         assert result.as_numpy("sum")[0][0] == 4 * n
     client.close()
+
+
+def test_a_port_of_grpc_that_is_taken_is_told_in_one_line(fresh):
+    logs = [fresh().log(), fresh().log()]  # with the default port, which one of them cannot have
+    [told, *_] = [line for log in logs for line in log.splitlines() if "4567" in line and "listening" not in line]
+    assert "no gRPC: listen on 127.0.0.1:4567: the address is taken" in told
+    assert not any("chttp2" in log for log in logs), logs
