@@ -30,6 +30,12 @@ std::string TextAt(const json::object& from, std::string_view key) {
   return value && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+Result<InferBody> AsJson(const InferBody& binary) {
+  constexpr Bytes kMost = Bytes::MiB(64);  // as of a request that is JSON
+  TRY(auto message, DecodeInferBody(binary.content_type, binary.body));
+  return EncodeJsonRequest(message, kMost);
+}
+
 constexpr std::string_view kReady = "READY";
 
 // What the repository's index says of a version.
@@ -118,8 +124,9 @@ Task<Result<InferBody>> ModelDoor::Infer(ModelRequest request, InferBody body) {
   CO_TRY(auto resolved, co_await Resolve(request.model, request.version));
   bool model = IsModel(*resolved.version);
   if (!model && BinaryHeaderLength(body.content_type)) {
-    CO_TRY(auto message, DecodeInferBody(body.content_type, body.body));
-    CO_TRY(body, EncodeJsonRequest(message));
+    const bool quick = body.body.size() <= BodyRooms::kSmall;
+    auto work = [binary = std::move(body)] { return AsJson(binary); };
+    CO_TRY(body, quick ? work() : co_await RunBlocking(core_.parts.pool, std::move(work)));
   }
   auto invocation = Prepare(request, std::move(resolved), std::move(body.body));
   invocation.room = std::move(request.room);

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <cstring>
 
 #include "wire/open_inference.h"
 
@@ -111,6 +113,46 @@ Result<std::vector<InferTensor>> ReadTensors(const json::object& head, std::stri
   return tensors;
 }
 
+// An object to which more comes.
+void AddOpen(const json::object& entry, std::string& text) {
+  text += json::serialize(entry);
+  text.back() = ',';
+}
+
+// How much of a tensor is made JSON at a time: its values take many times as much as its bytes.
+// What is torn is whole, so that its error is.
+std::size_t PieceOf(std::string_view datatype, std::string_view raw) {
+  constexpr std::size_t kPiece = 16 << 10;  // a whole number of elements of any type
+  if (datatype != "BYTES") return std::min(raw.size(), kPiece);
+  std::size_t end = 0;
+  while (end < raw.size() && end < kPiece) {
+    std::uint32_t size = 0;
+    if (raw.size() - end < sizeof size) return raw.size();
+    std::memcpy(&size, raw.data() + end, sizeof size);
+    end += sizeof size + size;
+  }
+  return std::min(raw.size(), end);
+}
+
+Result<void> AddValues(const InferTensor& tensor, Bytes most, std::string& text) {
+  for (std::string_view rest = tensor.raw; !rest.empty();) {
+    const std::size_t piece = PieceOf(tensor.datatype, rest);
+    auto values = TensorValues(tensor.datatype, rest.substr(0, piece));
+    if (!values) return In(tensor, TensorValues(tensor.datatype, tensor.raw).error());
+    const std::string list = json::serialize(*values);
+    if (rest.size() < tensor.raw.size()) text += ',';
+    text += std::string_view(list).substr(1, list.size() - 2);
+    rest.remove_prefix(piece);
+    if (text.size() > most.count) {
+      return Fail(Code::kTooLarge,
+                  fmt::format("{}: a function that is no model gets tensors as JSON, of which this "
+                              "request has more than {} MiB",
+                              tensor.name, most.WholeMiB()));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 InferBody EncodeBinaryRequest(const InferMessage& request) {
@@ -132,22 +174,26 @@ InferBody EncodeBinaryRequest(const InferMessage& request) {
   return {BinaryTensorType(text.size()), text + raw};
 }
 
-Result<InferBody> EncodeJsonRequest(const InferMessage& request) {
-  json::object head = Head(request);
-  json::array inputs;
+Result<InferBody> EncodeJsonRequest(const InferMessage& request, Bytes most) {
+  std::string text = R"({"inputs":[)";
   for (const InferTensor& input : request.inputs) {
-    auto values = TensorValues(input.datatype, input.raw);
-    if (!values) return In(input, values.error());
-    json::object entry{{"name", input.name},
-                       {"shape", ShapeOf(input.shape)},
-                       {"datatype", input.datatype},
-                       {"data", *std::move(values)}};
-    if (!input.parameters.empty()) entry["parameters"] = input.parameters;
-    inputs.push_back(std::move(entry));
+    if (&input != &request.inputs.front()) text += ',';
+    const json::object entry{
+        {"name", input.name}, {"shape", ShapeOf(input.shape)}, {"datatype", input.datatype}};
+    AddOpen(entry, text);
+    text += R"("data":[)";
+    TRY(AddValues(input, most, text));
+    text += ']';
+    if (!input.parameters.empty()) {
+      (text += R"(,"parameters":)") += json::serialize(input.parameters);
+    }
+    text += '}';
   }
-  head["inputs"] = std::move(inputs);
-  AddOutputs(request, false, head);
-  return InferBody{"application/json", json::serialize(head)};
+  text += ']';
+  json::object rest = Head(request);
+  AddOutputs(request, false, rest);
+  text += rest.empty() ? "}" : "," + json::serialize(rest).substr(1);
+  return InferBody{"application/json", std::move(text)};
 }
 
 Result<InferMessage> DecodeInferBody(std::string_view content_type, std::string_view body) {

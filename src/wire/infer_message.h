@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace samovar {
@@ -43,8 +44,8 @@ struct InferBody {
 
 // A request whose tensors are binary and whose answer's are to be.
 InferBody EncodeBinaryRequest(const InferMessage& request);
-// The same in JSON alone.
-Result<InferBody> EncodeJsonRequest(const InferMessage& request);
+// The same in JSON alone; kTooLarge where tensors make that larger than `most`.
+Result<InferBody> EncodeJsonRequest(const InferMessage& request, Bytes most);
 // A request or an answer in either form (told apart by its content type).
 Result<InferMessage> DecodeInferBody(std::string_view content_type, std::string_view body);
 

@@ -110,12 +110,51 @@ TEST(InferMessage, ComesBackFromBinaryAsItWent) {
 TEST(InferMessage, SaysTheSameInJson) {
   InferMessage request;
   request.inputs.push_back({"X", "INT8", {2}, {}, std::string("\x01\xff", 2)});
-  auto body = EncodeJsonRequest(request);
+  auto body = EncodeJsonRequest(request, Bytes::MiB(1));
   ASSERT_TRUE(body);
   EXPECT_EQ(body->body, R"({"inputs":[{"name":"X","shape":[2],"datatype":"INT8","data":[1,-1]}]})");
   auto read = DecodeInferBody(body->content_type, body->body);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->inputs[0].raw, request.inputs[0].raw);
+}
+
+TEST(InferMessage, SaysManyValuesAndAllElseInJson) {
+  InferMessage request{.id = "7"};
+  std::string texts;
+  for (int i = 0; i < 5000; ++i) texts += std::string("\x03\0\0\0abc", 7);
+  request.inputs.push_back({"X", "INT8", {20'000}, {{"a", 1}}, std::string(20'000, '\x05')});
+  request.inputs.push_back({"S", "BYTES", {5000}, {}, texts});
+  request.inputs.push_back({"N", "FP32", {0}, {}, ""});
+  request.outputs.push_back({"Y", "", {}, {}, ""});
+  auto body = EncodeJsonRequest(request, Bytes::MiB(1));
+  ASSERT_TRUE(body) << body.error().message;
+  auto read = DecodeInferBody(body->content_type, body->body);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->id, "7");
+  ASSERT_EQ(read->inputs.size(), 3u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(read->inputs[i].raw, request.inputs[i].raw) << i;
+  EXPECT_EQ(read->inputs[0].parameters, (boost::json::object{{"a", 1}}));
+  ASSERT_EQ(read->outputs.size(), 1u);
+  EXPECT_EQ(read->outputs[0].name, "Y");
+}
+
+TEST(InferMessage, RefusesWhatIsTooLargeInJsonAndWhatIsTorn) {
+  InferMessage request;
+  request.inputs.push_back({"X", "INT8", {20'000}, {}, std::string(20'000, '\x05')});
+  auto large = EncodeJsonRequest(request, Bytes::KiB(20));
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().code, Code::kTooLarge);
+  EXPECT_TRUE(large.error().message.starts_with("X: ")) << large.error().message;
+  const std::string torn(20'001, '\0');
+  for (const char* datatype : {"INT16", "FP32", "BYTES"}) {
+    request.inputs[0] = {"X", datatype, {10'000}, {}, torn};
+    auto refused = EncodeJsonRequest(request, Bytes::MiB(1));
+    ASSERT_FALSE(refused) << datatype;
+    EXPECT_EQ(refused.error().code, Code::kInvalid) << datatype;
+  }
+  request.inputs[0].datatype = "INT16";
+  EXPECT_EQ(EncodeJsonRequest(request, Bytes::MiB(1)).error().message,
+            "X: 20001 bytes are no whole number of INT16 elements");
 }
 
 TEST(InferMessage, NamesTheTensorAtFault) {

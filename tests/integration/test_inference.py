@@ -18,6 +18,14 @@ from models import FLOAT, STRING, ask, build, column, deploy, files_of, identity
 X = numpy.array([[1, 2, 3, 4], [0.5, 0, -1, 1e3]], numpy.float32)
 SUM = numpy.array([[10], [999.5]], numpy.float32)
 
+COUNTS_CALLS = """
+calls = 0
+def handler(event, context):
+    global calls
+    calls += 1
+    return {"outputs": [{"name": "calls", "shape": [1], "datatype": "INT64", "data": [calls]}]}
+"""
+
 
 class Door:
     """One of the two clients; both say the same in nearly the same words."""
@@ -295,3 +303,15 @@ def test_a_port_of_grpc_that_is_taken_is_told_in_one_line(fresh):
     [told, *_] = [line for log in logs for line in log.splitlines() if "4567" in line and "listening" not in line]
     assert "no gRPC: listen on 127.0.0.1:4567: the address is taken" in told
     assert not any("chttp2" in log for log in logs), logs
+
+
+@pytest.mark.parametrize("datatype, values", [
+    ("INT8", numpy.full(40_000_000, -100, numpy.int8)), ("FP32", numpy.full(10_000_000, 0.1, numpy.float32))])
+def test_tensors_that_are_too_large_as_json_are_refused_and_the_instance_goes_on(server, door, datatype, values):
+    name = unique("count")
+    server.create(COUNTS_CALLS, name=name)
+    assert door.infer(name, {"x": values[:3]}).as_numpy("calls")[0] == 1
+    refusal = refused(door, "x: a function that is no model gets tensors as JSON, of which this request has more than 64 MiB",
+                      lambda: door.infer(name, {"x": values}))
+    assert refusal.status() == {"grpc": "StatusCode.RESOURCE_EXHAUSTED", "http": "413"}[door.kind]
+    assert door.infer(name, {"x": values[:3]}).as_numpy("calls")[0] == 2
