@@ -68,7 +68,7 @@ exports.handler = async ({ name, do: what, door, ...rest }) => {
     if (!(error instanceof CollectionError)) throw error;
     return { code: error.code, message: error.message };
   } finally {
-    process.env.SAMOVAR_COLLECTIONS = mapped;
+    if (door) process.env.SAMOVAR_COLLECTIONS = mapped;
   }
 };
 """
@@ -181,7 +181,7 @@ def test_a_snapshot_stays_and_reads_of_it_agree(films):
     ("get", {"name": 7, "id": "x"}, "Invalid", "name: expected text, got number"),
     ("closed", {}, "Invalid", "the snapshot is closed"),
     ("late", {}, "Timeout", ""),
-    ("hold", {"door": True}, "Unavailable", "collections cannot be mapped: this function may see no collections"),
+    ("hold", {"door": True}, "NoSuchCollection", "there is no collection films-"),
     ("get", {"name": "no-such", "id": "x"}, "NoSuchCollection", "no-such"),
     ("get", {"name": "a\0b", "id": "x"}, "NoSuchCollection", "NUL"),
 ])
@@ -204,3 +204,11 @@ def test_one_that_is_made_anew_is_found_again(server):
     films.make(marks=2)
     assert films.node("get", id="r1")["attributes"]["marks"] == 2
     films.ask("DELETE", "/" + films.name)
+
+
+def test_without_rights_no_collection_is_there(fresh):
+    server = fresh("collections.default_access=none")
+    server.create({"index.js": CODE}, name="plain", runtime=server.runtime("nodejs"), handler="index.handler")
+    for do in ("hold", "matrix", "late", "get", "upsert"):
+        told = server.invoke("plain", {"name": "films", "do": do, "id": "a", "vector": [1] * DIMENSION}).payload
+        assert told == {"code": "NoSuchCollection", "message": "there is no collection films that may be seen here (this function may see none)"}

@@ -5,15 +5,13 @@
 
 const http = require('node:http');
 
-const { CollectionError } = require('./errors.js');
+const { CollectionError, noneVisible } = require('./errors.js');
 
 const PATIENCE_MS = 60000;
 
 exports.ask = function ask(method, path, body) {
   const socketPath = process.env.SAMOVAR_COLLECTIONS_DOOR;
-  if (!socketPath) {
-    return Promise.reject(new CollectionError('this function may see no collections', 'NoSuchCollection'));
-  }
+  if (!socketPath) return Promise.reject(noneVisible(decodeURIComponent(path.split('/')[0])));
   const text = body === undefined ? '' : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const fail = (error) => reject(new CollectionError(`the server did not answer: ${error.message}`, 'Unavailable'));

@@ -10,7 +10,7 @@
 // Errors   CollectionError with `code`: NoSuchCollection, ReadOnly (the function's tag gives no
 //          writes), Expired (a snapshot that was held too long), Timeout (the generation did not
 //          come), Invalid (the message names the argument; nothing was done) or the server's other
-//          codes; Unavailable where it did not answer.
+//          codes; Unavailable where it did not answer, or where snapshot() cannot map.
 // Needs    Node.js 20 or newer and nothing else.
 
 'use strict';
@@ -42,7 +42,7 @@ class Collection {
   // The newest generation, at least minGeneration (waits so many ms for it): several reads that
   // agree, and the matrix. close() it, or say `using` where Node.js has that.
   async snapshot(options) {
-    if (!inPlace()) throw new CollectionError(`collections cannot be mapped: ${obstacle()}`, 'Unavailable');
+    if (!inPlace()) throw obstacle(this.name);
     const known = this.#reader !== undefined;
     try {
       this.#reader ??= new Reader(this.name);

@@ -3,7 +3,7 @@
 'use strict';
 
 const { json, options, plain, text, truth, whole } = require('./arguments.js');
-const { CollectionError } = require('./errors.js');
+const { CollectionError, noneVisible } = require('./errors.js');
 
 const METRICS = ['cosine', 'dot', 'l2'];
 const STORAGES = ['f32', 'f16', 'i8'];
@@ -22,7 +22,7 @@ function native(call, ...values) {
 }
 
 let inPlace = null;
-let obstacle = 'this function may see no collections';
+let obstacle;
 try {
   inPlace = require('./samovar_collections.node');
 } catch (error) {
@@ -168,5 +168,9 @@ module.exports = {
   Matrix,
   floats,
   inPlace: () => inPlace !== null && 'SAMOVAR_COLLECTIONS' in process.env,
-  obstacle: () => obstacle,
+  // Why not.
+  obstacle(name) {
+    if ('SAMOVAR_COLLECTIONS' in process.env) return new CollectionError(`collections cannot be mapped: ${obstacle}`, 'Unavailable');
+    return noneVisible(name);
+  },
 };
