@@ -17,6 +17,11 @@ constexpr float kExpected = 0.95F;
 constexpr float kExpectedOfMany = 0.8F;
 constexpr std::uint64_t kLong = 25'000'000;  // ns
 
+// Of 200,000 rows of 128 numbers a walk with 64 candidates meets 837 rows in 59 us, one with 256
+// 3,988 in 258.
+constexpr std::uint64_t kMetACandidate = 14;
+constexpr std::uint64_t kMet = 50;  // ns, besides reading it
+
 }  // namespace
 
 std::uint64_t AdviceHash(const GraphAdvice& advice) {
@@ -49,6 +54,11 @@ std::size_t AdvisedWidth(const GraphAdvice& advice, const QueryVector& query,
   std::uint32_t step = 0;
   while (step + 1 < advice.steps && nearness <= advice.border[step]) ++step;
   return advice.width[step];
+}
+
+std::chrono::nanoseconds TimeOfACandidate(const Schema& schema, const RowCodes* codes) {
+  const std::uint64_t met = kMet + (codes ? codes->bytes : schema.RowBytes()) / 8;
+  return std::chrono::nanoseconds(kMetACandidate * met + (codes ? NanosecondsARow(schema) : 0));
 }
 
 float Expected(const Schema& schema, std::uint64_t rows) {

@@ -5,6 +5,7 @@
 // How      By how near the tenth is of what a narrow walk found (QueryVector::Nearness).
 // Threads  Pure.
 
+#include <chrono>
 #include <vector>
 
 #include "collections/graph_walk.h"
@@ -16,6 +17,9 @@ inline constexpr std::size_t kAdvisedHits = 10;
 
 // A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
 inline std::uint64_t NanosecondsARow(const Schema& schema) { return 20 + schema.RowBytes() / 8; }
+// What a walk takes for each candidate that it keeps: it compares some fourteen rows, by their codes
+// unless `codes` is null, and at last the candidate itself.
+std::chrono::nanoseconds TimeOfACandidate(const Schema& schema, const RowCodes* codes);
 // What a search in so many rows has to find of them, or else all are compared.
 float Expected(const Schema& schema, std::uint64_t rows);
 

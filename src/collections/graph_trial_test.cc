@@ -145,6 +145,23 @@ TEST_P(GraphTrialTest, WhereNoWidthFindsEnoughAllRowsAreCompared) {
   EXPECT_LT(Found(between, 65), 0.93);  // who names a number gets it
 }
 
+// A walk that goes on is not made anew, and compares codes, which takes less than rows.
+TEST_P(GraphTrialTest, ASearchThatMustBeShortMayBeWidened) {
+  const auto query = BetweenClusters();
+  const std::chrono::microseconds within{300};
+  layout::GraphAdvice advice{};
+  advice.steps = 2;
+  advice.border[0] = std::numeric_limits<float>::max();
+  advice.found = 1;
+  for (const auto& [width, short_enough] : {std::pair(256U, true), {512U, false}}) {
+    advice.width[0] = 64;
+    advice.width[1] = width;
+    advice.hash = AdviceHash(advice);
+    Advise(advice);
+    EXPECT_EQ(films_->Latest().SearchWithin(within, query, 10).value().has_value(), short_enough);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Metrics, GraphTrialTest,
                          ::testing::Values(Metric::kCosine, Metric::kDot, Metric::kL2),
                          [](const auto& info) { return std::string(MetricName(info.param)); });
@@ -176,6 +193,17 @@ TEST(GraphAdvice, WhatIsNearNeedsLessAndNonsenseIsNone) {
   EXPECT_FALSE(IsAdvice(advice));
   advice.hash = AdviceHash(advice);
   EXPECT_FALSE(IsAdvice(advice));
+}
+
+TEST(GraphAdvice, ATimeIsToldFromWhatAWalkReads) {
+  RowCodes codes;
+  const Schema usual{128, Metric::kCosine, Storage::kF32};
+  codes.bytes = 128;
+  EXPECT_NEAR(static_cast<double>(TimeOfACandidate(usual, &codes).count()), 1000, 100);
+  EXPECT_NEAR(static_cast<double>(TimeOfACandidate(usual, nullptr).count()), 1600, 100);
+  const Schema wide{1024, Metric::kCosine, Storage::kF32};
+  codes.bytes = 1024;
+  EXPECT_NEAR(static_cast<double>(TimeOfACandidate(wide, &codes).count()), 3000, 100);
 }
 
 // To compare all rows is worth more where it takes long.

@@ -23,9 +23,8 @@ constexpr double kPatience = 1.5;
 constexpr std::uint64_t kMostPart = 4;
 // Without a graph, and where no wish is named: every row is compared that takes no longer in all.
 // What lies between clusters is in no near cell.
-constexpr std::uint64_t kComparedWhole = 1'000'000;  // ns
-constexpr std::uint64_t kMetACandidate = 14;  // rows that a walk compares for each that it keeps
-constexpr std::uint64_t kFewMatches = 4;      // of those: then every vector is compared
+constexpr std::chrono::milliseconds kComparedWhole{1};
+constexpr std::uint64_t kFewMatches = 4;  // of kSample: then every vector is compared
 
 struct Ranked {
   float rank;
@@ -64,7 +63,8 @@ class Best {
 class Search {
  public:
   Search(const Snapshot& snapshot, std::span<const float> vector, const QueryVector& query,
-         std::size_t k, const Filter& filter, const SearchOptions& options, std::uint64_t budget)
+         std::size_t k, const Filter& filter, const SearchOptions& options,
+         std::chrono::nanoseconds most)
       : snapshot_(snapshot),
         vector_(vector),
         query_(query),
@@ -73,10 +73,10 @@ class Search {
         advised_(options.candidates == 0),
         more_(k > kUsual ? 2 * (k - kUsual) : 0),
         width_(std::max(k, advised_ ? std::max(k * 2, kLeastWidth) : options.candidates)),
-        budget_(budget),
+        left_(most),
         best_(k) {}
 
-  // nullopt: it would take more than the budget.
+  // nullopt: it would take longer than it may.
   Result<std::optional<std::vector<Ranked>>> Done() {
     const auto& segments = snapshot_.Parts().segments;
     std::vector<std::uint32_t> in_cells;
@@ -104,9 +104,9 @@ class Search {
   }
 
  private:
-  bool Affords(std::uint64_t rows) {
-    over_ = over_ || rows > budget_;
-    if (!over_) budget_ -= rows;
+  bool Affords(std::chrono::nanoseconds time) {
+    over_ = over_ || time > left_;
+    if (!over_) left_ -= time;
     return !over_;
   }
   bool Matches(RowRef row) {
@@ -117,15 +117,18 @@ class Search {
     return false;
   }
 
-  std::uint64_t TimeOf(const std::vector<std::uint32_t>& segments) const {
+  std::chrono::nanoseconds TimeOf(std::uint64_t rows) const {
+    return std::chrono::nanoseconds(rows * NanosecondsARow(snapshot_.Of()));
+  }
+  std::chrono::nanoseconds TimeOf(const std::vector<std::uint32_t>& segments) const {
     std::uint64_t rows = 0;
     for (const std::uint32_t i : segments) rows += snapshot_.RowsOf(i);
-    return rows * NanosecondsARow(snapshot_.Of());
+    return TimeOf(rows);
   }
 
   // Whether it found any of the best so far.
   bool Scan(std::uint32_t index, std::uint64_t from, std::uint64_t to) {
-    if (!Affords(to - std::min(from, to))) return false;
+    if (!Affords(TimeOf(to - std::min(from, to)))) return false;
     const auto& segment = *snapshot_.Parts().segments[index];
     std::array<float, kBlock> ranks;
     bool better = false;
@@ -176,8 +179,9 @@ class Search {
     const auto& segment = *snapshot_.Parts().segments[index];
     const Graph& graph = *segment.NearGraph();
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
-    if (!Affords(width_ * kMetACandidate)) return true;
     const RowCodes* codes = graph.Codes();
+    const auto a_candidate = TimeOfACandidate(snapshot_.Of(), codes);
+    if (!Affords(width_ * a_candidate)) return true;
     const auto near = codes ? ComparedRows(Code(), *codes)
                             : ComparedRows(query_, segment.Vectors(), segment.Facts());
     auto limit = [&](std::size_t width) {
@@ -195,7 +199,7 @@ class Search {
         return false;
       const std::size_t wider = advised + more_;
       if (wider > width) {
-        if (!Affords(wider * kMetACandidate)) return true;
+        if (!Affords((wider - width) * a_candidate)) return true;
         width = wider;
         if (!graph.SearchOn(near, width, limit(width), scratch_, guide)) return false;
       }
@@ -297,8 +301,8 @@ class Search {
   const bool advised_;      // the graph says with how many candidates
   const std::size_t more_;  // than it says
   const std::size_t width_;
-  std::uint64_t budget_;  // rows that may still be compared
-  bool over_ = false;     // it is used up
+  std::chrono::nanoseconds left_;
+  bool over_ = false;  // more was needed than was left
   Best best_;
   std::optional<CodeQuery> code_;
   WalkScratch scratch_;
@@ -309,7 +313,7 @@ class Search {
 
 Result<std::vector<Hit>> Snapshot::Search(std::span<const float> vector, std::size_t k,
                                           const Filter& filter, SearchOptions options) const {
-  TRY(auto hits, SearchAll(vector, k, filter, options, ~std::uint64_t{0}));
+  TRY(auto hits, SearchAll(vector, k, filter, options, std::chrono::nanoseconds::max()));
   return std::move(*hits);
 }
 
@@ -317,14 +321,13 @@ Result<std::optional<std::vector<Hit>>> Snapshot::SearchWithin(std::chrono::nano
                                                                std::span<const float> vector,
                                                                std::size_t k,
                                                                SearchOptions options) const {
-  const std::uint64_t each = NanosecondsARow(view_->schema);
-  return SearchAll(vector, k, {}, options, static_cast<std::uint64_t>(most.count()) / each);
+  return SearchAll(vector, k, {}, options, most);
 }
 
 Result<std::optional<std::vector<Hit>>> Snapshot::SearchAll(std::span<const float> vector,
                                                             std::size_t k, const Filter& filter,
                                                             SearchOptions options,
-                                                            std::uint64_t budget) const {
+                                                            std::chrono::nanoseconds most) const {
   if (k < 1 || k > kMaxHits) {
     return Fail(Code::kInvalid, "k: expected a number from 1 to " + std::to_string(kMaxHits));
   }
@@ -332,7 +335,7 @@ Result<std::optional<std::vector<Hit>>> Snapshot::SearchAll(std::span<const floa
     return Fail(Code::kInvalid, "candidates: at most " + std::to_string(kMaxHits));
   }
   TRY(const auto query, QueryVector::Of(view_->schema, vector));
-  samovar::Search search(*this, vector, query, k, filter, options, budget);
+  samovar::Search search(*this, vector, query, k, filter, options, most);
   TRY(const auto best, search.Done());
   if (!best) return std::nullopt;
   std::vector<Hit> hits;

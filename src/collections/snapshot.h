@@ -81,10 +81,9 @@ class Snapshot {
   bool Visible(RowRef row) const { return At(row).Visible(row.row, generation_); }
 
  private:
-  // `budget`: rows that may be compared.
   Result<std::optional<std::vector<Hit>>> SearchAll(std::span<const float> vector, std::size_t k,
                                                     const Filter& filter, SearchOptions options,
-                                                    std::uint64_t budget) const;
+                                                    std::chrono::nanoseconds most) const;
   const Segment& At(RowRef row) const { return *view_->segments[row.segment]; }
 
   ViewPtr view_;
