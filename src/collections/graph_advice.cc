@@ -48,9 +48,7 @@ float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best
   return query.Nearness(*last);
 }
 
-std::size_t AdvisedWidth(const GraphAdvice& advice, const QueryVector& query,
-                         const std::vector<RankedNode>& best, std::size_t hits) {
-  const float nearness = LastNearness(query, best, hits);
+std::size_t AdvisedWidth(const GraphAdvice& advice, float nearness) {
   std::uint32_t step = 0;
   while (step + 1 < advice.steps && nearness <= advice.border[step]) ++step;
   return advice.width[step];
@@ -61,12 +59,16 @@ std::chrono::nanoseconds TimeOfACandidate(const Schema& schema, const RowCodes* 
   return std::chrono::nanoseconds(kMetACandidate * met + (codes ? NanosecondsARow(schema) : 0));
 }
 
+std::chrono::nanoseconds TimeOfACode(const RowCodes& codes) {
+  return std::chrono::nanoseconds(2 + codes.bytes / 16);
+}
+
 float Expected(const Schema& schema, std::uint64_t rows) {
   return rows * NanosecondsARow(schema) > kLong ? kExpectedOfMany : kExpected;
 }
 
-bool IsTooLittle(const GraphAdvice& advice, std::size_t width, float expected) {
-  return advice.found < expected && width == advice.width[advice.steps - 1];
+bool IsTooLittle(const GraphAdvice& advice, float nearness, float expected) {
+  return advice.found < expected && nearness <= advice.border[advice.steps - 1];
 }
 
 }  // namespace samovar

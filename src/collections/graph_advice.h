@@ -17,25 +17,26 @@ inline constexpr std::size_t kAdvisedHits = 10;
 
 // A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
 inline std::uint64_t NanosecondsARow(const Schema& schema) { return 20 + schema.RowBytes() / 8; }
-// What a walk takes for each candidate that it keeps: it compares some fourteen rows, by their codes
-// unless `codes` is null, and at last the candidate itself.
+// What a walk takes for each candidate that it keeps: it compares some fourteen rows, by their
+// codes unless `codes` is null, and at last the candidate itself.
 std::chrono::nanoseconds TimeOfACandidate(const Schema& schema, const RowCodes* codes);
+// The same of each row where all codes are compared.
+std::chrono::nanoseconds TimeOfACode(const RowCodes& codes);
 // What a search in so many rows has to find of them, or else all are compared.
 float Expected(const Schema& schema, std::uint64_t rows);
 
 bool IsAdvice(const layout::GraphAdvice& advice);
 std::uint64_t AdviceHash(const layout::GraphAdvice& advice);
 
-// How near the last of the `hits` best is.
+// How near the last of the `hits` best is, which is what advice goes by.
 float LastNearness(const QueryVector& query, const std::vector<RankedNode>& best,
                    std::size_t hits = kAdvisedHits);
 
-// What a walk of width[0] has to be made again with, for what it found; width[0]: it was enough.
-// `hits`: how many of those count, the others being farther than what lies elsewhere.
-// REQUIRES: advice.steps > 0; hits > 0.
-std::size_t AdvisedWidth(const layout::GraphAdvice& advice, const QueryVector& query,
-                         const std::vector<RankedNode>& best, std::size_t hits = kAdvisedHits);
-// Whether no advised width finds `expected` where that one is needed.
-bool IsTooLittle(const layout::GraphAdvice& advice, std::size_t width, float expected);
+// What a walk of width[0] has to be made again with, for how near the last of those is that count,
+// the others being farther than what lies elsewhere; width[0]: it was enough.
+// REQUIRES: advice.steps > 0.
+std::size_t AdvisedWidth(const layout::GraphAdvice& advice, float nearness);
+// Whether not even the last width finds `expected` of what lies that far.
+bool IsTooLittle(const layout::GraphAdvice& advice, float nearness, float expected);
 
 }  // namespace samovar

@@ -363,7 +363,7 @@ Result<void> BuildGraph(Disk& disk, const std::string& folder, const Segment& se
   const std::string path = GraphPath(folder, segment.Name().number);
   const layout::GraphAdvice& advice = builder.Advice();
   if (advice.steps > 0 && advice.found < Expected(schema, rows)) {
-    LogWarn("{}: {} candidates find {:.3f} of the ten nearest: who names none has all compared",
+    LogWarn("{}: {} candidates find {:.3f} of the ten nearest: where they do not, all are compared",
             path, advice.width[advice.steps - 1], advice.found);
   }
   const std::string part = path + ".part";

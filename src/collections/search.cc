@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
+#include "collections/best_rows.h"
 #include "collections/graph_advice.h"
 #include "collections/graph_walk.h"
 #include "collections/snapshot.h"
@@ -24,39 +26,8 @@ constexpr std::uint64_t kMostPart = 4;
 // Without a graph, and where no wish is named: every row is compared that takes no longer in all.
 // What lies between clusters is in no near cell.
 constexpr std::chrono::milliseconds kComparedWhole{1};
-constexpr std::uint64_t kFewMatches = 4;  // of kSample: then every vector is compared
-
-struct Ranked {
-  float rank;
-  RowRef row;
-};
-
-// The best so far: a heap whose front is the worst of them.
-class Best {
- public:
-  explicit Best(std::size_t k) : k_(k) { heap_.reserve(k); }
-  bool Wants(float rank) const { return heap_.size() < k_ || rank > heap_.front().rank; }
-  void Add(Ranked ranked) {
-    if (heap_.size() == k_) {
-      std::ranges::pop_heap(heap_, kWorstFirst);
-      heap_.pop_back();
-    }
-    heap_.push_back(ranked);
-    std::ranges::push_heap(heap_, kWorstFirst);
-  }
-  std::vector<Ranked> Sorted() {
-    std::ranges::sort_heap(heap_, kWorstFirst);
-    return std::move(heap_);
-  }
-  const std::vector<Ranked>& All() const { return heap_; }
-
- private:
-  static constexpr auto kWorstFirst = [](const Ranked& a, const Ranked& b) {
-    return a.rank > b.rank;
-  };
-  std::size_t k_;
-  std::vector<Ranked> heap_;
-};
+constexpr std::uint64_t kFewMatches = 4;           // of kSample: then every vector is compared
+constexpr std::chrono::microseconds kInVain{100};  // costs more than to begin elsewhere
 
 // One search: through the rows that are not sealed yet, then the nearest cells, then the graphs,
 // whose walks need not go where nothing better than what was found can be.
@@ -77,7 +48,7 @@ class Search {
         best_(k) {}
 
   // nullopt: it would take longer than it may.
-  Result<std::optional<std::vector<Ranked>>> Done() {
+  Result<std::optional<std::vector<RankedRow>>> Done() {
     const auto& segments = snapshot_.Parts().segments;
     std::vector<std::uint32_t> in_cells;
     std::vector<std::uint32_t> in_graphs;
@@ -96,7 +67,7 @@ class Search {
       TRY(LookInCells(in_cells));
     }
     for (const std::uint32_t i : in_graphs) {
-      if (!Walked(i)) Scan(i, 0, snapshot_.RowsOf(i));
+      if (!Walked(i)) CompareAll(i);
     }
     if (over_) return std::nullopt;
     if (unreadable_) return std::unexpected(*unreadable_);
@@ -145,6 +116,39 @@ class Search {
     return better;
   }
 
+  // Of CompareAll.
+  std::chrono::nanoseconds TimeOfAll(const Graph& graph) const {
+    if (const RowCodes* codes = graph.Codes()) return graph.Rows() * TimeOfACode(*codes);
+    return TimeOf(graph.Rows());
+  }
+
+  // By their codes, and the best of these by the rows: a quarter of the bytes. By the rows alone
+  // where these have no codes, or a filter costs more than they do.
+  void CompareAll(std::uint32_t index) {
+    const Graph& graph = *snapshot_.Parts().segments[index]->NearGraph();
+    const RowCodes* codes = graph.Codes();
+    if (!codes || !filter_.All()) return void(Scan(index, 0, snapshot_.RowsOf(index)));
+    if (!Affords(TimeOfAll(graph))) return;
+    BestRows first(width_);
+    std::array<std::uint32_t, kBlock> list;
+    std::array<float, kBlock> ranks;
+    for (std::uint64_t from = 0; from < graph.Rows(); from += kBlock) {
+      const std::size_t count = std::min<std::uint64_t>(kBlock, graph.Rows() - from);
+      std::iota(list.begin(), list.end(), static_cast<std::uint32_t>(from));
+      Code().Rank(*codes, list.data(), count, ranks.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        const RowRef row{index, list[i]};
+        if (first.Wants(ranks[i]) && snapshot_.Visible(row)) first.Add({ranks[i], row});
+      }
+    }
+    std::vector<std::uint32_t> rows;
+    for (const RankedRow& each : first.All()) {
+      rows.push_back(static_cast<std::uint32_t>(each.row.row));
+    }
+    Rank(index, rows);
+    Scan(index, graph.Rows(), snapshot_.RowsOf(index));
+  }
+
   // Of a walk that takes rows as they stand, whether they are there or gone.
   struct Guide {
     Search& search;
@@ -158,7 +162,7 @@ class Search {
   struct GuideAmongGone {
     Search& search;
     std::uint32_t index;
-    Best there;  // by their codes
+    BestRows there;  // by their codes
 
     bool Wants(float rank) const { return there.Wants(rank); }
     bool Keep(std::uint32_t number, float rank) {
@@ -173,6 +177,12 @@ class Search {
     }
   };
 
+  // That it may turn out to need.
+  std::size_t Widest(const Graph& graph) const {
+    const layout::GraphAdvice& advice = graph.Advice();
+    return advised_ && advice.steps > 1 ? advice.width[advice.steps - 1] + more_ : width_;
+  }
+
   // False: the filter, or what is gone, leaves so little that a walk would look at more; or walks
   // find too little here.
   bool Walked(std::uint32_t index) {
@@ -181,6 +191,7 @@ class Search {
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
     const RowCodes* codes = graph.Codes();
     const auto a_candidate = TimeOfACandidate(snapshot_.Of(), codes);
+    over_ = over_ || (width_ * a_candidate > kInVain && Widest(graph) * a_candidate > left_);
     if (!Affords(width_ * a_candidate)) return true;
     const auto near = codes ? ComparedRows(Code(), *codes)
                             : ComparedRows(query_, segment.Vectors(), segment.Facts());
@@ -194,11 +205,13 @@ class Search {
       const auto count = std::ranges::count_if(
           scratch_.best, [&](const RankedNode& each) { return best_.Wants(each.rank); });
       const std::size_t hits = std::clamp<std::size_t>(count, 1, kAdvisedHits);
-      const std::size_t advised = AdvisedWidth(graph.Advice(), query_, scratch_.best, hits);
-      if (IsTooLittle(graph.Advice(), advised, Expected(snapshot_.Of(), graph.Rows())))
-        return false;
-      const std::size_t wider = advised + more_;
+      const float nearness = LastNearness(query_, scratch_.best, hits);
+      const float expected = Expected(snapshot_.Of(), graph.Rows());
+      if (IsTooLittle(graph.Advice(), nearness, expected)) return false;
+      const std::size_t wider = AdvisedWidth(graph.Advice(), nearness) + more_;
       if (wider > width) {
+        const std::chrono::nanoseconds all = TimeOfAll(graph);
+        if ((wider - width) * a_candidate > all) return false;
         if (!Affords((wider - width) * a_candidate)) return true;
         width = wider;
         if (!graph.SearchOn(near, width, limit(width), scratch_, guide)) return false;
@@ -221,7 +234,7 @@ class Search {
     if (!graph.SearchOn(near, width, limit(width), scratch_, among)) return false;
     rows.clear();
     for (const RankedNode& each : scratch_.best) rows.push_back(each.node);
-    for (const Ranked& each : among.there.All()) {
+    for (const RankedRow& each : among.there.All()) {
       if (each.row.segment == index) rows.push_back(static_cast<std::uint32_t>(each.row.row));
     }
     std::ranges::sort(rows);
@@ -303,7 +316,7 @@ class Search {
   const std::size_t width_;
   std::chrono::nanoseconds left_;
   bool over_ = false;  // more was needed than was left
-  Best best_;
+  BestRows best_;
   std::optional<CodeQuery> code_;
   WalkScratch scratch_;
   std::optional<Error> unreadable_;
@@ -340,7 +353,7 @@ Result<std::optional<std::vector<Hit>>> Snapshot::SearchAll(std::span<const floa
   if (!best) return std::nullopt;
   std::vector<Hit> hits;
   hits.reserve(best->size());
-  for (const Ranked& ranked : *best) hits.push_back({ranked.row, query.ToScore(ranked.rank)});
+  for (const RankedRow& ranked : *best) hits.push_back({ranked.row, query.ToScore(ranked.rank)});
   TRY(Check());
   return hits;
 }

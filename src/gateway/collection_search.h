@@ -3,8 +3,8 @@
 //
 // Why      To hand work to the pool and back costs as much as a search through a graph: what is
 //          known to be quick is done on the loop.
-// How      Without a filter, where no more rows need to be compared than kQuickly has time for, and
-//          the answer is short. What turns out to be more is begun anew on the pool.
+// How      Without a filter, where no more needs to be read than kQuickly has time for, and the
+//          answer is short. What turns out to be more is begun anew on the pool.
 // Errors   kInvalid, naming the place; kPrecondition for a generation that is not there yet.
 // Threads  Any.
 
