@@ -25,6 +25,11 @@ class OpenApi:
         return {op["operationId"] for path in self.document["paths"].values()
                 for method, op in path.items() if method != "parameters"}
 
+    def named(self, operation):
+        """Its path, method and description."""
+        return next((path, method.upper(), op) for path, item in self.document["paths"].items()
+                    for method, op in item.items() if method != "parameters" and op["operationId"] == operation)
+
     def operation(self, method, path):
         for template, item in self.document["paths"].items():
             pattern = re.sub(r"\{\w+\}", "[^/]+", template)
