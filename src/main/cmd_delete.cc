@@ -42,7 +42,11 @@ Result<int> Delete(const Session& session, const Options& options) {
     if (!options.qualifier.empty()) target += "?Qualifier=" + PercentEncode(options.qualifier);
     TRY(boost::json::value gone, client.Json("DELETE", target));
     deleted.emplace_back(name);
-    if (!session.json) session.Say("deleted " + name);
+    if (!session.json) {
+      session.Say(options.qualifier.empty()
+                      ? "deleted " + name
+                      : "deleted version " + options.qualifier + " of " + name);
+    }
   }
   if (session.json) session.PrintJson(boost::json::object{{"deleted", std::move(deleted)}});
   return kExitOk;

@@ -5,6 +5,8 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
+#include <map>
 
 #include "base/encoding.h"
 #include "main/deploy.h"
@@ -27,6 +29,15 @@ bool Holds(const boost::json::value& present, const boost::json::object& wanted)
     }
   }
   return true;
+}
+
+// The shares of other versions that an alias has.
+std::map<std::string, double> WeightsOf(const boost::json::value& alias) {
+  std::map<std::string, double> weights;
+  const auto& members =
+      JsonMember(JsonMember(alias, "RoutingConfig"), "AdditionalVersionWeights").as_object();
+  for (const auto& [version, share] : members) weights[version] = share.to_number<double>();
+  return weights;
 }
 
 boost::json::value FindStatement(const boost::json::value& policy, const std::string& id) {
@@ -131,31 +142,41 @@ Result<void> Deployer::DeployProvisioned(const FunctionPlan& function, const Ali
 }
 
 Result<void> Deployer::DeployAlias(const FunctionPlan& function, const AliasPlan& alias,
-                                   const std::string& version) {
+                                   const std::string& published) {
   const std::string base = FunctionPath(function.name, "/aliases");
   const std::string path = base + "/" + PercentEncode(alias.name);
   const std::string shown = function.name + ":" + alias.name;
   TRY(std::optional<boost::json::value> present, client_.JsonIfThere(path));
-  boost::json::object request{{"FunctionVersion", version}};
+  const std::string version =
+      alias.version.empty() ? published : FillPlaceholders(alias.version, known_);
+  std::map<std::string, double> weights;
+  for (const auto& [other, share] : alias.weights) {
+    weights[FillPlaceholders(other, known_)] = share;
+  }
+  // Said also where it is empty: a split of traffic left from before would keep that in use.
+  boost::json::object request{
+      {"FunctionVersion", version},
+      {"RoutingConfig",
+       boost::json::object{{"AdditionalVersionWeights", boost::json::value_from(weights)}}}};
   if (!alias.description.empty()) request["Description"] = alias.description;
+  std::string now = "version " + version;
+  for (const auto& [other, share] : weights) {
+    now += fmt::format(", {:.4g} % to version {}", share * 100, other);
+  }
   if (!present) {
     request["Name"] = alias.name;
     TRY(boost::json::value made, client_.Json("POST", base, request));
-    Note("alias", shown, "created", "version " + version);
+    Note("alias", shown, "created", now);
     return {};
   }
   const std::string before = JsonText(*present, "FunctionVersion");
-  const boost::json::object* fields = present->if_object();
-  const bool split = fields != nullptr && fields->contains("RoutingConfig");
-  if (before == version && !split) {
-    Note("alias", shown, "unchanged", "version " + version);
+  if (before == version && WeightsOf(*present) == weights) {
+    Note("alias", shown, "unchanged", now);
     return {};
   }
-  // A split of traffic left from before would keep the older version in use.
-  request["RoutingConfig"] =
-      boost::json::object{{"AdditionalVersionWeights", boost::json::object()}};
   TRY(boost::json::value done, client_.Json("PUT", path, request));
-  Note("alias", shown, "updated", fmt::format("version {} -> {}", before, version));
+  Note("alias", shown, "updated",
+       before == version ? now : fmt::format("version {} -> {}", before, now.substr(8)));
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
+#include <boost/json/value_from.hpp>
 
 namespace samovar {
 
@@ -54,6 +55,16 @@ boost::json::array TextArray(const std::vector<std::string>& texts) {
   return boost::json::array(texts.begin(), texts.end());
 }
 
+// Where the calls of an alias go, as far as not all go to the version that is published.
+boost::json::object RoutingJson(const FunctionPlan& function, const AliasPlan& alias) {
+  boost::json::object out;
+  if (alias.version != Placeholder(function.logical_id, "Version")) {
+    PutText(out, "version", alias.version);
+  }
+  if (!alias.weights.empty()) out["weights"] = boost::json::value_from(alias.weights);
+  return out;
+}
+
 boost::json::object LayerJson(const LayerPlan& layer) {
   boost::json::object out{{"id", layer.logical_id}, {"name", layer.name}};
   out["content"] = CodeJson(layer.content);
@@ -89,11 +100,15 @@ boost::json::object FunctionJson(const FunctionPlan& function) {
   PutText(out, "version_description", function.version_description);
   if (!function.aliases.empty()) {
     boost::json::array aliases;
+    boost::json::object routings;
     for (const AliasPlan& alias : function.aliases) {
       aliases.emplace_back(alias.name);
+      boost::json::object routing = RoutingJson(function, alias);
+      if (!routing.empty()) routings[alias.name] = std::move(routing);
       if (alias.provisioned > 0) out["provisioned"] = alias.provisioned;
     }
     out["aliases"] = std::move(aliases);
+    if (!routings.empty()) out["routing"] = std::move(routings);
   }
   if (function.url) {
     boost::json::object url{{"auth_type", function.url->auth_type},

@@ -34,7 +34,9 @@ struct CodeSource {
 struct AliasPlan {
   std::string name;
   std::string description;
-  int provisioned = 0;  // instances that are always ready
+  std::string version = {};  // "": the one published; else a number, perhaps a placeholder
+  std::map<std::string, double> weights = {};  // the shares of other versions, from 0 to 1
+  int provisioned = 0;                         // instances that are always ready
 };
 
 struct UrlPlan {

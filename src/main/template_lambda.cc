@@ -2,6 +2,8 @@
 // Permission, EventInvokeConfig).
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "main/template_parts.h"
 
 namespace samovar {
@@ -83,13 +85,39 @@ Result<void> AttachPermission(const Resource& resource, Properties& properties,
   return {};
 }
 
-Result<void> AttachAlias(Properties& properties, FunctionPlan& function) {
+// {"AdditionalVersionWeights": [{"FunctionVersion", "FunctionWeight"}]}; nullopt where it is none.
+std::optional<std::map<std::string, double>> WeightsOf(const YamlNode& routing) {
+  std::map<std::string, double> weights;
+  const YamlNode* list = routing.Find("AdditionalVersionWeights");
+  if (list == nullptr || !list->IsList()) return std::nullopt;
+  for (const YamlNode& item : list->items) {
+    const YamlNode* version = item.Find("FunctionVersion");
+    const YamlNode* weight = item.Find("FunctionWeight");
+    if (version == nullptr || weight == nullptr || !version->IsScalar()) return std::nullopt;
+    double& share = weights[version->scalar];
+    const char* last = weight->scalar.data() + weight->scalar.size();
+    const auto [end, error] = std::from_chars(weight->scalar.data(), last, share);
+    if (error != std::errc() || end != last || !(share >= 0 && share <= 1)) return std::nullopt;
+  }
+  return weights;
+}
+
+Result<void> AttachAlias(const Resource& resource, Properties& properties, FunctionPlan& function) {
   AliasPlan alias;
   TRY(alias.name, properties.Text("Name"));
   TRY(alias.description, properties.Text("Description"));
+  TRY(alias.version, properties.Text("FunctionVersion"));
+  if (const YamlNode* routing = properties.Take("RoutingConfig")) {
+    auto weights = WeightsOf(*routing);
+    if (!weights) {
+      return properties.At(resource.line, "RoutingConfig",
+                           "expected AdditionalVersionWeights: a list of FunctionVersion and "
+                           "FunctionWeight (0 to 1)");
+    }
+    alias.weights = std::move(*weights);
+  }
   function.publish = true;
   function.aliases.push_back(std::move(alias));
-  properties.Ignore({"FunctionVersion"});
   return {};
 }
 
@@ -161,7 +189,7 @@ Result<void> AttachToFunction(const Resource& resource, PartContext context) {
   } else if (resource.type == "AWS::Lambda::Permission") {
     TRY(AttachPermission(resource, properties, *function, qualifier));
   } else if (resource.type == "AWS::Lambda::Alias") {
-    TRY(AttachAlias(properties, *function));
+    TRY(AttachAlias(resource, properties, *function));
   } else if (resource.type == "AWS::Lambda::Version") {
     function->publish = true;
     TRY(function->version_description, properties.Text("Description"));

@@ -97,6 +97,42 @@ def test_deploy_reads_sam_and_is_idempotent(server, project):
     assert lam.get_alias(FunctionName=project.name, Name="live")["FunctionVersion"] == "2"
 
 
+CANARY = """
+Resources:
+  Fn:
+    Type: AWS::Lambda::Function
+    Properties: {FunctionName: NAME, Runtime: RUNTIME, Handler: app.handler, Code: src, Description: TEXT}
+  Newest:
+    Type: AWS::Lambda::Version
+    Properties: {FunctionName: !Ref Fn}
+  Live:
+    Type: AWS::Lambda::Alias
+    Properties:
+      FunctionName: !Ref Fn
+      FunctionVersion: LIVE
+      Name: live
+"""
+WEIGHTS = "      RoutingConfig: {AdditionalVersionWeights: [{FunctionVersion: !GetAtt Newest.Version, FunctionWeight: 0.1}]}\n"
+
+
+def test_an_alias_goes_where_its_template_says(server, tmp_path, name):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/app.py").write_text("def handler(e, c):\n    return c.function_version\n")
+
+    def deploy(text, live, more=""):
+        template = CANARY.replace("NAME", name).replace("RUNTIME", server.runtime()).replace("TEXT", text).replace("LIVE", live) + more
+        (tmp_path / "template.yaml").write_text(template)
+        change = [c for c in json.loads(server.samovar("deploy", tmp_path, "--json").out)["changes"] if c["kind"] == "alias"]
+        alias = server.client().get_alias(FunctionName=name, Name="live")
+        return change[0]["change"], alias["FunctionVersion"], alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+
+    assert deploy("first", "!GetAtt Newest.Version") == ("created", "1", {})
+    assert deploy("second", "'1'", WEIGHTS) == ("updated", "1", {"2": 0.1})
+    assert deploy("second", "'1'", WEIGHTS) == ("unchanged", "1", {"2": 0.1})
+    assert deploy("second", "'1'") == ("updated", "1", {})
+    assert deploy("second", "!GetAtt Newest.Version") == ("updated", "2", {})
+
+
 def test_a_dry_run_sends_nothing(server, project):
     done = server.samovar("deploy", project.folder, "--dry-run")
     assert project.name in done.out
