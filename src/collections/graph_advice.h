@@ -17,10 +17,11 @@ inline constexpr std::size_t kAdvisedHits = 10;
 
 // A row is waited for, then read: some 20 ns, and 8 bytes a nanosecond.
 inline std::uint64_t NanosecondsARow(const Schema& schema) { return 20 + schema.RowBytes() / 8; }
-// What a walk takes for each candidate that it keeps: it compares some fourteen rows, by their
-// codes unless `codes` is null, and at last the candidate itself.
-std::chrono::nanoseconds TimeOfACandidate(const Schema& schema, const RowCodes* codes);
-// The same of each row where all codes are compared.
+// What a walk takes that compares `met` rows, by their codes unless `codes` is null, and at last
+// those that it keeps.
+std::chrono::nanoseconds TimeOfAWalk(const Schema& schema, const RowCodes* codes, std::size_t kept,
+                                     std::size_t met);
+// What each row takes where all codes are compared.
 std::chrono::nanoseconds TimeOfACode(const RowCodes& codes);
 // What a search in so many rows has to find of them, or else all are compared.
 float Expected(const Schema& schema, std::uint64_t rows);

@@ -245,14 +245,18 @@ TEST(GraphAdvice, WhatIsNearNeedsLessAndNonsenseIsNone) {
 }
 
 TEST(GraphAdvice, ATimeIsToldFromWhatAWalkReads) {
-  RowCodes codes;
-  const Schema usual{128, Metric::kCosine, Storage::kF32};
-  codes.bytes = 128;
-  EXPECT_NEAR(static_cast<double>(TimeOfACandidate(usual, &codes).count()), 1000, 100);
-  EXPECT_NEAR(static_cast<double>(TimeOfACandidate(usual, nullptr).count()), 1600, 100);
-  const Schema wide{1024, Metric::kCosine, Storage::kF32};
-  codes.bytes = 1024;
-  EXPECT_NEAR(static_cast<double>(TimeOfACandidate(wide, &codes).count()), 3000, 100);
+  auto microseconds = [](std::uint32_t dimension, std::size_t code, std::size_t kept,
+                         std::size_t met) {
+    RowCodes codes;
+    codes.bytes = code;
+    const Schema schema{dimension, Metric::kCosine, Storage::kF32};
+    const auto time = TimeOfAWalk(schema, code > 0 ? &codes : nullptr, kept, met);
+    return static_cast<double>(time.count()) / 1000;
+  };
+  EXPECT_NEAR(microseconds(128, 128, 64, 837), 59, 6);
+  EXPECT_NEAR(microseconds(128, 128, 256, 3988), 258, 30);
+  EXPECT_NEAR(microseconds(128, 0, 64, 837), 98, 6);
+  EXPECT_NEAR(microseconds(1024, 1024, 64, 837), 183, 10);
 }
 
 // To compare all rows is worth more where it takes long.

@@ -26,7 +26,8 @@ constexpr std::uint64_t kMostPart = 4;
 // Without a graph, and where no wish is named: every row is compared that takes no longer in all.
 // What lies between clusters is in no near cell.
 constexpr std::chrono::milliseconds kComparedWhole{1};
-constexpr std::uint64_t kFewMatches = 4;           // of kSample: then every vector is compared
+constexpr std::size_t kMetACandidate = 14;  // rows that a walk compares for each that it keeps
+constexpr std::uint64_t kFewMatches = 4;    // of kSample: then every vector is compared
 constexpr std::chrono::microseconds kInVain{100};  // costs more than to begin elsewhere
 
 // One search: through the rows that are not sealed yet, then the nearest cells, then the graphs,
@@ -190,9 +191,13 @@ class Search {
     const Graph& graph = *segment.NearGraph();
     if (!filter_.All() && Matching(index, graph.Rows()) <= kFewMatches) return false;
     const RowCodes* codes = graph.Codes();
-    const auto a_candidate = TimeOfACandidate(snapshot_.Of(), codes);
-    over_ = over_ || (width_ * a_candidate > kInVain && Widest(graph) * a_candidate > left_);
-    if (!Affords(width_ * a_candidate)) return true;
+    auto time_of = [&](std::size_t width, std::size_t met) {
+      return TimeOfAWalk(snapshot_.Of(), codes, width, met);
+    };
+    const auto first = time_of(width_, width_ * kMetACandidate);
+    const std::size_t widest = Widest(graph);
+    over_ = over_ || (first > kInVain && time_of(widest, widest * kMetACandidate) > left_);
+    if (!Affords(first)) return true;
     const auto near = codes ? ComparedRows(Code(), *codes)
                             : ComparedRows(query_, segment.Vectors(), segment.Facts());
     auto limit = [&](std::size_t width) {
@@ -210,9 +215,11 @@ class Search {
       if (IsTooLittle(graph.Advice(), nearness, expected)) return false;
       const std::size_t wider = AdvisedWidth(graph.Advice(), nearness) + more_;
       if (wider > width) {
-        const std::chrono::nanoseconds all = TimeOfAll(graph);
-        if ((wider - width) * a_candidate > all) return false;
-        if (!Affords((wider - width) * a_candidate)) return true;
+        // As many for each candidate as so far: in clusters that are apart they are few.
+        const std::size_t more = wider - width;
+        const auto time = time_of(more, more * scratch_.visited.Count() / width);
+        if (time > TimeOfAll(graph)) return false;
+        if (!Affords(time)) return true;
         width = wider;
         if (!graph.SearchOn(near, width, limit(width), scratch_, guide)) return false;
       }
