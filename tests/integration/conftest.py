@@ -35,6 +35,7 @@ def session_server():
 def server(session_server):
     yield session_server
     session_server.note()
+    session_server.clients.clear()  # so that no connection is so old that the server ends it while one asks
     assert session_server.process.poll() is None, session_server.log()[-4000:]
 
 

@@ -16,6 +16,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import uuid
 import zipfile
@@ -112,24 +113,29 @@ class Answer:
         self.request_id = raw["ResponseMetadata"]["RequestId"]
 
 
+def parent_and_start(pid):
+    """(parent, start): the start tells a process from a later one of the same id; None where there is none (or a zombie)."""
+    try:  # no pathlib: after each test all processes of the host are asked
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            fields = file.read(4096).rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[1]), fields[19]) if fields and fields[0] != b"Z" else None
+
+
 def starttime(pid):
-    """Tells a process from a later one of the same id; None where there is none (or a zombie)."""
-    with contextlib.suppress(OSError, IndexError):
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return None if fields[0] == "Z" else fields[19]
+    return (parent_and_start(pid) or (None, None))[1]
 
 
 def descendants(pid):
     children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                parent = pathlib.Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1]
-                children.setdefault(int(parent), []).append(int(entry))
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        if found := parent_and_start(entry):
+            children.setdefault(found[0], {})[int(entry)] = found[1]
     found, todo = {}, [pid]
     while todo:
-        for child in children.get(todo.pop(), []):
-            if child not in found and (start := starttime(child)):
+        for child, start in children.get(todo.pop(), {}).items():
+            if child not in found:
                 found[child] = start
                 todo.append(child)
     return found
@@ -143,6 +149,7 @@ class Server:
         self.settings, self.environment = list(settings), environment or {}
         self.listen, self.process, self.seen, self.cgroups, self.hierarchies = listen, None, {}, set(), set()
         self.endpoint = "http://127.0.0.1:1"  # until it has started
+        self.clients, self.making = {}, threading.Lock()
         if expect_start:
             self.start()
 
@@ -153,6 +160,7 @@ class Server:
             self.listen = f"{host}:{free_port(host)}"
         self.port = int(self.listen.rsplit(":", 1)[1])
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.clients.clear()
         settings = [part for pair in self.settings for part in ("--set", pair)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -169,11 +177,9 @@ class Server:
         return False
 
     def note(self):
-        """Remembers the processes and cgroups that are there now."""
-        self.seen |= descendants(self.process.pid)
-        for pid, start in self.seen.items():
-            if starttime(pid) != start:
-                continue  # another process has its number now, perhaps one of another server
+        """Remembers the processes and cgroups that are there now; the processes of before that have ended are forgotten."""
+        self.seen = dict(self.leftover_processes()) | descendants(self.process.pid)
+        for pid in self.seen:
             with contextlib.suppress(OSError):
                 for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
                     _, hierarchy, path = line.split(":", 2)
@@ -201,7 +207,7 @@ class Server:
         until(lambda: not self.leftover_processes(), 60, "the end of the killed server's processes")
 
     def leftover_processes(self):
-        return [pid for pid, start in self.seen.items() if starttime(pid) == start]
+        return [(pid, start) for pid, start in self.seen.items() if starttime(pid) == start]
 
     def leftovers(self):
         mounts = [line for line in open("/proc/self/mountinfo") if str(self.base) in line]
@@ -235,10 +241,15 @@ class Server:
 
     # --- clients
     def client(self, service="lambda", parameter_validation=True, **more):
-        config = Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=128,
-                        parameter_validation=parameter_validation)
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=config,
-                            **{**DUMMY, **more})
+        """One for all who ask for the same: to make one takes boto3 as long as some calls."""
+        kind = (service, parameter_validation, *sorted(more.items()))
+        with self.making:  # boto3 makes no two at once
+            if kind not in self.clients:
+                config = Config(retries={"max_attempts": 0}, read_timeout=120, max_pool_connections=128,
+                                parameter_validation=parameter_validation)
+                self.clients[kind] = boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=config,
+                                                  **{**DUMMY, **more})
+            return self.clients[kind]
 
     def get(self, path):
         reply = HTTP.request("GET", self.endpoint + path)
