@@ -101,6 +101,21 @@ TEST_F(CollectionPatchesTest, ARowThatChangedOnceKeepsNotWhatOthersBrought) {
   EXPECT_EQ(Contents(films_->Latest()), then);
 }
 
+// Files of the run before go when the next begins. Vectors stay: a reader has them mapped.
+TEST_F(CollectionPatchesTest, AViewOfBeforeARestartSaysThatItIsTooOldForAttributesItHadNotRead) {
+  Update("quiet", 1);
+  auto reader = CollectionReader::Open(Paths().live).value();
+  const Snapshot before = reader->Latest().value();
+  films_.reset();
+  Open();
+  const RowRef row = before.Find("quiet").value();
+  EXPECT_EQ(before.Vector(row), std::vector<float>(6));
+  const auto attributes = before.Attributes(row);
+  ASSERT_FALSE(attributes);
+  EXPECT_EQ(attributes.error().code, Code::kConflict);
+  EXPECT_EQ(Attributes(reader->Latest().value(), "quiet"), R"({"n":1})");
+}
+
 TEST_F(CollectionPatchesTest, WhatIsWrittenAnewIsTheSameForReadersOfOldGenerations) {
   Update("quiet", 1);
   auto reader = CollectionReader::Open(Paths().live);
