@@ -193,6 +193,20 @@ std::function<bool()> Collection::Stopped() const {
   };
 }
 
+std::function<bool()> Collection::Stopped(const Fresh& fresh) const {
+  return [this, &fresh, turn = Turn()]() mutable {
+    turn.Check();
+    if (LeavesOff(fresh.work)) fresh.left_off = true;
+    return fresh.left_off.load();
+  };
+}
+
+std::size_t Collection::SealedSegments() const {
+  std::lock_guard lock(view_mutex_);
+  return static_cast<std::size_t>(std::ranges::count_if(
+      view_->segments, [](const auto& segment) { return segment->Header().open == 0; }));
+}
+
 void Collection::StopFlush() {
   std::lock_guard lock(write_mutex_);
   stopping_ = true;

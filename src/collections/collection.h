@@ -10,8 +10,8 @@
 //          for search are made beside all that and shown when they are done.
 // Errors   kUnavailable when the disk refuses; a batch is then not made, or (Failed()) not before a
 //          restart. kInternal from Open for what is damaged, with file and offset.
-// Threads  Commit: one thread. Flush, ShowGraphs and Expire: one other. Merge, MakeGraph: a third.
-//          All else: any.
+// Threads  Commit: one thread. Flush, ShowGraphs and Expire: one other. All else: any; of Merge and
+//          MakeGraph one runs at a time.
 
 #include <atomic>
 #include <condition_variable>
@@ -83,6 +83,9 @@ struct CollectionStats {
   double sample_recall = 1;
 };
 
+// When idle: it leaves off, and begins nothing, while the collection is pressed.
+enum class Work : bool { kNow, kWhenIdle };
+
 class Collection {
  public:
   // Files of a new collection, all but what makes it one (Collections writes that).
@@ -103,6 +106,8 @@ class Collection {
   bool WantsFlush() const;
   // What was collected becomes a sealed segment; also where WantsFlush() is false.
   Result<void> Flush();
+  // Whether the last flush could keep the memory of replaced attributes from piling up.
+  Result<void> Moved() const;
   // Makes the files of a collection that is this one at its newest generation, and answers that.
   // It shares the sealed segments: nothing is copied but what is not sealed yet. `where` says into
   // which folders; nullopt: it is there already.
@@ -110,9 +115,12 @@ class Collection {
   Result<std::uint64_t> Freeze(const Places& where);
   // Makes one segment, with its graph, of large ones of which it is time, for the next flush to
   // adopt; false where there are none such.
-  Result<bool> Merge();
+  Result<bool> Merge(Work work = Work::kNow);
   // Makes the graph of a sealed segment that is large and has none; false where there is none such.
-  Result<bool> MakeGraph();
+  Result<bool> MakeGraph(Work work = Work::kNow);
+  void Press(bool pressed) { pressed_ = pressed; }
+  bool Pressed() const { return pressed_; }
+  std::size_t SealedSegments() const;
   bool HasGraphToShow() const;
   Result<void> ShowGraphs();
   // Takes their memory from views that were replaced long ago.
@@ -197,8 +205,10 @@ class Collection {
   Result<CheckpointData> Describe(const Job& job, const Covered& covered) const;
   Result<void> MoveToFile(const Job& job, CheckpointData& checkpoint, AttributesFiles& files) const;
   Result<void> Install(Job& job);
-  void DropOld(const Job& job);
-  Result<void> MovePatches();
+  void DropOld(const Job& job, std::uint64_t patches_below);
+  std::uint64_t MovePatches();
+  static Result<void> FindPatches(const View& view, std::map<std::uint64_t, std::uint64_t>& used,
+                                  std::vector<RowRef>& rows);
   Result<void> MovePatchesOf(std::span<const RowRef> rows, const View& view, std::uint64_t below);
   void Abandon(const Job& job, const Error& error);
 
@@ -222,6 +232,8 @@ class Collection {
   bool Shows(const Segment& segment) const;  // the newest view
   // What long work asks again and again: whether it is to end. Lets others run meanwhile (Turn).
   std::function<bool()> Stopped() const;
+  std::function<bool()> Stopped(const Fresh& fresh) const;
+  bool LeavesOff(Work work) const { return stopping_ || (work == Work::kWhenIdle && pressed_); }
 
   Disk& disk_;
   const Clock& clock_;
@@ -249,7 +261,8 @@ class Collection {
   bool failed_ = false;
   bool flushing_ = false;
   std::optional<Error> flush_error_;
-  std::vector<Touched> touched_;  // since the running flush began
+  std::optional<Error> move_error_;  // of the last MovePatches
+  std::vector<Touched> touched_;     // since the running flush began
   std::vector<Retired> retired_;
   std::vector<std::uint64_t> orphans_;  // segments of flushes that failed at their end
   AttributesFiles attributes_;
@@ -272,6 +285,7 @@ class Collection {
   std::mutex merge_mutex_;           // held while a merge or a graph is made
   std::vector<SegmentPtr> graphed_;  // their graphs are made and not yet shown
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> pressed_ = false;
 };
 
 }  // namespace samovar

@@ -221,24 +221,14 @@ Result<void> Collection::Install(Job& job) {
   return {};
 }
 
-void Collection::DropOld(const Job& job) {
-  Retired retired{
-      .at = clock_.Now() + options_.keep_views, .manifest = 0, .segments = {}, .patches_below = 0};
-  ViewPtr view;
+void Collection::DropOld(const Job& job, std::uint64_t patches_below) {
+  Retired retired{.at = clock_.Now() + options_.keep_views,
+                  .manifest = 0,
+                  .segments = {},
+                  .patches_below = patches_below};
   {
     std::lock_guard lock(write_mutex_);
-    view = view_;
-    retired.patches_below = view->patches->Number();
-  }
-  retired.manifest = view->manifest;
-  Turn turn;
-  for (const auto& segment : view->segments) {
-    for (std::uint64_t row = 0; row < segment->Capacity(); ++row) {
-      if (row % kRowsATurn == 0) turn.Check();
-      const std::uint64_t patch = segment->Live(row).patch.load(std::memory_order_relaxed);
-      if (patch == 0) continue;
-      retired.patches_below = std::min(retired.patches_below, Patches::FileOf(patch));
-    }
+    retired.manifest = view_->manifest;
   }
   for (const auto& fresh : job.fresh) {
     for (const auto& source : fresh->sources) {
@@ -293,9 +283,7 @@ Result<void> Collection::FlushAll() {
     Abandon(*job, done.error());
     return done;
   }
-  // Where the disk refuses, they stay until a flush can.
-  (void)MovePatches();
-  DropOld(*job);
+  DropOld(*job, MovePatches());
   return {};
 }
 

@@ -147,7 +147,7 @@ void Collection::GatherFresh(Fresh& fresh, const std::vector<std::uint32_t>& sou
 // Near ones together.
 Result<void> Collection::WriteFresh(Fresh& fresh) {
   const auto& segments = fresh.at.Parts().segments;
-  const auto stopped = Stopped();
+  const auto stopped = Stopped(fresh);
   std::map<std::uint64_t, std::size_t> place;
   for (const SegmentPtr& source : fresh.sources) {
     place[source->Name().number] = fresh.moved.size();
@@ -184,18 +184,18 @@ CellCentres Collection::LearnCentres(const Fresh& fresh) const {
   return FindCentres(
       schema_, count - (count + kHeldOut - 1) / kHeldOut,
       [&](std::uint64_t i) { return fresh.at.Vector(fresh.rows[i + i / (kHeldOut - 1) + 1]); },
-      Stopped());
+      Stopped(fresh));
 }
 
 // Found anew from these rows.
 void Collection::SortByOwnCentres(Fresh& fresh) const {
   const CellCentres centres = LearnCentres(fresh);
-  fresh.fit = FitOf(fresh.at, HeldOut(fresh.at, fresh.rows, centres), centres, Stopped());
+  fresh.fit = FitOf(fresh.at, HeldOut(fresh.at, fresh.rows, centres), centres, Stopped(fresh));
   const auto cell = SortByCell(fresh, centres);
   if (cell.empty()) return;
   auto vector = [&](std::uint64_t i) { return Stored(fresh.at, fresh.rows[i]); };
   const std::uint64_t all = fresh.at.Parts().Control().rows.load(std::memory_order_relaxed);
-  fresh.enough = MeasureEnough(schema_, centres, cell, vector, all, Stopped());
+  fresh.enough = MeasureEnough(schema_, centres, cell, vector, all, Stopped(fresh));
 }
 
 // Those of the largest segment that a merge made, as they were found with the most rows.
@@ -256,7 +256,7 @@ void Collection::SortForFlush(Fresh& fresh) {
 // Answers the cell of each row in the new order; empty where there are none.
 std::vector<std::uint32_t> Collection::SortByCell(Fresh& fresh, const CellCentres& centres) const {
   const std::size_t count = fresh.rows.size();
-  const auto stopped = Stopped();
+  const auto stopped = Stopped(fresh);
   if (centres.Count() == 0 || count < kRowsForCells) return {};
   std::vector<std::uint32_t> cell = CellsOf(fresh.at, fresh.rows, centres, stopped);
   std::vector<std::uint32_t> ends(centres.Count());

@@ -99,8 +99,9 @@ std::vector<std::uint32_t> Collection::ReserveMerge(Fresh& fresh) {
   return {};
 }
 
-Result<bool> Collection::Merge() {
+Result<bool> Collection::Merge(Work work) {
   std::lock_guard running(merge_mutex_);
+  if (LeavesOff(work)) return false;
   {
     std::lock_guard lock(write_mutex_);
     if (failed_ || stopping_ || merged_ || !merging_.empty() || !graphed_.empty()) return false;
@@ -109,6 +110,7 @@ Result<bool> Collection::Merge() {
     if (idle_turns_ > options_.idle_turns + kTurnsLooked) return false;
   }
   auto fresh = std::make_unique<Fresh>();
+  fresh->work = work;
   const auto sources = ReserveMerge(*fresh);
   if (sources.empty()) return false;
   auto done = MergeNow(*fresh, sources);
@@ -116,6 +118,7 @@ Result<bool> Collection::Merge() {
   if (!done) {
     Unlink(fresh->number);
     merging_.clear();
+    if (fresh->left_off && !stopping_) return false;
     return std::unexpected(done.error());
   }
   merged_ = std::move(fresh);
@@ -147,15 +150,18 @@ Result<void> Collection::MergeNow(Fresh& fresh, const std::vector<std::uint32_t>
       seed = {graph, &fresh.moved[i]};
     }
   }
-  TRY(BuildGraph(
-      disk_, paths_.live, **segment, schema_, fresh.rows.size(), seed,
-      {.threads = options_.graph_threads, .stopped = [this] { return stopping_.load(); }}));
+  TRY(BuildGraph(disk_, paths_.live, **segment, schema_, fresh.rows.size(), seed,
+                 {.threads = options_.graph_threads, .stopped = [this, &fresh] {
+                    if (LeavesOff(fresh.work)) fresh.left_off = true;
+                    return fresh.left_off.load();
+                  }}));
   fresh.has_graph = true;
   return {};
 }
 
-Result<bool> Collection::MakeGraph() {
+Result<bool> Collection::MakeGraph(Work work) {
   std::lock_guard running(merge_mutex_);
+  if (LeavesOff(work)) return false;
   SegmentPtr largest;
   std::uint64_t rows = 0;
   std::uint64_t least = options_.graph_rows;
@@ -178,10 +184,14 @@ Result<bool> Collection::MakeGraph() {
     rows = filled;
   }
   if (!largest) return false;
-  auto stopped = [this, &largest] { return stopping_.load() || !Shows(*largest); };
+  std::atomic<bool> left_off = false;
+  auto stopped = [&] {
+    if (LeavesOff(work) || !Shows(*largest)) left_off = true;
+    return left_off.load();
+  };
   auto built = BuildGraph(disk_, paths_.live, *largest, schema_, rows, {},
                           {.threads = options_.graph_threads, .stopped = stopped});
-  if (!built && stopped()) return false;
+  if (!built && left_off) return false;
   TRY(built);
   std::lock_guard lock(write_mutex_);
   graphed_.push_back(std::move(largest));

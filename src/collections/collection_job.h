@@ -24,7 +24,9 @@ struct Collection::Fresh {
   double fit = 1;                   // of the centres: how near rows are that were held out
   bool has_cells = false;
   bool has_graph = false;
-  SegmentPtr segment;  // once it is adopted; none where no row is left
+  Work work = Work::kNow;
+  mutable std::atomic<bool> left_off = false;  // for good: what was made since is of no worth
+  SegmentPtr segment;                          // once it is adopted; none where no row is left
 };
 
 // A flush: what was collected is sealed, and a merge that is done is adopted with it.

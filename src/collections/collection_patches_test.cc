@@ -116,6 +116,39 @@ TEST_F(CollectionPatchesTest, AViewOfBeforeARestartSaysThatItIsTooOldForAttribut
   EXPECT_EQ(Attributes(reader->Latest().value(), "quiet"), R"({"n":1})");
 }
 
+// The last file is full, so that one that moves needs another.
+TEST_F(CollectionPatchesTest, ADiskThatRefusesToMoveThemIsTold) {
+  Batch loud(kSchema);
+  ASSERT_TRUE(loud.Put("loud", std::vector<float>(6), "{\"text\":\"" + kLong + "\"}"));
+  ASSERT_TRUE(loud.Put("still", std::vector<float>(6)));
+  ASSERT_TRUE(CommitOne(*films_, loud));
+  ASSERT_TRUE(films_->Flush());
+  Update("loud", 1000);
+  const std::string text = "{\"text\":\"" + kLong + "\",\"n\":1000}";
+  const int in_a_file = static_cast<int>(layout::kPatchFile / Patches::SizeOf(text.size()));
+  for (const int count : {in_a_file - 1, in_a_file / 2, in_a_file - in_a_file / 2}) {
+    Batch batch(kSchema);
+    for (int i = 0; i < count; ++i) {
+      ASSERT_TRUE(batch.Update("busy", "{\"n\":" + std::to_string(1000 + i) + "}"));
+    }
+    ASSERT_TRUE(CommitOne(*films_, batch));
+  }
+  ASSERT_EQ(Files(), 2U);
+  const Model then = Contents(films_->Latest());
+  disk_.RefuseToCreate("/patch-");
+  ASSERT_TRUE(films_->Flush());
+  ASSERT_FALSE(films_->Moved());
+  EXPECT_EQ(films_->Moved().error().code, Code::kUnavailable);
+  EXPECT_EQ(Files(), 2U);
+  disk_.Heal();
+  ASSERT_TRUE(films_->Flush());
+  EXPECT_TRUE(films_->Moved());
+  clock_.Advance(std::chrono::minutes(16));
+  films_->Expire();
+  EXPECT_LE(Files(), 2U);
+  EXPECT_EQ(Contents(films_->Latest()), then);
+}
+
 TEST_F(CollectionPatchesTest, WhatIsWrittenAnewIsTheSameForReadersOfOldGenerations) {
   Update("quiet", 1);
   auto reader = CollectionReader::Open(Paths().live);

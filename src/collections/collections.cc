@@ -18,12 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kTurn{50};  // of the tidying thread
-// Until a flush that failed is tried again, for which writers may wait; and a graph, for which
-// nobody does.
-constexpr std::chrono::seconds kAfterFailure{1};
-constexpr std::chrono::seconds kMostAfterFlush{8};
-constexpr std::chrono::seconds kMostAfterGraph{60};
 constexpr std::chrono::seconds kMostForFiles{2};
 constexpr std::chrono::milliseconds kLookForFiles{2};
 
@@ -37,22 +31,6 @@ std::uint64_t NewSeed() {
 std::unexpected<Error> NoSuch(const std::string& name) {
   return Fail(Code::kNotFound, "there is no collection " + name, "NoSuchCollection");
 }
-
-// Of each collection that a thread works on when it is to be tried again.
-class Retries {
- public:
-  explicit Retries(std::chrono::nanoseconds most) : most_(most) {}
-  Backoff& Of(const std::shared_ptr<Collection>& collection) {
-    return all_.try_emplace(collection, kAfterFailure, most_).first->second;
-  }
-  void DropThoseOfNone() {
-    std::erase_if(all_, [](const auto& each) { return each.first.expired(); });
-  }
-
- private:
-  const std::chrono::nanoseconds most_;
-  std::map<std::weak_ptr<Collection>, Backoff, std::owner_less<>> all_;
-};
 
 }  // namespace
 
@@ -68,8 +46,10 @@ Result<std::unique_ptr<Collections>> Collections::Open(CollectionsOptions option
   std::unique_ptr<Collections> collections(new Collections(std::move(options), clock, disk));
   TRY(collections->Load());
   collections->writer_ = std::thread([raw = collections.get()] { raw->WriteAll(); });
+  auto graphs = [raw = collections.get()](Work work) { raw->MakeGraphs(work); };
+  collections->grapher_ = std::thread(graphs, Work::kWhenIdle);
+  collections->pressed_grapher_ = std::thread(graphs, Work::kNow);
   collections->tidier_ = std::thread([raw = collections.get()] { raw->Tidy(); });
-  collections->grapher_ = std::thread([raw = collections.get()] { raw->MakeGraphs(); });
   return collections;
 }
 
@@ -86,9 +66,11 @@ Collections::~Collections() {
   queued_.notify_all();
   tidy_.notify_all();
   flushed_.notify_all();
-  if (grapher_.joinable()) grapher_.join();
-  if (writer_.joinable()) writer_.join();
-  if (tidier_.joinable()) tidier_.join();
+  pressed_.notify_all();
+  // The tidying thread looks at the one that makes graphs.
+  for (auto* thread : {&writer_, &tidier_, &pressed_grapher_, &grapher_}) {
+    if (thread->joinable()) thread->join();
+  }
   for (auto& pending : left) pending.answer(Fail(Code::kUnavailable, "the server is stopping"));
 }
 
@@ -316,80 +298,6 @@ void Collections::WriteAll() {
     std::lock_guard lock(mutex_);
     for (const auto& pending : taken) queued_bytes_ -= pending.body.size();
   }
-}
-
-void Collections::Tidy() {
-  RunInTurns();
-  Retries retries(kMostAfterFlush);
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    auto all = All();
-    lock.unlock();
-    for (const auto& [name, weak] : all) {
-      const auto collection = weak.lock();
-      if (!collection) continue;
-      collection->Expire();
-      Backoff& retry = retries.Of(collection);
-      if (retry.Due(clock_.Now())) TidyOne(name, *collection, retry);
-    }
-    all.clear();
-    retries.DropThoseOfNone();
-    RetryOpening();
-    lock.lock();
-    if (!stopping_) tidy_.wait_for(lock, kTurn);
-  }
-}
-
-void Collections::TidyOne(const std::string& name, Collection& collection, Backoff& retry) {
-  Result<void> done;
-  const bool wanted = collection.WantsFlush();
-  if (wanted) {
-    done = collection.Flush();
-    flushed_.notify_one();
-  }
-  if (done && collection.HasGraphToShow()) done = collection.ShowGraphs();
-  if (!done) {
-    if (!retry.Failed(clock_.Now())) return;
-    LogWarn("collection {}: what was written stays in the log for now: {}", name,
-            done.error().message);
-  } else if (wanted && retry.Succeeded()) {
-    LogInfo("collection {}: what was written is out of the log again", name);
-  }
-}
-
-void Collections::MakeGraphs() {
-  RunWhenIdle();
-  Retries retries(kMostAfterGraph);
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    auto all = All();
-    lock.unlock();
-    bool made = false;
-    for (const auto& [name, weak] : all) {
-      const auto collection = weak.lock();
-      if (!collection) continue;
-      Backoff& retry = retries.Of(collection);
-      if (retry.Due(clock_.Now())) made = MakeGraphOf(name, *collection, retry) || made;
-    }
-    all.clear();
-    retries.DropThoseOfNone();
-    if (made) tidy_.notify_one();
-    lock.lock();
-    if (!stopping_ && !made) flushed_.wait_for(lock, kAfterFailure);
-  }
-}
-
-bool Collections::MakeGraphOf(const std::string& name, Collection& collection, Backoff& retry) {
-  auto done = collection.Merge();
-  if (done && !*done) done = collection.MakeGraph();
-  if (!done) {
-    if (retry.Failed(clock_.Now())) {
-      LogWarn("collection {}: search is slower for now: {}", name, done.error().message);
-    }
-    return false;
-  }
-  if (retry.Succeeded()) LogInfo("collection {}: search is as fast as it was", name);
-  return *done;
 }
 
 }  // namespace samovar

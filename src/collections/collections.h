@@ -1,6 +1,7 @@
 #pragma once
 // Collections: all collections of a server: by name, written by one thread, tidied by another; a
-// third makes graphs while nobody else needs the processor.
+// third makes graphs while nobody else needs the processor. Where that is never, and segments wait
+// for it that each search looks into, a fourth makes them at a share.
 //
 // Why      Batches that come while the disk is busy share its next sync.
 // How      Submit() queues a batch and answers from the writing thread. A collection that cannot be
@@ -13,6 +14,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -29,6 +31,11 @@ struct CollectionsOptions {
   CollectionOptions each = {};
   // Between tries to open those that a full disk kept from it, at least.
   std::chrono::nanoseconds retry = std::chrono::seconds(5);
+  // So many sealed segments of one are pressing, once whoever makes graphs when idle gets less than
+  // such a part of a processor for so long.
+  std::size_t most_sealed = 6;
+  double least_share = 0.25;
+  std::chrono::nanoseconds patience = std::chrono::seconds(5);
 };
 
 struct CollectionInfo {
@@ -103,10 +110,18 @@ class Collections {
   }
   void WriteAll();
   void Tidy();
-  void TidyOne(const std::string& name, Collection& collection, Backoff& retry);
-  void MakeGraphs();
+  // What the tidying thread knows of one.
+  struct Tidied {
+    Backoff flush;
+    Backoff moving;
+    std::optional<SteadyTime> waits_since;  // segments do
+    std::chrono::nanoseconds ran{0};        // that had the thread for them then
+  };
+  void TidyOne(const std::string& name, Collection& collection, Tidied& known);
+  void PressWhereLate(Collection& collection, Tidied& known);
+  void MakeGraphs(Work work);
   // Whether there was one to make.
-  bool MakeGraphOf(const std::string& name, Collection& collection, Backoff& retry);
+  bool MakeGraphOf(const std::string& name, Collection& collection, Work work, Backoff& retry);
 
   const CollectionsOptions options_;
   const Clock& clock_;
@@ -125,6 +140,8 @@ class Collections {
   std::thread tidier_;
   std::condition_variable flushed_;
   std::thread grapher_;
+  std::condition_variable pressed_;
+  std::thread pressed_grapher_;
   SteadyTime retry_at_{};  // of the tidying thread
 };
 

@@ -36,7 +36,12 @@ class FailingDisk final : public Disk {
     from_ = calls_ + n;
     to_ = from_ + also;
   }
-  void Heal() { from_ = to_ = 0; }
+  // No file whose path has that part can be made.
+  void RefuseToCreate(std::string part) { refused_ = std::move(part); }
+  void Heal() {
+    from_ = to_ = 0;
+    refused_.clear();
+  }
   // Something happens just before the n-th call from now.
   void CallAt(int n, std::function<void()> what) {
     what_at_ = calls_ + n;
@@ -48,7 +53,7 @@ class FailingDisk final : public Disk {
   void HaveRoom(std::uint64_t bytes) { room_ = bytes; }
 
   Result<Fd> Create(const std::string& path) override {
-    if (Fails()) return Refused(path);
+    if (Fails() || (!refused_.empty() && path.contains(refused_))) return Refused(path);
     return Disk::Create(path);
   }
   Result<void> Write(int fd, std::uint64_t at, std::string_view bytes,
@@ -103,6 +108,7 @@ class FailingDisk final : public Disk {
   int from_ = 0;
   int to_ = 0;
   int what_at_ = 0;
+  std::string refused_;
   std::function<void()> what_;
   bool failed_ = false;
   std::uint64_t room_ = ~std::uint64_t{0};

@@ -1,9 +1,11 @@
 #include "os/priority.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +33,8 @@ struct SchedAttr {
 
 constexpr std::uint64_t kPrompt = 100'000;  // ns, the shortest slice that there is
 constexpr std::uint64_t kTurns = 200'000;   // whoever runs promptly interrupts it
+
+constexpr int kNicer = 3;  // half of the weight
 
 constexpr std::chrono::microseconds kTurn{100};
 constexpr std::chrono::microseconds kIdleTurn{500};
@@ -69,6 +73,19 @@ void RunPromptly() { SetSlice(SCHED_OTHER, kPrompt); }
 // What a yield gives up is the rest of the slice, so that a longer one would cost this thread its
 // share of the processor. Its own waking interrupts nobody (SCHED_BATCH).
 void RunInTurns() { SetSlice(SCHED_BATCH, kTurns); }
+
+void RunAtAShare() {
+  ::setpriority(PRIO_PROCESS, 0, kNicer);  // of a thread, whatever the name says
+  RunInTurns();
+}
+
+std::chrono::nanoseconds ProcessorTime(std::thread& thread) {
+  clockid_t clock{};
+  timespec time{};
+  if (::pthread_getcpuclockid(thread.native_handle(), &clock) != 0) return {};
+  if (::clock_gettime(clock, &time) != 0) return {};
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
 
 Turn::Turn()
     : when_idle_(::sched_getscheduler(0) == SCHED_IDLE), length_(when_idle_ ? kIdleTurn : kTurn) {}

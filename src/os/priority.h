@@ -2,6 +2,7 @@
 // Priority: how a thread shares the processors with the others.
 
 #include <chrono>
+#include <thread>
 
 namespace samovar {
 
@@ -19,6 +20,13 @@ void RunPromptly();
 // that it is as any other thread, and keeps others waiting until the next tick of the kernel, 4 ms
 // perhaps. It gets no less of a processor than before, where more threads are busy than there are.
 void RunInTurns();
+
+// As RunInTurns, with half of the weight of other threads: for work that was put off for others
+// too long. Where all processors are busy it gets a third of one.
+void RunAtAShare();
+
+// For how long it has had a processor. REQUIRES: it was not joined.
+std::chrono::nanoseconds ProcessorTime(std::thread& thread);
 
 // Turn: long work lets others have the processor ten thousand times a second, if they want it.
 //
