@@ -39,7 +39,9 @@ CollectionStats Collection::Stats() const {
                         .flushes = flushes_};
   for (const auto& segment : view_->segments) {
     const auto& header = segment->Header();
-    stats.stored_rows += segment->CountAt(generation_);
+    std::uint64_t rows = segment->CountAt(generation_);
+    while (rows > 0 && segment->Id(rows - 1).empty()) --rows;  // what fills the last page
+    stats.stored_rows += rows;
     stats.shared_bytes += header.heap_at + header.heap_bytes + header.rows * sizeof(layout::Live);
     if (const Cells* cells = segment->RowCells()) stats.shared_bytes += cells->Bytes();
     if (const Graph* graph = segment->NearGraph()) {

@@ -85,6 +85,8 @@ TEST_F(CollectionTest, ABatchIsVisibleWithItsGeneration) {
   EXPECT_EQ(films->Latest().Generation(), 1U);
   EXPECT_EQ(films->Stats().rows, 2U);
   EXPECT_TRUE(Contents(before).empty());
+  ASSERT_TRUE(films->Flush());
+  EXPECT_EQ(films->Stats().stored_rows, 2U);
 }
 
 TEST_F(CollectionTest, HoldsWhatItsModelHoldsThroughFlushesAndRestarts) {

@@ -1,9 +1,11 @@
 #pragma once
 // Snapshot: a collection as one generation has it. Reading it waits for nobody and copies nothing.
 //
-// How      Where a segment has a graph of near rows, a search walks over that; else, and where the
-//          filter leaves few rows, every vector is compared, in place. Who may be answered (alive,
-//          by the filter) is looked up only for rows that would be among the best.
+// How      Of a segment that has a graph of near rows a search walks over that, of one in cells it
+//          compares the nearest cells, of one that is still open all rows; and every vector where
+//          that takes no longer, where the filter leaves few rows, or where walks find too little.
+//          Who may be answered (alive, by the filter) is looked up only for rows that would be
+//          among the best.
 // Units    score: Metric's own (QueryVector::ToScore).
 // Errors   kConflict once the snapshot is older than the collection keeps views (layout::Control
 //          `expired`): take another.

@@ -43,16 +43,22 @@ class Workspace {
     if (!file || ::fstat(file.Get(), &about) != 0) {
       return Fail(Code::kInvalid, ErrnoError("cannot read " + path).message);
     }
-    TRY(CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size),
-                 {bounds_.max_files, bounds_.max_unpacked}));
+    const auto zip = CheckZip(file.Get(), static_cast<std::uint64_t>(about.st_size),
+                              {bounds_.max_files, bounds_.max_unpacked});
+    if (!zip) return Wrong(path, zip.error());
     std::string folder = (fs::temp_directory_path() / "samovar-check-XXXXXX").string();
     if (!::mkdtemp(folder.data())) return std::unexpected(ErrnoError("make " + folder));
     made_.push_back(folder);
-    TRY(UnpackZip(path, folder, bounds_));
+    const auto unpacked = UnpackZip(path, folder, bounds_);
+    if (!unpacked) return Wrong(path, unpacked.error());
     return folder;
   }
 
  private:
+  static std::unexpected<Error> Wrong(const std::string& path, const Error& error) {
+    return Fail(error.code, path + ": " + error.message);
+  }
+
   PackageOptions bounds_;
   std::vector<std::string> made_;
 };

@@ -62,7 +62,7 @@ def test_a_hostile_zip_is_refused(tmp_path, make, words):
     before = set(os.listdir(tmp_path))
     done = run([BINARY, "check", make(tmp_path / "bad.zip"), "--runtime", "python3.11"], check=False,
                TMPDIR=str(tmp_path))
-    assert done.returncode == 2 and words in done.err, (done.returncode, done.err)
+    assert done.returncode == 2 and "bad.zip: " in done.err and words in done.err, (done.returncode, done.err)
     assert set(os.listdir(tmp_path)) - before == {"bad.zip"}, "what was unpacked is gone"
 
 
