@@ -25,7 +25,7 @@ struct GrpcOptions {
   std::size_t max_running = 10'000;  // or with an answer to be taken; more: RESOURCE_EXHAUSTED
   // Of messages that come, and again of those that have come and wait for room; what is more is
   // broken off with RESOURCE_EXHAUSTED.
-  Bytes receiving = std::clamp(Bytes{HostMemory().count / 16}, Bytes::MiB(256), Bytes::GiB(1));
+  Bytes receiving = std::clamp(Bytes{HostMemory().count / 8}, Bytes::MiB(256), Bytes::GiB(1));
 };
 
 class GrpcDoor {
