@@ -165,6 +165,18 @@ TEST_P(GraphTrialTest, WhereNoWidthFindsEnoughAllRowsAreCompared) {
 
 // A product grows with a row's length along the query: in a tight cluster the same few rows are the
 // nearest of all, and means of several rows are far from what leads there.
+// The codes of all rows are compared; more of them are looked at than the caller's few candidates.
+TEST_P(GraphTrialTest, WhereNearlyAllRowsAreGoneThoseThatAreThereAreFoundWithFewCandidates) {
+  Batch batch(Its());
+  for (int i = 0; i < kRows; ++i) {
+    if (i % 100 != 0) ASSERT_TRUE(batch.Delete(std::to_string(i)));
+  }
+  ASSERT_TRUE(CommitOne(*films_, batch));
+  std::vector<std::vector<float>> queries;
+  for (int i = 0; i < kQueries; ++i) queries.push_back(InACluster());
+  EXPECT_EQ(Found(queries, 10), 1);
+}
+
 class GraphTrialByProductTest : public GraphTrialTest {};
 INSTANTIATE_TEST_SUITE_P(Metrics, GraphTrialByProductTest, ::testing::Values(Metric::kDot));
 

@@ -44,7 +44,8 @@ class Search {
         exact_(options.exact),
         advised_(options.candidates == 0),
         more_(k > kUsual ? 2 * (k - kUsual) : 0),
-        width_(std::max(k, advised_ ? std::max(k * 2, kLeastWidth) : options.candidates)),
+        usual_(std::max(k * 2, kLeastWidth)),
+        width_(advised_ ? usual_ : std::max(k, options.candidates)),
         left_(most),
         best_(k) {}
 
@@ -130,7 +131,7 @@ class Search {
     const RowCodes* codes = graph.Codes();
     if (!codes || !filter_.All()) return void(Scan(index, 0, snapshot_.RowsOf(index)));
     if (!Affords(TimeOfAll(graph))) return;
-    BestRows first(width_);
+    BestRows first(std::max(width_, usual_));
     std::array<std::uint32_t, kBlock> list;
     std::array<float, kBlock> ranks;
     for (std::uint64_t from = 0; from < graph.Rows(); from += kBlock) {
@@ -318,8 +319,9 @@ class Search {
   const QueryVector& query_;
   const Filter& filter_;
   const bool exact_;
-  const bool advised_;      // the graph says with how many candidates
-  const std::size_t more_;  // than it says
+  const bool advised_;       // the graph says with how many candidates
+  const std::size_t more_;   // than it says
+  const std::size_t usual_;  // width of who names none
   const std::size_t width_;
   std::chrono::nanoseconds left_;
   bool over_ = false;  // more was needed than was left
