@@ -3,9 +3,8 @@
 //
 // Why      A client that reads nothing leaves each of its answers in the server's memory.
 // How      An answer counts from when it is made until gRPC says that it is written, or that the
-// call
-//          is over. Where there is no room for one more, those that were left longest are broken
-//          off first; whoever was answered just now is not.
+//          call is over. Where there is no room for one more, those that were left longest are
+//          broken off first; whoever was answered just now is not.
 // Errors   Hold: kThrottled where all that is held is too new to be broken off.
 // Threads  The event loop only.
 
