@@ -3,7 +3,7 @@
 import socket
 import struct
 
-DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RESET, SETTINGS, PING, WINDOW = 0, 1, 3, 4, 6, 8
 ENHANCE_YOUR_CALM = 11  # which clients tell as RESOURCE_EXHAUSTED
 
 
@@ -18,7 +18,7 @@ class Connection:
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout)
         self.buffer, self.streams, self.left, self.initial, self.frame = b"", {}, 65_535, 65_535, 16_384
-        self.answers, self.ended, self.gone = {}, {}, False
+        self.ended = {}
         self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.pack(SETTINGS, 0, 0, struct.pack(">HI", 4, window)))
 
     def __enter__(self):
@@ -62,14 +62,10 @@ class Connection:
                 self.left += more
             elif stream in self.streams:
                 self.streams[stream] += more
-        elif kind == DATA:
-            self.answers[stream] = self.answers.get(stream, b"") + body
         elif kind == HEADERS and flags & 1:
             self.ended.setdefault(stream, body)  # trailers, of which grpc-status may be read
         elif kind == RESET:
             self.ended.setdefault(stream, struct.unpack(">I", body)[0])
-        elif kind == GOAWAY:
-            self.gone = True
         return kind, stream
 
     def call(self, method="ModelInfer"):
@@ -96,12 +92,6 @@ class Connection:
             self.streams[stream] -= size
             sent += size
         return sent
-
-    def wait(self, stream):
-        """How it ended."""
-        while stream not in self.ended:
-            self.read()
-        return self.ended[stream]
 
 
 def prefix(size):
