@@ -17,13 +17,7 @@ class CollectionGraphTest : public ::testing::Test {
   void SetUp() override { ASSERT_TRUE(Collection::Create(disk_, Paths())); }
   CollectionPaths Paths() const { return {folder_.Path() + "/kept", folder_.Path() + "/live"}; }
   std::shared_ptr<Collection> Opened() {
-    CollectionOptions options;
-    options.first_rows = options.most_rows = 256;
-    options.graph_rows = 100;
-    options.graph_threads = 2;
-    options.small_rows = 512;
-    options.idle_turns = 1;
-    auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, 7, options);
+    auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, 7, ForGraphs());
     EXPECT_TRUE(opened) << opened.error().message;
     return opened ? *opened : nullptr;
   }

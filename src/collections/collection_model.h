@@ -22,6 +22,17 @@ struct ModelRow {
 };
 using Model = std::map<std::string, ModelRow>;
 
+// Some hundred rows have a graph, and are merged as soon as nothing is written.
+inline CollectionOptions ForGraphs() {
+  CollectionOptions options;
+  options.first_rows = options.most_rows = 256;
+  options.graph_rows = 100;
+  options.graph_threads = 2;
+  options.small_rows = 512;
+  options.idle_turns = 1;
+  return options;
+}
+
 inline Model Contents(const Snapshot& snapshot) {
   Model model;
   for (auto row = snapshot.Next(std::nullopt); row; row = snapshot.Next(row)) {

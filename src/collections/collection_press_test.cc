@@ -17,20 +17,11 @@ const Schema kSchema{8, Metric::kL2, Storage::kF32};
 
 class CollectionPressTest : public ::testing::Test {
  protected:
-  static CollectionOptions Options() {
-    CollectionOptions options;
-    options.first_rows = options.most_rows = 256;
-    options.graph_rows = 100;
-    options.graph_threads = 2;
-    options.small_rows = 512;
-    options.idle_turns = 1;
-    return options;
-  }
   CollectionPaths Paths() const { return {folder_.Path() + "/kept", folder_.Path() + "/live"}; }
   // Three segments that are to be merged.
   void SetUp() override {
     ASSERT_TRUE(Collection::Create(disk_, Paths()));
-    auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, 7, Options());
+    auto opened = Collection::Open(disk_, clock_, Paths(), kSchema, 7, ForGraphs());
     ASSERT_TRUE(opened) << opened.error().message;
     films_ = *opened;
     for (int i = 0; i < 3; ++i) {
@@ -122,7 +113,7 @@ TEST_F(CollectionPressTest, SegmentsThatWaitAreMergedByAThreadThatNeedNotBeIdle)
   Disk disk;
   auto all = Collections::Open({.directory = folder.Path() + "/kept",
                                 .live = folder.Path() + "/live",
-                                .each = Options(),
+                                .each = ForGraphs(),
                                 .most_sealed = 2,
                                 .least_share = 1000,
                                 .patience = {}},
